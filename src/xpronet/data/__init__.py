@@ -1,0 +1,1 @@
+"""Studies and views, the corpora they come from, pictures, words and batches."""

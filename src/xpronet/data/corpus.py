@@ -1,0 +1,123 @@
+"""The corpus folder: corpus.json, studies.jsonl, images/ and labels.csv."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xpronet.data.records import SPLITS, Study, View
+from xpronet.errors import InputError
+from xpronet.files import confined, read_json, read_json_lines, write_json, write_json_lines
+
+CORPUS_FILE = "corpus.json"
+STUDIES_FILE = "studies.jsonl"
+LABELS_FILE = "labels.csv"
+IMAGES_FOLDER = "images"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A corpus folder that has been read."""
+
+    folder: Path
+    """The folder on disk."""
+    name: str
+    """What the corpus calls itself."""
+    licence: str
+    """The terms under which its pictures and texts may be used."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """The command and settings that made it."""
+    studies: tuple[Study, ...]
+    """All studies, in file order."""
+
+    def split(self, name: str) -> tuple[Study, ...]:
+        """Return the studies of one split.
+
+        Raises:
+            InputError: the corpus has no study in that split.
+        """
+        studies = tuple(study for study in self.studies if study.split == name)
+        if not studies:
+            present = ", ".join(sorted({study.split for study in self.studies}))
+            raise InputError(f"{self.folder}: no study in split {name!r}; it has {present}")
+        return studies
+
+    def view_path(self, view: View) -> Path:
+        """Return where a view's picture lies, confined to the corpus folder."""
+        return confined(self.folder, view.path)
+
+
+def write_corpus(
+    folder: Path, studies: Iterable[Study], *, name: str, licence: str, made: Mapping[str, Any]
+) -> Counter[str]:
+    """Write corpus.json and studies.jsonl into `folder` and return the number of studies in each split."""
+    counts: Counter[str] = Counter()
+
+    def records() -> Iterable[dict[str, Any]]:
+        for study in studies:
+            counts[study.split] += 1
+            yield dataclasses.asdict(study)
+
+    write_json_lines(folder / STUDIES_FILE, records(), overwrite=True)
+    record = {
+        "format": FORMAT,
+        "name": name,
+        "licence": licence,
+        "made": dict(made),
+        "studies": {split: counts[split] for split in SPLITS},
+    }
+    write_json(folder / CORPUS_FILE, record, overwrite=True)
+    return counts
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Read a corpus folder; pictures are not opened.
+
+    Raises:
+        InputError: the folder is no corpus, or a study is malformed; the message names the line.
+    """
+    if not (folder / CORPUS_FILE).is_file():
+        raise InputError(
+            f"{folder}: no corpus here ({CORPUS_FILE} is missing); make one with `xpronet prepare`"
+        )
+    info = read_json(folder / CORPUS_FILE)
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / CORPUS_FILE}: not a corpus of format {FORMAT}; make it again with `xpronet prepare`"
+        )
+    path = folder / STUDIES_FILE
+    studies = tuple(
+        _study(record, f"{path}, study {number}") for number, record in enumerate(read_json_lines(path), 1)
+    )
+    if not studies:
+        raise InputError(f"{path}: no studies")
+    repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]
+    if repeated:
+        raise InputError(f"{path}: {len(repeated)} study ids stand twice, first {', '.join(repeated[:3])}")
+    return Corpus(
+        folder=folder,
+        name=str(info.get("name", folder.name)),
+        licence=str(info.get("licence", "")),
+        made=info.get("made", {}),
+        studies=studies,
+    )
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """Return `path` as a corpus keeps it: relative to `folder`, with forward slashes."""
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
+def _study(record: Any, where: str) -> Study:
+    try:
+        views = tuple(View(**view) for view in record.pop("views"))
+        study = Study(**record, views=views)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{where}: not a study record ({error})") from None
+    if study.split not in SPLITS:
+        raise InputError(f"{where}: split {study.split!r} is none of {', '.join(SPLITS)}")
+    return study

@@ -1,0 +1,1 @@
+"""Networks that turn pictures and texts into features."""

@@ -1,0 +1,9 @@
+"""The one error that means the user can mend it."""
+
+
+class InputError(ValueError):
+    """A file, value or setting of the user's is wrong.
+
+    The message is one line that names the file, the value and the remedy; the command line prints it without a
+    traceback and exits with status 2. Everything else that goes wrong is ours and keeps its traceback.
+    """

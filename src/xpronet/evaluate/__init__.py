@@ -1,0 +1,1 @@
+"""Scores that cannot be fooled: language, findings, baselines, intervals."""

@@ -1,0 +1,168 @@
+"""Write files and folders whole or not at all, and never over what a user has without being told to."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xpronet.errors import InputError
+
+
+@contextmanager
+def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it there, synced to disk, when the block ends without an error.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
+    """
+    _refuse_existing(path, overwrite)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        os.chmod(name, 0o666 & ~_umask())
+    temporary = Path(name)
+    try:
+        yield temporary
+        with _explained(path):
+            _sync(temporary)
+            os.replace(temporary, path)
+            _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; move it there when the block ends without an error.
+
+    Raises:
+        InputError: `path` exists and is not empty and `overwrite` is false, or its parent cannot be written.
+    """
+    _refuse_existing(path, overwrite)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        os.chmod(temporary, 0o777 & ~_umask())
+    try:
+        yield temporary
+        with _explained(path):
+            # The old folder is moved aside first, so that no moment exists with half of each in place.
+            aside = temporary.with_name(temporary.name + ".old")
+            if path.exists():
+                os.replace(path, aside)
+            os.replace(temporary, path)
+            _sync(path.parent)
+            shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with new_file(path, overwrite=overwrite) as temporary, _explained(path):
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
+    """Write one JSON value, indented, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", overwrite=overwrite)
+
+
+def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = False) -> None:
+    """Write one JSON value a line, whole or not at all; `values` may be a generator."""
+    with new_file(path, overwrite=overwrite) as temporary, _explained(path):
+        with temporary.open("w", encoding="utf-8") as stream:
+            for value in values:
+                stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file (a leading byte-order mark is dropped).
+
+    Raises:
+        InputError: the file is missing, unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON value.
+
+    Raises:
+        InputError: the file is missing or not JSON; the message names the line.
+    """
+    return _parse_json(read_text(path), str(path))
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Read one JSON value a line; empty lines are passed over.
+
+    Raises:
+        InputError: the file is missing or a line is not JSON; the message names the line.
+    """
+    lines = read_text(path).split("\n")
+    return [
+        _parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()
+    ]
+
+
+def confined(folder: Path, relative: str) -> Path:
+    """Return `folder / relative`, refusing a path that leads out of the folder.
+
+    Raises:
+        InputError: the path is absolute, climbs out through `..` or through a link.
+    """
+    path = folder / relative
+    if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{relative!r} leads out of {folder}; paths in a corpus are relative to its folder")
+    return path
+
+
+def _parse_json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})"
+        ) from None
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
+    if occupied and not overwrite:
+        raise InputError(f"{path}: already exists; choose another name or add --overwrite")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write into a line for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

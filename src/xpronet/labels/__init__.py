@@ -1,0 +1,1 @@
+"""The fourteen findings and the ways to read them from a report."""

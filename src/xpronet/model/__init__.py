@@ -1,0 +1,1 @@
+"""The network: attention, prototype matching, transformer, checkpoints."""

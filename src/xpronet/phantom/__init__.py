@@ -1,0 +1,1 @@
+"""Drawn chest X-rays about which everything is known."""

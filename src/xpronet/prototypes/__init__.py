@@ -1,0 +1,1 @@
+"""Features per study, clusters per finding, and the bank made of them."""
