@@ -75,10 +75,11 @@ def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
 
 def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = False) -> None:
     """Write one JSON value a line, whole or not at all; `values` may be a generator."""
-    with new_file(path, overwrite=overwrite) as temporary, _explained(path):
-        with temporary.open("w", encoding="utf-8") as stream:
-            for value in values:
-                stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+    with new_file(path, overwrite=overwrite) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        for value in values:
+            line = json.dumps(value, ensure_ascii=False) + "\n"
+            with _explained(path):
+                stream.write(line)
 
 
 def read_text(path: Path) -> str:
@@ -113,9 +114,7 @@ def read_json_lines(path: Path) -> list[Any]:
         InputError: the file is missing or a line is not JSON; the message names the line.
     """
     lines = read_text(path).split("\n")
-    return [
-        _parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    return [_parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def confined(folder: Path, relative: str) -> Path:
@@ -134,9 +133,7 @@ def _parse_json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})"
-        ) from None
+        raise InputError(f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -81,18 +81,14 @@ def read_corpus(folder: Path) -> Corpus:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
     """
     if not (folder / CORPUS_FILE).is_file():
-        raise InputError(
-            f"{folder}: no corpus here ({CORPUS_FILE} is missing); make one with `xpronet prepare`"
-        )
+        raise InputError(f"{folder}: no corpus here ({CORPUS_FILE} is missing); make one with `xpronet prepare`")
     info = read_json(folder / CORPUS_FILE)
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise InputError(
             f"{folder / CORPUS_FILE}: not a corpus of format {FORMAT}; make it again with `xpronet prepare`"
         )
     path = folder / STUDIES_FILE
-    studies = tuple(
-        _study(record, f"{path}, study {number}") for number, record in enumerate(read_json_lines(path), 1)
-    )
+    studies = tuple(_study(record, f"{path}, study {number}") for number, record in enumerate(read_json_lines(path), 1))
     if not studies:
         raise InputError(f"{path}: no studies")
     repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]

@@ -85,7 +85,6 @@ def _word_record(word: WordEvidence) -> Mapping[str, Any]:
         "log_probability": round(word.log_probability, 6),
         "attention": word.attention.round(5).tolist(),
         "prototypes": [
-            {"finding": use.finding, "index": use.index, "weight": round(use.weight, 5)}
-            for use in word.prototypes
+            {"finding": use.finding, "index": use.index, "weight": round(use.weight, 5)} for use in word.prototypes
         ],
     }
