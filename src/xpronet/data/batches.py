@@ -1,0 +1,196 @@
+"""Studies as batches of tensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.images import read_grey
+from xpronet.data.records import Study
+from xpronet.data.transforms import ImageSettings, test_view, train_view
+from xpronet.data.vocabulary import Vocabulary
+from xpronet.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """How studies are put together."""
+
+    size: int = 16
+    """Studies in a batch (paper: 16)."""
+    max_views: int = 2
+    """Views used of each study, in reading order; IU X-Ray 2, MIMIC-CXR 1."""
+    workers: int = 0
+    """Processes that read pictures; 0 reads them in the main one."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.max_views < 1 or self.workers < 0:
+            raise InputError("batches: size and max_views must be at least 1, workers at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Several studies, padded to the most views and the longest report among them."""
+
+    ids: tuple[str, ...]
+    """The studies."""
+    images: UInt8[Tensor, "studies views height width"]
+    """Grey pictures; black where a study has fewer views."""
+    view_mask: Bool[Tensor, "studies views"]
+    """True on real views."""
+    words: Int[Tensor, "studies length"]
+    """Report ids from begin to end mark, then padding."""
+    word_mask: Bool[Tensor, "studies length"]
+    """True on begin mark, words and end mark."""
+    findings: Bool[Tensor, "studies findings"]
+    """Labels of the study."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            view_mask=self.view_mask.to(device, non_blocking=True),
+            words=self.words.to(device, non_blocking=True),
+            word_mask=self.word_mask.to(device, non_blocking=True),
+            findings=self.findings.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class _Item:
+    id: str
+    images: UInt8[np.ndarray, "views height width"]
+    words: list[int]
+    findings: Bool[np.ndarray, " findings"]
+
+
+class StudyDataset(Dataset[_Item]):
+    """Studies of a corpus, read when asked for; what is drawn at random depends on seed, epoch and study alone."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        studies: Sequence[Study],
+        *,
+        vocabulary: Vocabulary,
+        findings: Float[np.ndarray, "studies findings"],
+        images: ImageSettings,
+        max_views: int,
+        augment: bool,
+        seed: int = 0,
+    ) -> None:
+        """Check the studies; no picture is opened.
+
+        Args:
+            corpus: where the pictures are.
+            studies: which ones.
+            vocabulary: turns reports into ids.
+            findings: 0/1 labels, one row a study.
+            images: sizes and crops.
+            max_views: views used of each study.
+            augment: random crops for training, or the one way pictures are shown in use.
+            seed: of the random crops.
+
+        Raises:
+            InputError: a study has no view.
+        """
+        without = [study.id for study in studies if not study.views]
+        if without:
+            raise InputError(
+                f"{corpus.folder}: {len(without)} studies have no view, first {', '.join(without[:3])}; "
+                "a corpus made with --no-images holds texts only"
+            )
+        self._corpus = corpus
+        self._studies = tuple(studies)
+        self._vocabulary = vocabulary
+        self._findings = findings.astype(bool)
+        self._images = images
+        self._max_views = max_views
+        self._augment = augment
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._studies)
+
+    def __getitem__(self, key: tuple[int, int]) -> _Item:
+        """Return one study.
+
+        Args:
+            key: the epoch and the study's number.
+        """
+        epoch, number = key
+        study = self._studies[number]
+        rng = np.random.default_rng([self._seed, epoch, number])
+        views = []
+        for view in study.views[: self._max_views]:
+            grey = read_grey(self._corpus.view_path(view))
+            views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
+        return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
+
+
+class StudySampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, study number): shuffled by seed and epoch, or in order."""
+
+    def __init__(self, num_studies: int, *, batch_size: int, epoch: int = 0, seed: int | None = None) -> None:
+        """Lay out an epoch; without a seed the studies come in order."""
+        order = np.arange(num_studies)
+        if seed is not None:
+            np.random.default_rng([seed, epoch]).shuffle(order)
+        self._batches = [
+            [(epoch, int(number)) for number in order[start : start + batch_size]]
+            for start in range(0, num_studies, batch_size)
+        ]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+def load_batches(
+    dataset: StudyDataset, settings: BatchSettings, *, padding: int, epoch: int = 0, seed: int | None = None
+) -> DataLoader[_Item]:
+    """Return a loader that yields `Batch`es: shuffled where a seed is given, in order otherwise."""
+
+    def collate(items: list[_Item]) -> Batch:
+        return collate_studies(items, padding=padding)
+
+    return DataLoader(
+        dataset,
+        batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed),
+        num_workers=settings.workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if settings.workers else None,
+    )
+
+
+def collate_studies(items: Sequence[_Item], *, padding: int) -> Batch:
+    """Put studies together, padded."""
+    num_views = max(len(item.images) for item in items)
+    length = max(len(item.words) for item in items)
+    height, width = items[0].images.shape[1:]
+    images = np.zeros((len(items), num_views, height, width), np.uint8)
+    view_mask = np.zeros((len(items), num_views), bool)
+    words = np.full((len(items), length), padding, np.int64)
+    word_mask = np.zeros((len(items), length), bool)
+    for row, item in enumerate(items):
+        images[row, : len(item.images)] = item.images
+        view_mask[row, : len(item.images)] = True
+        words[row, : len(item.words)] = item.words
+        word_mask[row, : len(item.words)] = True
+    return Batch(
+        ids=tuple(item.id for item in items),
+        images=torch.from_numpy(images),
+        view_mask=torch.from_numpy(view_mask),
+        words=torch.from_numpy(words),
+        word_mask=torch.from_numpy(word_mask),
+        findings=torch.from_numpy(np.stack([item.findings for item in items])),
+    )

@@ -1,0 +1,195 @@
+"""Pictures as grey arrays: read PNG, JPEG and DICOM, write PNG, resize."""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image, ImageChops
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from xpronet.errors import InputError
+from xpronet.files import new_file
+
+Grey: TypeAlias = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
+
+MAX_PIXELS = 100_000_000
+"""The largest chest film is a tenth of this; more is a mistake or an attack."""
+MAX_ELONGATION = 32
+"""Long side to short side; anything slimmer is no film, and enlarging it would exhaust memory."""
+
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
+JPEG_MARK = b"\xff\xd8\xff"
+DICOM_MARK = b"DICM"
+DICOM_MARK_AT = 128
+
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each value of EXIF's orientation tag."""
+
+
+def read_grey(source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Grey:
+    """Read a PNG, JPEG or DICOM picture, told apart by content, as grey: air black, bone white.
+
+    Colours become luminance, transparency becomes black, a camera's EXIF orientation is undone. Pictures of 16 bits
+    keep them; everything else has 8. A DICOM picture is windowed as its header says and spans its type's range.
+
+    Args:
+        source: a file, or an open one that can seek.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        InputError: the file is missing, is none of the three, is damaged or is too large.
+    """
+    if not isinstance(source, Path):
+        name = getattr(source, "name", None)
+        return _read(source, name if isinstance(name, str) else "the picture", max_pixels)
+    try:
+        with source.open("rb") as stream:
+            return _read(stream, str(source), max_pixels)
+    except FileNotFoundError:
+        raise InputError(f"{source}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
+
+
+def write_grey(path: Path, grey: Grey, *, overwrite: bool = False) -> None:
+    """Write a picture as PNG of 8 or 16 bits, whole or not at all.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
+    """
+    with new_file(path, overwrite=overwrite) as temporary:
+        Image.fromarray(grey).save(temporary, format="PNG")
+
+
+def eight_bits(grey: Grey) -> UInt8[np.ndarray, "height width"]:
+    """Return a picture in 8 bits: 65535 becomes 255, rounded to the nearest."""
+    if grey.dtype == np.uint8:
+        return grey
+    return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def resize(grey: Grey, width: int, height: int) -> Grey:
+    """Resize with Pillow's antialiased bilinear filter."""
+    if grey.shape == (height, width):
+        return grey
+    if grey.dtype == np.uint8:
+        return np.array(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR))
+    # 16 bits go through floats, which Pillow's filter handles exactly.
+    resized = Image.fromarray(grey.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized).round().clip(0, 65535).astype(np.uint16)
+
+
+def resize_short_side(grey: Grey, short_side: int, *, enlarge: bool = False) -> Grey:
+    """Resize so that the short side has `short_side` pixels; the aspect is kept, the long side rounded down.
+
+    A picture whose short side is that or less comes back as it is, unless `enlarge` is set.
+
+    Raises:
+        InputError: the picture is too slim for a film.
+    """
+    height, width = grey.shape
+    short, long = sorted((height, width))
+    if long > MAX_ELONGATION * short:
+        raise InputError(
+            f"a picture of {width} x {height} pixels is no film; its sides may differ by a factor of "
+            f"{MAX_ELONGATION} at most"
+        )
+    if short < short_side and not enlarge:
+        return grey
+    long = short_side * long // short
+    return resize(grey, *((short_side, long) if width <= height else (long, short_side)))
+
+
+def _read(stream: BinaryIO, name: str, max_pixels: int) -> Grey:
+    head = stream.read(DICOM_MARK_AT + len(DICOM_MARK))
+    stream.seek(0)
+    if head[DICOM_MARK_AT:] == DICOM_MARK:
+        from xpronet.data.dicom import read_dicom
+
+        return read_dicom(stream, name, max_pixels=max_pixels)
+    if head.startswith(PNG_MARK):
+        return _read_pillow(PngImageFile, stream, name, max_pixels)
+    if head.startswith(JPEG_MARK):
+        return _read_pillow(_JpegWithoutExif, stream, name, max_pixels)
+    if not head:
+        raise InputError(f"{name}: empty file; copy it again")
+    if name.lower().endswith((".dcm", ".dicom")):
+        raise InputError(f"{name}: not a DICOM file (no DICM mark at byte {DICOM_MARK_AT}); export it as DICOM Part 10")
+    raise InputError(f"{name}: neither PNG, JPEG nor DICOM by its content; convert it to one of them")
+
+
+class _JpegWithoutExif(JpegImageFile):
+    """A JPEG picture whose EXIF block Pillow does not parse: a damaged one would warn, and we read one tag only."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
+
+
+def _read_pillow(
+    kind: type[PngImageFile] | type[_JpegWithoutExif], stream: BinaryIO, name: str, max_pixels: int
+) -> Grey:
+    # The plug-in's class is called by itself because Image.open would try every format and check against a global
+    # limit of its own, with a warning.
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Invalid APNG", category=UserWarning)  # we read one frame only
+            image = kind(stream)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise InputError(
+                f"{name}: {width} x {height} pixels are more than the {max_pixels:,} allowed; make it smaller"
+            )
+        turn = TURNS.get(_orientation(image.info.get("exif", b"")))
+        image.load()
+        grey = _grey(image if turn is None else image.transpose(turn))
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name}: damaged or incomplete picture ({reason}); copy or export it again") from None
+    return grey
+
+
+def _grey(image: Image.Image) -> Grey:
+    if image.mode.startswith("I"):
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return np.array(image.convert("L"))
+    if not image.has_transparency_data:
+        return np.array(image.convert("RGB").convert("L"))
+    full = image.convert("RGBA")
+    return np.array(ImageChops.multiply(full.convert("RGB").convert("L"), full.getchannel("A")))
+
+
+def _orientation(exif: bytes) -> int:
+    """Return EXIF's orientation tag, 1 (upright) where it is absent or the block is damaged."""
+    block = io.BytesIO(exif.removeprefix(b"Exif\x00\x00"))
+    order = {b"II": "<", b"MM": ">"}.get(block.read(2))
+    if order is None:
+        return 1
+    try:
+        (offset,) = struct.unpack(order + "2xI", block.read(6))
+        block.seek(offset)
+        (count,) = struct.unpack(order + "H", block.read(2))
+        for _ in range(count):
+            tag, value = struct.unpack(order + "H6xH2x", block.read(12))
+            if tag == ORIENTATION:
+                return int(value)
+    except struct.error:
+        pass
+    return 1

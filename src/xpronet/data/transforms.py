@@ -1,0 +1,81 @@
+"""From a grey picture of any size to the square the network sees."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from xpronet.data.images import Grey, eight_bits, resize, resize_short_side
+from xpronet.errors import InputError
+
+Square = UInt8[np.ndarray, "size size"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """How pictures become squares."""
+
+    size: int = 224
+    """Side of the square the network sees, in pixels."""
+    short_side: int = 256
+    """Short side of the resized picture that the square is cut from."""
+    test: Literal["crop", "squash", "pad"] = "crop"
+    """The test view: the centre square, the whole picture squashed to a square (as published), or padded with black."""
+
+    def __post_init__(self) -> None:
+        if self.size < 32:
+            raise InputError(f"images.size = {self.size}: at least 32 pixels are needed")
+        if self.short_side < self.size:
+            raise InputError(
+                f"images.short_side = {self.short_side}: must be at least images.size = {self.size}, "
+                "the square that is cut from it"
+            )
+        if self.test not in ("crop", "squash", "pad"):
+            raise InputError(f"images.test = {self.test!r}: choose crop, squash or pad")
+
+
+def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) -> Square:
+    """Resize the short side and cut a square at random.
+
+    The resized pixels are those of the field's usual `Resize` of a Pillow picture in 8 bits.
+    """
+    resized = _resized(grey, settings)
+    height, width = resized.shape
+    top = int(rng.integers(0, height - settings.size, endpoint=True))
+    left = int(rng.integers(0, width - settings.size, endpoint=True))
+    return resized[top : top + settings.size, left : left + settings.size]
+
+
+def test_view(grey: Grey, settings: ImageSettings) -> Square:
+    """Return the square that `settings.test` names; the same picture always gives the same square."""
+    size = settings.size
+    if settings.test == "squash":
+        return eight_bits(resize(eight_bits(grey), size, size))
+    if settings.test == "pad":
+        return _padded(eight_bits(grey), size)
+    resized = _resized(grey, settings)
+    height, width = resized.shape
+    # Halves round to even, as in the field's usual centre crop.
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return resized[top : top + size, left : left + size]
+
+
+def mirrored(square: Square) -> Square:
+    """Return the left-right mirror image, which prototypes are also made from (paper, section 3.2)."""
+    return square[:, ::-1].copy()
+
+
+def _resized(grey: Grey, settings: ImageSettings) -> UInt8[np.ndarray, "height width"]:
+    return eight_bits(resize_short_side(eight_bits(grey), settings.short_side, enlarge=True))
+
+
+def _padded(grey: UInt8[np.ndarray, "height width"], size: int) -> Square:
+    height, width = grey.shape
+    scale = size / max(height, width)
+    inner = eight_bits(resize(grey, max(1, round(width * scale)), max(1, round(height * scale))))
+    height, width = inner.shape
+    square = np.zeros((size, size), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    square[top : top + height, left : left + width] = inner
+    return square

@@ -1,0 +1,172 @@
+"""A checkpoint folder: weights, settings, vocabulary, findings and how it was trained. Nothing in it is unpickled."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from xpronet.data.transforms import ImageSettings
+from xpronet.data.vocabulary import Vocabulary, read_vocabulary
+from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.errors import InputError
+from xpronet.files import new_folder, read_json, write_json
+from xpronet.model.network import XProNet
+from xpronet.model.settings import ModelSettings
+
+FORMAT = 1
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+VOCABULARY_FILE = "vocabulary.json"
+FINDINGS_FILE = "findings.json"
+TRAINING_FILE = "training.json"
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """A network with everything that is needed to use it."""
+
+    network: XProNet
+    """The weights and their settings."""
+    vocabulary: Vocabulary
+    """Its words."""
+    images: ImageSettings
+    """How pictures are shown to it."""
+    max_views: int
+    """Views it uses of each study."""
+    max_words: int
+    """Longest report it writes."""
+    findings: tuple[str, ...]
+    """Names of its findings, in the order of the network's outputs."""
+    thresholds: dict[str, float]
+    """Probability from which on each finding counts as present; chosen on the validation split."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Where it stands in its training, and what it scored."""
+
+    def save(self, folder: Path, *, extra_tensors: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+        """Write the folder anew; until it is complete, a folder that was there before stays.
+
+        Args:
+            folder: where to.
+            extra_tensors: further tensors by name, for each further file (the optimiser's, say).
+        """
+        with new_folder(folder, overwrite=True) as temporary:
+            state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+            save_file(state, temporary / WEIGHTS_FILE)
+            for file, tensors in (extra_tensors or {}).items():
+                save_file(
+                    {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / file
+                )
+            config = {
+                "format": FORMAT,
+                "backbone": dataclasses.asdict(self.network.backbone.settings),
+                "images": dataclasses.asdict(self.images),
+                "model": dataclasses.asdict(self.network.settings),
+                "max_views": self.max_views,
+                "max_words": self.max_words,
+            }
+            write_json(temporary / CONFIG_FILE, config)
+            write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
+            write_json(temporary / FINDINGS_FILE, {"names": list(self.findings), "thresholds": self.thresholds})
+            write_json(temporary / TRAINING_FILE, self.training)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint folder, or the best checkpoint of a run folder; the network comes in evaluation mode.
+
+    Raises:
+        InputError: no checkpoint is there, or a file in it is damaged or does not fit the others.
+    """
+    folder = find_checkpoint(folder)
+    config = read_json(folder / CONFIG_FILE)
+    vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
+    findings = read_json(folder / FINDINGS_FILE)
+    try:
+        if config["format"] != FORMAT:
+            raise InputError(f"{folder / CONFIG_FILE}: format {config['format']}, this version reads {FORMAT}")
+        network = XProNet(
+            backbone=ResNet(BackboneSettings(**config["backbone"])),
+            settings=ModelSettings(**config["model"]),
+            num_words=len(vocabulary),
+            padding=vocabulary.padding,
+            num_findings=len(findings["names"]),
+        )
+        checkpoint = Checkpoint(
+            network=network,
+            vocabulary=vocabulary,
+            images=ImageSettings(**config["images"]),
+            max_views=int(config["max_views"]),
+            max_words=int(config["max_words"]),
+            findings=tuple(findings["names"]),
+            thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
+            training=read_json(folder / TRAINING_FILE),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
+    load_weights(network, folder / WEIGHTS_FILE)
+    network.eval()
+    return checkpoint
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint folder that a path means: itself, or the best (else the last) of a run folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    for folder in (path, path / "checkpoints" / "best", path / "checkpoints" / "last"):
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+    raise InputError(f"{path}: neither a checkpoint nor a run with one; train one with `xpronet train`")
+
+
+def load_weights(network: XProNet, path: Path) -> None:
+    """Fill the network from a file, strictly.
+
+    Raises:
+        InputError: the file is damaged, or a tensor is missing, left over or of another shape.
+    """
+    state = load_tensors(path)
+    own = network.state_dict()
+    wrong = [name for name in own if name not in state or state[name].shape != own[name].shape]
+    wrong += [name for name in state if name not in own]
+    if wrong:
+        raise InputError(
+            f"{path}: {len(wrong)} tensors do not fit the settings beside it, first {', '.join(wrong[:3])}"
+        )
+    network.load_state_dict(state)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a checkpoint's weights."""
+    digest = hashlib.sha256()
+    with (find_checkpoint(folder) / WEIGHTS_FILE).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def best_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,231 @@
+"""XProNet: patches and words, both enriched by prototypes, and the transformer between them (paper, figure 3).
+
+Shape legend: B studies, V views, R regions of a view, S = V·R regions of a study, T words, K findings, P prototypes.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+
+from xpronet.encoders.resnet import ResNet, to_rgb
+from xpronet.model.attention import KeysValues
+from xpronet.model.matching import ProjectedBank, PrototypeMatching
+from xpronet.model.settings import ModelSettings
+from xpronet.model.transformer import Decoder, Encoder, sinusoids
+
+
+class Patches(NamedTuple):
+    """What the backbone sees in each study."""
+
+    features: Float[Tensor, "B S channels"]
+    mask: Bool[Tensor, "B S"]
+    """True on the regions of real views."""
+
+
+class Encoded(NamedTuple):
+    """Everything the decoder needs of a batch of studies: computed once, shared by all words and beams."""
+
+    regions: list[KeysValues]
+    """Keys and values of the encoded regions, one a decoder layer."""
+    region_mask: Bool[Tensor, "B S"]
+    bank: ProjectedBank | None
+    """None without a prototype network."""
+    visible: Bool[Tensor, "B P"]
+    """The prototypes that each study may query."""
+    responses: Float[Tensor, "B S width"] | None
+    """Responses to the patches (eq. 13), for the contrastive loss."""
+
+
+class Outputs(NamedTuple):
+    """What training needs of one pass with the reference words given."""
+
+    logits: Float[Tensor, "B T words"]
+    image_responses: Float[Tensor, "B S width"] | None
+    text_responses: Float[Tensor, "B T width"] | None
+    region_mask: Bool[Tensor, "B S"]
+    finding_logits: Float[Tensor, "B K"] | None
+
+
+class FindingsHead(nn.Module):
+    """Predict the findings from the patch features of all views."""
+
+    def __init__(self, *, channels: int, num_findings: int, pool: str) -> None:
+        super().__init__()
+        self.with_max = pool == "mean+max"
+        self.linear = nn.Linear(channels * (2 if self.with_max else 1), num_findings)
+
+    def forward(self, patches: Patches) -> Float[Tensor, "B K"]:
+        """Return one logit a finding."""
+        mask = patches.mask.unsqueeze(-1)
+        pooled = (patches.features * mask).sum(1) / mask.sum(1)
+        if self.with_max:
+            # A nodule fills one region of a hundred: its maximum tells what the mean hides.
+            highest = patches.features.masked_fill(~mask, -torch.inf).amax(1)
+            pooled = torch.cat([pooled, highest], dim=-1)
+        return self.linear(pooled)  # type: ignore[no-any-return]
+
+
+class XProNet(nn.Module):
+    """The whole network."""
+
+    def __init__(
+        self, *, backbone: ResNet, settings: ModelSettings, num_words: int, padding: int, num_findings: int
+    ) -> None:
+        """Compose the network.
+
+        Args:
+            backbone: from pictures to patch features.
+            settings: everything behind the backbone.
+            num_words: size of the vocabulary, special words included.
+            padding: id that fills the end of a report.
+            num_findings: K; with `settings.visible == "findings"`, bank_rows = K · per_finding.
+        """
+        super().__init__()
+        if settings.visible == "findings" and settings.bank_rows != num_findings * settings.per_finding:
+            raise ValueError(
+                f"model.bank_rows = {settings.bank_rows}: must be {num_findings} findings x "
+                f"{settings.per_finding} prototypes"
+            )
+        width = settings.width
+        channels = backbone.settings.width_out
+        self.settings = settings
+        self.padding = padding
+        self.backbone = backbone
+        self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Dropout(settings.patch_dropout))
+        self.word_embedding = nn.Embedding(num_words, width)
+        self.word_dropout = nn.Dropout(settings.dropout)
+        self.encoder = Encoder(settings)
+        self.decoder = Decoder(settings)
+        self.word_output = nn.Linear(width, num_words)
+        self.matching = PrototypeMatching(settings) if settings.visible != "none" else None
+        fuses = self.matching is not None and settings.fusion == "linear"
+        self.image_fusion = nn.Linear(2 * width, width) if fuses else None
+        self.text_fusion = nn.Linear(2 * width, width) if fuses else None
+        self.findings_head = (
+            FindingsHead(channels=channels, num_findings=num_findings, pool=settings.findings_pool)
+            if settings.findings_head
+            else None
+        )
+        self._initialise()
+
+    def forward(
+        self,
+        images: UInt8[Tensor, "B V height width"],
+        view_mask: Bool[Tensor, "B V"],
+        words: Int[Tensor, "B T"],
+        findings: Bool[Tensor, "B K"],
+    ) -> Outputs:
+        """Predict each next word of given reports.
+
+        Args:
+            images: grey pictures; those of absent views are ignored.
+            view_mask: true on real views, at least one a study.
+            words: report ids from the begin mark on, without the last.
+            findings: the findings whose prototypes a study may query.
+        """
+        return self.read(self.look(images, view_mask), words, findings)
+
+    def read(self, patches: Patches, words: Int[Tensor, "B T"], findings: Bool[Tensor, "B K"]) -> Outputs:
+        """Do what `forward` does from patch features on."""
+        encoded = self.encode(patches, findings)
+        embedded, responses = self.embed(words, encoded)
+        decoded = self.decoder(embedded, self.word_mask(words), encoded.regions, encoded.region_mask)
+        return Outputs(
+            logits=self.word_output(decoded.words),
+            image_responses=encoded.responses,
+            text_responses=responses,
+            region_mask=patches.mask,
+            finding_logits=self.findings_head(patches) if self.findings_head is not None else None,
+        )
+
+    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Patches:
+        """Return the patch features of all views, view after view, row after row (paper, eq. 1)."""
+        seen = self.backbone(to_rgb(images[view_mask]))
+        regions = seen.flatten(2).transpose(1, 2)
+        num_regions = regions.shape[1]
+        features = regions.new_zeros((*view_mask.shape, *regions.shape[1:]))
+        features[view_mask] = regions
+        return Patches(features.flatten(1, 2), view_mask.repeat_interleave(num_regions, dim=1))
+
+    def predict_findings(self, patches: Patches) -> Float[Tensor, "B K"]:
+        """Return each finding's probability.
+
+        Raises:
+            ValueError: the network has no findings head.
+        """
+        if self.findings_head is None:
+            raise ValueError("this model has no findings head: give the findings with --labels-from reference or all")
+        probabilities: Tensor = self.findings_head(patches).float().sigmoid()
+        return probabilities
+
+    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
+        """Query the prototypes with the patches, fuse the responses in, encode (paper, section 3.2)."""
+        embedded = self.patch_embedding(patches.features)
+        visible = self.visible_rows(findings)
+        bank = responses = None
+        if self.matching is not None:
+            bank = self.matching.project()
+            responses = self.matching(embedded, bank, visible)
+            embedded = _fuse(self.image_fusion, embedded, responses)
+        regions = self.encoder(embedded, patches.mask)
+        return Encoded(self.decoder.project(regions), patches.mask, bank, visible, responses)
+
+    def embed(
+        self, words: Int[Tensor, "B T"], encoded: Encoded, *, position: int | None = None
+    ) -> tuple[Float[Tensor, "B T width"], Float[Tensor, "B T width"] | None]:
+        """Return words, enriched by the prototypes they query, and the responses.
+
+        Args:
+            words: ids: of one report in order or, with `position`, the newest words of several beams side by side.
+            encoded: what the words are written about.
+            position: where all the words stand; by default the first stands at 0, the next at 1 and so on.
+        """
+        width = self.settings.width
+        start, length = (0, words.shape[1]) if position is None else (position, 1)
+        places = sinusoids(start, length, width, words.device)
+        embedded = self.word_dropout(self.word_embedding(words) * math.sqrt(width) + places)
+        if self.matching is None or encoded.bank is None:
+            return embedded, None
+        responses = self.matching(embedded, encoded.bank, encoded.visible)
+        return _fuse(self.text_fusion, embedded, responses), responses
+
+    def visible_rows(self, findings: Bool[Tensor, "B K"]) -> Bool[Tensor, "B P"]:
+        """Return the prototypes that studies with these findings may query."""
+        if self.settings.visible == "findings":
+            return findings.repeat_interleave(self.settings.per_finding, dim=1)
+        return findings.new_ones((findings.shape[0], self.settings.bank_rows))
+
+    def word_mask(self, words: Int[Tensor, "B T"]) -> Bool[Tensor, "B T T"]:
+        """Return which words each word may attend to: those before it and itself, without padding."""
+        length = words.shape[1]
+        present = words != self.padding
+        # The first is the begin mark, which published ids write like padding.
+        present[:, 0] = True
+        before = torch.ones(length, length, dtype=torch.bool, device=words.device).tril()
+        return present.unsqueeze(1) & before
+
+    def _initialise(self) -> None:
+        """Initialise as published: Xavier inside the transformer and the matching, PyTorch's default elsewhere."""
+        inside: list[nn.Module] = [self.encoder, self.decoder, self.word_embedding]
+        if self.matching is not None:
+            # Rows of about unit length, until prototypes are put in their place.
+            nn.init.normal_(self.matching.bank, std=self.settings.bank_width**-0.5)
+            inside += [self.matching.query, self.matching.key, self.matching.value, self.matching.output]
+        if self.text_fusion is not None:
+            inside.append(self.text_fusion)
+        for module in inside:
+            for parameter in module.parameters():
+                if parameter.dim() > 1:
+                    nn.init.xavier_uniform_(parameter)
+
+
+def _fuse(
+    fusion: nn.Module | None, features: Float[Tensor, "B L width"], responses: Float[Tensor, "B L width"]
+) -> Float[Tensor, "B L width"]:
+    """Join features and responses (eq. 14), or add them where there is no layer to join them."""
+    if fusion is None:
+        return features + responses
+    return fusion(torch.cat([features, responses], dim=-1))  # type: ignore[no-any-return]

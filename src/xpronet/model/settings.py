@@ -1,0 +1,65 @@
+"""The settings of the network: every difference between the presets that lies in its arithmetic."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xpronet.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Sizes and choices of everything behind the image backbone."""
+
+    width: int = 512
+    """d_model: the width of patches, words and projected prototypes inside the network."""
+    feed_forward: int = 512
+    """Hidden width of the transformer's feed-forward layers."""
+    heads: int = 8
+    """Attention heads, also of the prototype matching; must divide the width."""
+    layers: int = 3
+    """Encoder layers, and as many decoder layers."""
+    dropout: float = 0.1
+    """Dropout of the transformer and of the responding weights."""
+    patch_dropout: float = 0.5
+    """Dropout after the patch embedding."""
+    norm: Literal["torch", "published"] = "torch"
+    """Layer normalisation: PyTorch's, or the published one (unbiased deviation, epsilon added to it)."""
+    visible: Literal["findings", "all", "none"] = "findings"
+    """Prototypes a study may query: those of its findings, all of them, or no prototype network at all."""
+    per_finding: int = 20
+    """N_p: prototypes of each finding (paper, eq. 6)."""
+    bank_rows: int = 280
+    """Prototypes in all: findings times N_p, or any number where `visible` is all."""
+    bank_width: int = 2816
+    """D: width of a stored prototype, image features and text features together."""
+    project_bank: bool = True
+    """Project the bank to the network's width (eq. 8); without it `bank_width` must equal `width`."""
+    gamma: int = 15
+    """Prototypes that respond to a query, per head."""
+    scale: Literal["sqrt", "linear"] = "sqrt"
+    """Similarity divided by the square root of a head's width (published), or by that width (eq. 10)."""
+    fusion: Literal["linear", "add"] = "linear"
+    """Join feature and response by a linear layer over both (eq. 14), or add them as R2GenCMN does."""
+    findings_head: bool = True
+    """Predict the findings from the picture."""
+    findings_pool: Literal["mean", "mean+max"] = "mean+max"
+    """How the regions of all views become one feature for the findings head."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % 2:
+            raise InputError(f"model.width = {self.width}: must be even and divisible by model.heads = {self.heads}")
+        for name in ("width", "feed_forward", "heads", "layers", "per_finding", "bank_rows", "bank_width", "gamma"):
+            if getattr(self, name) < 1:
+                raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 1")
+        for name in ("dropout", "patch_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 0 and below 1")
+        if self.visible == "findings" and self.bank_rows % self.per_finding:
+            raise InputError(
+                f"model.bank_rows = {self.bank_rows}: must be a multiple of model.per_finding = {self.per_finding}"
+            )
+        if not self.project_bank and self.bank_width != self.width:
+            raise InputError(
+                f"model.bank_width = {self.bank_width}: must equal model.width = {self.width} "
+                "where model.project_bank is false"
+            )
