@@ -1,4 +1,4 @@
-"""Reports as lower-case words separated by single spaces, sentences closed by a full stop: ours and the published rules."""
+"""Reports as lower-case words between single spaces, sentences closed by a full stop: our rule and the published."""
 
 import re
 from collections.abc import Callable

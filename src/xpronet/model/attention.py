@@ -20,7 +20,7 @@ class KeysValues(NamedTuple):
 
 def split_heads(features: Float[Tensor, "*batch length width"], heads: int) -> Float[Tensor, "*batch heads length d"]:
     """Cut the width into heads: (..., L, H·D) to (..., H, L, D)."""
-    return features.unflatten(-1, (heads, -1)).transpose(-3, -2)
+    return features.reshape(*features.shape[:-1], heads, -1).transpose(-3, -2)
 
 
 def join_heads(features: Float[Tensor, "*batch heads length d"]) -> Float[Tensor, "*batch length width"]:
@@ -59,7 +59,7 @@ class Attention(nn.Module):
             attn_mask=None if mask is None else mask.unsqueeze(1),
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output(join_heads(mixed_BHQD))  # type: ignore[no-any-return]
+        return self.output(join_heads(mixed_BHQD))
 
     def weights(
         self,

@@ -43,13 +43,14 @@ class Decoding:
             self._reorder(origin)
         features, _ = self._network.embed(words, self._encoded, position=self._position)
         mask = self._encoded.region_mask.unsqueeze(1)
-        for layer, cache, regions in zip(self._network.decoder.layers, self._words, self._encoded.regions, strict=True):
-            assert isinstance(layer, DecoderLayer)
+        for layer, cache, regions in zip(
+            self._network.decoder.each_layer(), self._words, self._encoded.regions, strict=True
+        ):
             features = features + self._attend_to_words(layer, features, cache)
             features = layer.after_self(features, regions, mask)
         self._position += 1
         logits = self._network.word_output(self._network.decoder.norm(features))
-        return logits.float().log_softmax(-1)  # type: ignore[no-any-return]
+        return logits.float().log_softmax(-1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these studies only."""
@@ -82,4 +83,4 @@ class Decoding:
             cache.keys[..., : newest + 1, :],
             cache.values[..., : newest + 1, :],
         )
-        return attention.output(join_heads(mixed)).squeeze(2)  # type: ignore[no-any-return]
+        return attention.output(join_heads(mixed)).squeeze(2)

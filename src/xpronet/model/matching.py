@@ -42,7 +42,7 @@ class PrototypeMatching(nn.Module):
 
     def projected(self) -> Float[Tensor, "P width"]:
         """Return the bank in the network's width (eq. 8)."""
-        return self.projection(self.bank)  # type: ignore[no-any-return]
+        return self.projection(self.bank)
 
     def project(self) -> ProjectedBank:
         """Return the bank's keys and values: once a batch in training, once a run in use."""
@@ -70,4 +70,4 @@ class PrototypeMatching(nn.Module):
         """Return the response to each query (eq. 12, 13)."""
         shares_BHQP = self.dropout(self.weights(queries, bank, visible)).to(bank.values.dtype)
         # The values are the same for all studies: one product a head, no copy per study.
-        return self.output(join_heads(shares_BHQP @ bank.values))  # type: ignore[no-any-return]
+        return self.output(join_heads(shares_BHQP @ bank.values))

@@ -65,7 +65,7 @@ class FindingsHead(nn.Module):
             # A nodule fills one region of a hundred: its maximum tells what the mean hides.
             highest = patches.features.masked_fill(~mask, -torch.inf).amax(1)
             pooled = torch.cat([pooled, highest], dim=-1)
-        return self.linear(pooled)  # type: ignore[no-any-return]
+        return self.linear(pooled)
 
 
 class XProNet(nn.Module):
@@ -228,4 +228,4 @@ def _fuse(
     """Join features and responses (eq. 14), or add them where there is no layer to join them."""
     if fusion is None:
         return features + responses
-    return fusion(torch.cat([features, responses], dim=-1))  # type: ignore[no-any-return]
+    return fusion(torch.cat([features, responses], dim=-1))

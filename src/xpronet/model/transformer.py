@@ -4,7 +4,8 @@ Shape legend: B studies, S regions of all views, T words.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -52,7 +53,7 @@ class FeedForward(nn.Module):
 
     def forward(self, features: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """Apply both layers to each position by itself."""
-        return self.outer(self.dropout(self.inner(features).relu()))  # type: ignore[no-any-return]
+        return self.outer(self.dropout(self.inner(features).relu()))
 
 
 class EncoderLayer(nn.Module):
@@ -88,7 +89,7 @@ class Encoder(nn.Module):
         regions = self.dropout(regions + sinusoids(0, length, width, regions.device))
         for layer in self.layers:
             regions = layer(regions, mask.unsqueeze(1))
-        return self.norm(regions)  # type: ignore[no-any-return]
+        return self.norm(regions)
 
 
 class DecoderLayer(nn.Module):
@@ -144,9 +145,13 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.layers))
         self.norm = layer_norm(settings)
 
+    def each_layer(self) -> Iterable[DecoderLayer]:
+        """Return the layers, first to last."""
+        return cast(Iterable[DecoderLayer], self.layers)
+
     def project(self, regions: Float[Tensor, "B S width"]) -> list[KeysValues]:
         """Return each layer's keys and values of the encoded regions."""
-        return [layer.cross_attention.project(regions) for layer in self.layers]
+        return [layer.cross_attention.project(regions) for layer in self.each_layer()]
 
     def forward(
         self,
@@ -160,7 +165,7 @@ class Decoder(nn.Module):
         """Decode all words at once (training, evidence)."""
         mask = region_mask.unsqueeze(1)
         looked: list[Tensor] = []
-        for layer, sources in zip(self.layers, regions, strict=True):
+        for layer, sources in zip(self.each_layer(), regions, strict=True):
             if with_attention:
                 normed = layer.self_norm(words)
                 own = layer.self_attention.attend(normed, layer.self_attention.project(normed), word_mask)

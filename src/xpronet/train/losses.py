@@ -88,7 +88,7 @@ def word_loss(
 ) -> Float[Tensor, ""]:
     """Return the mean negative log-likelihood of the target words (eq. 19)."""
     costs = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    costs = costs.unflatten(0, targets.shape) * mask
+    costs = costs.view_as(targets) * mask
     if per == "token":
         return costs.sum() / mask.sum()
     return (costs.sum(1) / mask.sum(1)).mean()
