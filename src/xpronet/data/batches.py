@@ -1,7 +1,8 @@
 """Studies as batches of tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,14 +138,16 @@ class StudyDataset(Dataset[_Item]):
 class StudySampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, study number): shuffled by seed and epoch, or in order."""
 
-    def __init__(self, num_studies: int, *, batch_size: int, epoch: int = 0, seed: int | None = None) -> None:
-        """Lay out an epoch; without a seed the studies come in order."""
+    def __init__(
+        self, num_studies: int, *, batch_size: int, epoch: int = 0, seed: int | None = None, start: int = 0
+    ) -> None:
+        """Lay out an epoch from its batch `start` on; without a seed the studies come in order."""
         order = np.arange(num_studies)
         if seed is not None:
             np.random.default_rng([seed, epoch]).shuffle(order)
         self._batches = [
-            [(epoch, int(number)) for number in order[start : start + batch_size]]
-            for start in range(0, num_studies, batch_size)
+            [(epoch, int(number)) for number in order[first : first + batch_size]]
+            for first in range(start * batch_size, num_studies, batch_size)
         ]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -155,21 +158,28 @@ class StudySampler(Sampler[list[tuple[int, int]]]):
 
 
 def load_batches(
-    dataset: StudyDataset, settings: BatchSettings, *, padding: int, epoch: int = 0, seed: int | None = None
-) -> DataLoader[_Item]:
-    """Return a loader that yields `Batch`es: shuffled where a seed is given, in order otherwise."""
+    dataset: StudyDataset,
+    settings: BatchSettings,
+    *,
+    padding: int,
+    epoch: int = 0,
+    seed: int | None = None,
+    start: int = 0,
+) -> Iterable[Batch]:
+    """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise."""
 
     def collate(items: list[_Item]) -> Batch:
         return collate_studies(items, padding=padding)
 
-    return DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         dataset,
-        batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed),
+        batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start),
         num_workers=settings.workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if settings.workers else None,
     )
+    return loader
 
 
 def collate_studies(items: Sequence[_Item], *, padding: int) -> Batch:

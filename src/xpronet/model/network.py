@@ -183,14 +183,17 @@ class XProNet(nn.Module):
             encoded: what the words are written about.
             position: where all the words stand; by default the first stands at 0, the next at 1 and so on.
         """
-        width = self.settings.width
-        start, length = (0, words.shape[1]) if position is None else (position, 1)
-        places = sinusoids(start, length, width, words.device)
-        embedded = self.word_dropout(self.word_embedding(words) * math.sqrt(width) + places)
+        embedded = self.place(words) if position is None else self.place(words, start=position, together=True)
         if self.matching is None or encoded.bank is None:
             return embedded, None
         responses = self.matching(embedded, encoded.bank, encoded.visible)
         return _fuse(self.text_fusion, embedded, responses), responses
+
+    def place(self, words: Int[Tensor, "B T"], *, start: int = 0, together: bool = False) -> Float[Tensor, "B T width"]:
+        """Return embeddings times √width plus the codes of positions from `start` on, or of `start` alone for all."""
+        width = self.settings.width
+        places = sinusoids(start, 1 if together else words.shape[1], width, words.device)
+        return self.word_dropout(self.word_embedding(words) * math.sqrt(width) + places)
 
     def visible_rows(self, findings: Bool[Tensor, "B K"]) -> Bool[Tensor, "B P"]:
         """Return the prototypes that studies with these findings may query."""

@@ -1,0 +1,174 @@
+"""Write reports about studies with a trained network."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from xpronet.data.text import readable
+from xpronet.errors import InputError
+from xpronet.generate.beam import BeamSettings, Found, beam_search
+from xpronet.generate.evidence import explain_words
+from xpronet.generate.report import FindingScore, Report
+from xpronet.labels.findings import NO_FINDING
+from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.decoding import Decoding
+from xpronet.train.precision import forward_precision
+
+LabelsFrom = Literal["predicted", "reference", "all"]
+
+
+class Writer:
+    """A checkpoint ready to write reports."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: torch.device,
+        settings: BeamSettings,
+        labels_from: LabelsFrom = "predicted",
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        """Move the network to the device.
+
+        Args:
+            checkpoint: the network and what belongs to it.
+            device: where to compute.
+            settings: width and limits of the search.
+            labels_from: what decides which prototypes are visible: the network's own findings, the reference's
+                (reproduction only: it tells the model what is in the report), or nothing, so that all are.
+            precision: arithmetic of the network.
+
+        Raises:
+            InputError: predicted findings are asked of a model without a findings head.
+        """
+        if labels_from == "predicted" and checkpoint.network.findings_head is None:
+            raise InputError(
+                "this model cannot predict findings (no findings head): choose --labels-from all, or reference for "
+                "reproduction"
+            )
+        self.checkpoint = checkpoint
+        self.device = device
+        self.settings = settings
+        self.labels_from = labels_from
+        self.precision = precision
+        self.network = checkpoint.network.to(device).eval()
+        vocabulary = checkpoint.vocabulary
+        # Marks are never words; an unknown word says nothing, and the published model may write it.
+        marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
+        self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
+
+    def write(
+        self,
+        ids: Sequence[str],
+        images: UInt8[Tensor, "studies views height width"],
+        view_mask: Bool[Tensor, "studies views"],
+        findings: Bool[Tensor, "studies findings"] | None = None,
+        *,
+        with_evidence: bool = False,
+    ) -> list[Report]:
+        """Write a report about each study.
+
+        Args:
+            ids: one a study.
+            images: grey squares as the checkpoint's image settings make them.
+            view_mask: true on real views, at least one a study.
+            findings: reference labels; needed where `labels_from` is reference.
+            with_evidence: note for each word where it came from.
+        """
+        with torch.inference_mode(), forward_precision(self.device, self.precision):
+            patches = self.network.look(images.to(self.device), view_mask.to(self.device))
+            probabilities = None
+            if self.network.findings_head is not None:
+                probabilities = self.network.predict_findings(patches).cpu().numpy()
+            present = self._present(probabilities, findings, len(ids))
+            encoded = self.network.encode(patches, torch.from_numpy(present).to(self.device))
+            found = beam_search(
+                Decoding(self.network, encoded, num_beams=self.settings.beams, max_steps=self.settings.max_words),
+                num_studies=len(ids),
+                begin=self.checkpoint.vocabulary.begin,
+                end=self.checkpoint.vocabulary.end,
+                settings=self.settings,
+                forbidden=self._forbidden,
+                device=self.device,
+            )
+            evidence = (
+                [()] * len(ids)
+                if not with_evidence
+                else explain_words(
+                    self.network,
+                    encoded,
+                    found,
+                    vocabulary=self.checkpoint.vocabulary,
+                    findings=self.checkpoint.findings,
+                    num_views=images.shape[1],
+                )
+            )
+        return [
+            Report(
+                id=study,
+                text=self._text(report),
+                findings=self._scores(probabilities[row], present[row]) if probabilities is not None else (),
+                labels_from=self.labels_from,
+                log_probability=report.log_probability,
+                words=words,
+            )
+            for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
+        ]
+
+    def _present(
+        self,
+        probabilities: Float[np.ndarray, "studies findings"] | None,
+        reference: Bool[Tensor, "studies findings"] | None,
+        num_studies: int,
+    ) -> Bool[np.ndarray, "studies findings"]:
+        names = self.checkpoint.findings
+        if self.labels_from == "all":
+            return np.ones((num_studies, len(names)), bool)
+        if self.labels_from == "reference":
+            if reference is None:
+                raise InputError("--labels-from reference needs a corpus with labels.csv: run `xpronet label` on it")
+            return reference.cpu().numpy().astype(bool)
+        assert probabilities is not None
+        present = probabilities >= np.array([self.checkpoint.thresholds[name] for name in names])
+        if NO_FINDING in names:
+            # As in the labels it learned from: No Finding is what remains where nothing else is.
+            column = names.index(NO_FINDING)
+            present[:, column] = ~np.delete(present, column, axis=1).any(1)
+        return present
+
+    def _scores(
+        self, probabilities: Float[np.ndarray, " findings"], present: Bool[np.ndarray, " findings"]
+    ) -> tuple[FindingScore, ...]:
+        return tuple(
+            FindingScore(
+                name=name,
+                probability=float(probabilities[column]),
+                threshold=self.checkpoint.thresholds[name],
+                present=bool(present[column]),
+            )
+            for column, name in enumerate(self.checkpoint.findings)
+        )
+
+    def _text(self, report: Found) -> str:
+        """Return the words as text; published words stay as they are, for scores that must compare."""
+        words = self.checkpoint.vocabulary.decode(report.words)
+        return readable(words) if self.checkpoint.vocabulary.settings.cleaning == "xpronet" else words
+
+
+def pad_views(
+    studies: Iterable[Sequence[UInt8[np.ndarray, "height width"]]],
+) -> tuple[UInt8[Tensor, "studies views height width"], Bool[Tensor, "studies views"]]:
+    """Stack the views of several studies, black where one has fewer, and the mask of real ones."""
+    studies = list(studies)
+    num_views = max(len(views) for views in studies)
+    images = np.zeros((len(studies), num_views, *studies[0][0].shape), np.uint8)
+    mask = np.zeros((len(studies), num_views), bool)
+    for row, views in enumerate(studies):
+        images[row, : len(views)] = np.stack(views)
+        mask[row, : len(views)] = True
+    return torch.from_numpy(images), torch.from_numpy(mask)
