@@ -45,6 +45,18 @@ PRESETS: dict[str, Tree] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """Which features of a report its study's prototypes are made from."""
+
+    encoder: str = "tfidf"
+    """tfidf, or a BERT-family model by folder or hub:OWNER/NAME."""
+    pooling: Literal["cls", "mean"] = "cls"
+    """What of a BERT counts: its first position (CheXbert) or the mean of all (sentence models)."""
+    width: int = 128
+    """Width of the TF-IDF features."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides how a model is trained."""
 
@@ -54,10 +66,10 @@ class Recipe:
     """Corpus folder; the command line's --corpus comes first."""
     weights: str = "random"
     """Backbone weights: random, a safetensors or pth file, or hub:OWNER/NAME."""
-    text_encoder: str = "tfidf"
-    """Text features for the prototypes: tfidf, or a BERT-family model by folder or hub name."""
     bank: Literal["clusters", "random"] = "clusters"
     """Prototypes made by k-means over the train studies (section 3.2), or drawn at random (w/o PI)."""
+    text: TextSettings = field(default_factory=TextSettings)
+    """Text features for the prototypes."""
     images: ImageSettings = field(default_factory=ImageSettings)
     """How pictures become squares."""
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
@@ -96,6 +108,20 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _merge(tree, _parse_override(override))
     return make_recipe(tree, where=str(path))
+
+
+def shipped_recipe(name: str) -> Path:
+    """Return the file of a recipe that comes with the package, such as "phantom".
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    package = Path(__file__).parent
+    # In a wheel the recipes lie inside the package, in a checkout beside its source folder.
+    for folder in (package / "recipes", package.parents[1] / "recipes"):
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise InputError(f"no recipe {name!r} comes with this package")
 
 
 def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:

@@ -4,7 +4,7 @@ Shape legend: B studies, N beams, T words written.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -30,6 +30,7 @@ class BeamSettings:
                 raise InputError(f"generate.{name} = {getattr(self, name)}: must be at least 1")
 
 
+@runtime_checkable
 class NextWord(Protocol):
     """What is searched: the state of all beams of all studies."""
 
@@ -81,7 +82,8 @@ def beam_search(
     for position in range(settings.max_words):
         log_probabilities = model.step(search.newest, origin)
         if forbidden:
-            log_probabilities[..., list(forbidden)] = -torch.inf
+            never = torch.tensor(forbidden, device=log_probabilities.device)
+            log_probabilities = log_probabilities.index_fill(-1, never, -torch.inf)
         origin = search.extend(log_probabilities, last=position == settings.max_words - 1)
         running = search.running()
         if not len(running):

@@ -1,0 +1,45 @@
+# The two commands to know: `make demo` and `make test`. Both make .venv first, with nothing but Python, pip and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread a test process: two processes share the cores better than their threads would.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+
+.PHONY: demo test quick check bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    draw X-rays, train, write and score reports, make a page (about 7 minutes on two cores)"
+	@echo "make test    run all tests"
+	@echo "make quick   run the tests that take no more than a few seconds each"
+	@echo "make check   formatting, lint, types, direction of imports"
+	@echo "make bench   measure the drawings, the labeler and the arithmetic"
+	@echo "make clean   remove .venv and what make demo wrote"
+
+$(BIN)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,dev]'
+	touch $@
+
+demo: $(BIN)/installed
+	$(BIN)/xpronet demo --out demo --overwrite
+
+test: $(BIN)/installed
+	$(PYTEST) --numprocesses 2
+
+quick: $(BIN)/installed
+	$(PYTEST) --numprocesses 2 -m "not slow"
+
+check: $(BIN)/installed
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(BIN)/installed
+	$(BIN)/python benchmarks/phantom.py
+	$(BIN)/python benchmarks/labeler.py
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,6 @@
+"""`python -m xpronet` is the command line."""
+
+from xpronet.cli import main
+
+if __name__ == "__main__":
+    main()

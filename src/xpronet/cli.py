@@ -1,0 +1,61 @@
+"""The command line: which verb does what, and how failures are told.
+
+Exit status: 0 done; 1 the work failed; 2 the user's input or settings are wrong; 130 interrupted.
+"""
+
+import sys
+
+from cyclopts import App, CycloptsError, Parameter
+
+from xpronet import __version__
+from xpronet.errors import InputError
+
+app = App(
+    name="xpronet",
+    help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.",
+    version=__version__,
+    # A flag that is not given is off: no --no-flag, no --empty-list.
+    default_parameter=Parameter(negative=()),
+)
+prepare = App(name="prepare", help="Make a corpus folder.")
+
+# Commands are named as strings, so that each is imported only when it is called.
+prepare.command("xpronet.commands.prepare_phantom:phantom", name="phantom", help="Draw chest X-rays, with their truth.")
+prepare.command("xpronet.commands.prepare_table:table", name="table", help="Take studies from a table and a folder.")
+app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipeline on drawn X-rays.")
+app.command(prepare)
+app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")
+app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="Make each finding's prototypes.")
+app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
+app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
+app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
+app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
+app.command("xpronet.commands.trap:trap", name="trap", help="Find the constant text that scores best.")
+app.command(
+    "xpronet.commands.import_checkpoint:import_checkpoint",
+    name="import-checkpoint",
+    help="Take over a checkpoint of the published model.",
+)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status; the user's mistakes are one line on standard error."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (InputError, CycloptsError) as error:
+        sys.stderr.write(f"xpronet: {one_line(error)}\n")
+        return 2
+    except KeyboardInterrupt as interrupted:
+        sys.stderr.write(f"xpronet: {interrupted or 'interrupted'}\n")
+        return 130
+    return 0
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message on a single line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,55 @@
+"""`xpronet generate`: reports for a split of a corpus."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+
+def generate(
+    run: Path,
+    /,
+    *,
+    corpus: Path,
+    out: Path,
+    split: Literal["train", "val", "test"] = "test",
+    labels_from: Literal["predicted", "reference", "all"] = "predicted",
+    beams: int = 3,
+    batch: int = 32,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    overwrite: bool = False,
+) -> None:
+    """Write a report about every study of a split.
+
+    Args:
+        run: run or checkpoint folder.
+        corpus: corpus folder.
+        out: predictions.jsonl to write, one study a line.
+        split: which studies.
+        labels_from: what decides which prototypes are visible: the model's findings; the reference's (for
+            reproduction only: the model is told what is in the report); or nothing, so that all are.
+        beams: width of the search.
+        batch: studies at a time.
+        precision: arithmetic of the network.
+        overwrite: replace the file if it is there.
+    """
+    import time
+
+    from xpronet.data.corpus import read_corpus
+    from xpronet.files import write_json_lines
+    from xpronet.generate.beam import BeamSettings
+    from xpronet.generate.corpus import predictions
+    from xpronet.generate.writer import Writer
+    from xpronet.model.checkpoint import best_device, load_checkpoint
+    from xpronet.progress import on_console
+
+    checkpoint = load_checkpoint(run)
+    settings = BeamSettings(beams=beams, max_words=checkpoint.max_words)
+    writer = Writer(checkpoint, device=best_device(), settings=settings, labels_from=labels_from, precision=precision)
+    folder = read_corpus(corpus)
+    studies = folder.split(split)
+    started = time.monotonic()
+    lines = predictions(writer, folder, studies, batch=batch, track=on_console)
+    write_json_lines(out, lines, overwrite=overwrite)
+    rate = len(studies) / (time.monotonic() - started)
+    Console(soft_wrap=True).print(f"Wrote {len(studies)} reports, {rate:.1f} a second, to {out}")
