@@ -1,10 +1,55 @@
-"""What many tests share: where outside data lies, and skipping with the reason where it is absent."""
+"""What many tests share: outside data, a drawn corpus, a tiny trained run."""
 
+import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
+import torch
+
+from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.experiment import train_run
+from xpronet.phantom.corpus import PhantomSettings, make_phantom
+from xpronet.recipe import Recipe, make_recipe
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+TINY_RECIPE = """
+[images]
+size = 64
+short_side = 64
+[vocabulary]
+min_count = 1
+max_words = 40
+[batches]
+size = 8
+[backbone]
+depth = 18
+width = 8
+[text]
+width = 8
+[prototypes]
+per_finding = 4
+restarts = 1
+[model]
+width = 16
+feed_forward = 16
+heads = 2
+layers = 1
+gamma = 3
+[train]
+epochs = 2
+seed = 1
+[generate]
+max_words = 40
+"""
+"""A network of a few thousand parameters: everything is there, nothing is good."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Keep sums in one order: results do not depend on how many cores a machine has."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +58,32 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real data beside the checkout ({SHARED.name}/ is absent)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small drawn corpus with labels; read it, don't write to it."""
+    folder = tmp_path_factory.mktemp("phantom") / "corpus"
+    make_phantom(folder, PhantomSettings(studies=40, seed=3, prevalence="balanced", size=64))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom(phantom_folder: Path) -> Corpus:
+    """The small drawn corpus, read."""
+    return read_corpus(phantom_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(phantom_folder: Path) -> Recipe:
+    """A recipe that trains on the small corpus in seconds."""
+    recipe = make_recipe(tomllib.loads(TINY_RECIPE), where="tiny recipe")
+    return dataclasses.replace(recipe, corpus=str(phantom_folder))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained by the tiny recipe; read it, don't write to it."""
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    train_run(tiny_recipe, run)
+    return run

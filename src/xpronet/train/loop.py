@@ -124,7 +124,7 @@ def _step(
     if not torch.isfinite(terms.total):
         studies = ", ".join(batch.ids[:3])
         raise InputError(
-            f"the loss is {float(terms.total)} at a batch with {studies}; lower train.learning_rate or set "
+            f"the loss is {terms.total.item()} at a batch with {studies}; lower train.learning_rate or set "
             "train.clip_norm"
         )
     optimiser.zero_grad()

@@ -121,7 +121,9 @@ def contrastive_loss(
     total = count.unsqueeze(0) + count.unsqueeze(1)
     # A label of one study only counts once in the difference; a shared one would count twice in the total.
     different = total - 2 * shared
-    similarity = responses @ responses.T
+    # Full precision, under autocast too: the hinges compare similarities near 1.
+    with torch.autocast(responses.device.type, enabled=False):
+        similarity = responses @ responses.T
     # The total is never 0 where a label is shared; the clamp only keeps pairs without labels finite.
     wanted = theta ** (-different / total.clamp(min=1))
     positive = (wanted - similarity).clamp(min=0)

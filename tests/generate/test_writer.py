@@ -1,0 +1,109 @@
+"""Reports come with findings and evidence, whatever the batch and the number of views."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.images import read_grey
+from xpronet.data.transforms import test_view as square
+from xpronet.errors import InputError
+from xpronet.generate.beam import BeamSettings
+from xpronet.generate.corpus import predictions, write_reports
+from xpronet.generate.report import Report
+from xpronet.generate.writer import Writer, pad_views
+from xpronet.labels.findings import FINDINGS, NO_FINDING
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def checkpoint(tiny_run: Path) -> Checkpoint:
+    return load_checkpoint(tiny_run)
+
+
+@pytest.fixture
+def writer(checkpoint: Checkpoint) -> Writer:
+    return Writer(checkpoint, device=CPU, settings=BeamSettings(max_words=checkpoint.max_words))
+
+
+def _views(corpus: Corpus, checkpoint: Checkpoint, number: int) -> list[np.ndarray]:
+    study = corpus.studies[number]
+    return [square(read_grey(corpus.view_path(view)), checkpoint.images) for view in study.views]
+
+
+def _write(writer: Writer, studies: list[list[np.ndarray]], *, evidence: bool = False) -> list[Report]:
+    return writer.write([str(n) for n in range(len(studies))], *pad_views(studies), with_evidence=evidence)
+
+
+def test_a_report_does_not_depend_on_its_neighbours(writer: Writer, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    studies = [_views(phantom, checkpoint, number) for number in range(4)]
+    # One study with a single view: its neighbours' second view must not leak into it.
+    studies[2] = studies[2][:1]
+    together = _write(writer, studies)
+    for number, report in enumerate(together):
+        [alone] = _write(writer, [studies[number]])
+        assert alone.text == report.text
+        assert alone.log_probability == pytest.approx(report.log_probability, abs=1e-4)
+
+
+@pytest.mark.parametrize("num_views", [1, 2, 3, 5])
+def test_any_number_of_views_is_read(writer: Writer, checkpoint: Checkpoint, phantom: Corpus, num_views: int) -> None:
+    views = list(itertools.islice(itertools.cycle(_views(phantom, checkpoint, 0)), num_views))
+    [report] = _write(writer, [views], evidence=True)
+    assert report.words
+    assert {word.attention.shape for word in report.words} == {(num_views, 2, 2)}
+
+
+def test_evidence_adds_up(writer: Writer, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    reports = _write(writer, [_views(phantom, checkpoint, number) for number in range(3)], evidence=True)
+    for report in reports:
+        present = {finding.name for finding in report.findings if finding.present}
+        for word in report.words:
+            assert word.attention.sum() == pytest.approx(1, abs=1e-4)
+            assert word.log_probability < 0
+            assert {use.finding for use in word.prototypes} <= present
+            assert sum(use.weight for use in word.prototypes) <= 1 + 1e-5
+        # The end mark is the one word of a finished report that evidence does not list.
+        assert sum(word.log_probability for word in report.words) >= report.log_probability - 1e-3
+
+
+def test_findings_follow_from_thresholds(writer: Writer, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    [report] = _write(writer, [_views(phantom, checkpoint, 0)])
+    assert [finding.name for finding in report.findings] == list(FINDINGS)
+    for finding in report.findings[:-1]:
+        assert finding.present == (finding.probability >= finding.threshold)
+    assert report.findings[-1].name == NO_FINDING
+    assert report.findings[-1].present == (not any(finding.present for finding in report.findings[:-1]))
+
+
+def test_reference_labels_are_used_only_when_asked_for(checkpoint: Checkpoint, phantom: Corpus) -> None:
+    studies = phantom.split("test")
+    settings = BeamSettings(max_words=checkpoint.max_words)
+    oracle = Writer(checkpoint, device=CPU, settings=settings, labels_from="reference")
+    from xpronet.labels.tables import label_matrix, read_labels
+
+    ids = [study.id for study in studies]
+    labels = label_matrix(read_labels(phantom.folder / "labels.csv", ids), ids)
+    for report, row in zip(write_reports(oracle, phantom, studies, batch=3), labels, strict=True):
+        assert [finding.present for finding in report.findings] == list(row.astype(bool))
+        assert report.labels_from == "reference"
+    with pytest.raises(InputError, match="needs a corpus"):
+        _write(oracle, [_views(phantom, checkpoint, 0)])
+
+
+def test_predictions_keep_the_order_and_the_reference(writer: Writer, phantom: Corpus) -> None:
+    studies = phantom.split("test")
+    lines = list(predictions(writer, phantom, studies, batch=3))
+    assert [line["id"] for line in lines] == [study.id for study in studies]
+    assert [line["reference"] for line in lines] == [study.report for study in studies]
+    assert all(line["labels_from"] == "predicted" and len(line["findings"]) == 14 for line in lines)
+
+
+def test_no_mark_is_ever_written(writer: Writer, phantom: Corpus) -> None:
+    for line in predictions(writer, phantom, phantom.split("test")):
+        assert "<" not in line["report"]

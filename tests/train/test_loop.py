@@ -1,0 +1,118 @@
+"""Training learns, keeps what it should, and resumes to the bit."""
+
+import dataclasses
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from xpronet.errors import InputError
+from xpronet.experiment import train_run
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.recipe import Recipe
+from xpronet.train.journal import read_journal
+from xpronet.train.loop import Interrupted
+
+WEIGHTS = Path("checkpoints/last/model.safetensors")
+
+
+def test_the_run_folder_holds_what_the_design_says(tiny_run: Path) -> None:
+    assert {path.name for path in tiny_run.iterdir()} == {
+        "recipe.toml",
+        "vocabulary.json",
+        "prototypes.safetensors",
+        "journal.jsonl",
+        "checkpoints",
+    }
+    files = {"model.safetensors", "config.json", "vocabulary.json", "findings.json", "training.json"}
+    assert {path.name for path in (tiny_run / "checkpoints/best").iterdir()} == files
+    assert {path.name for path in (tiny_run / "checkpoints/last").iterdir()} == {*files, "optimiser.safetensors"}
+
+
+def test_the_validation_loss_falls(tiny_run: Path) -> None:
+    losses = [event["val"]["word_loss"] for event in read_journal(tiny_run)]
+    assert len(losses) == 2
+    assert losses[1] < losses[0]
+
+
+def test_the_same_seed_gives_the_same_weights(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
+    train_run(tiny_recipe, tmp_path / "again")
+    assert _equal(tiny_run / WEIGHTS, tmp_path / "again" / WEIGHTS)
+
+
+def test_resuming_after_an_epoch_equals_never_stopping(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
+    shorter = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, epochs=1))
+    train_run(shorter, tmp_path / "run")
+    assert not _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
+    train_run(tiny_recipe, tmp_path / "run", resumed=True)
+    assert _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
+    assert [event["epoch"] for event in read_journal(tmp_path / "run")] == [1, 2]
+
+
+def test_resuming_in_the_middle_of_an_epoch_equals_never_stopping(
+    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    def stop_at_the_second_batch(items, description, total):  # type: ignore[no-untyped-def]
+        for number, item in enumerate(items):
+            if description.startswith("epoch") and number == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield item
+
+    assert threading.current_thread() is threading.main_thread()
+    with pytest.raises(Interrupted, match="step 2"):
+        train_run(tiny_recipe, tmp_path / "run", track=stop_at_the_second_batch)
+    train_run(tiny_recipe, tmp_path / "run", resumed=True)
+    assert _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
+
+
+def test_a_frozen_backbone_stays_as_it_came(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    frozen = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, freeze_backbone=True))
+    train_run(frozen, tmp_path / "run")
+    network = load_checkpoint(tmp_path / "run").network
+    from xpronet.encoders.resnet import ResNet
+
+    fresh = ResNet(network.backbone.settings, seed=tiny_recipe.train.seed)
+    for name, tensor in fresh.state_dict().items():
+        assert tensor.equal(network.backbone.state_dict()[name]), name
+
+
+def test_a_loss_that_is_no_number_stops_with_the_studies(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    wild = dataclasses.replace(
+        tiny_recipe, train=dataclasses.replace(tiny_recipe.train, learning_rate=1e30, clip_norm=0.0)
+    )
+    with pytest.raises(InputError, match=r"the loss is .* phantom-\d+.*learning_rate"):
+        train_run(wild, tmp_path / "run")
+
+
+def test_a_taken_folder_and_a_missing_run_are_refused(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"already exists.*--resume"):
+        train_run(tiny_recipe, tiny_run)
+    with pytest.raises(InputError, match="nothing to resume"):
+        train_run(tiny_recipe, tmp_path / "nowhere", resumed=True)
+
+
+def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    still = dataclasses.replace(
+        tiny_recipe,
+        train=dataclasses.replace(
+            tiny_recipe.train, epochs=6, patience=1, learning_rate=0.0, backbone_learning_rate=0.0, freeze_backbone=True
+        ),
+    )
+    train_run(still, tmp_path / "run")
+    assert len(read_journal(tmp_path / "run")) == 2
+
+
+def test_checkpoints_write_what_was_trained(tiny_run: Path, tiny_recipe: Recipe) -> None:
+    checkpoint = load_checkpoint(tiny_run)
+    assert checkpoint.images == tiny_recipe.images
+    assert set(checkpoint.thresholds) == set(checkpoint.findings)
+    assert not checkpoint.network.training
+
+
+def _equal(first: Path, second: Path) -> bool:
+    one, other = load_file(first), load_file(second)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
