@@ -13,8 +13,10 @@ from xpronet.errors import InputError
 
 
 @contextmanager
-def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there, synced to disk, when the block ends without an error.
+
+    Without `synced` a power cut can leave the file torn, though nothing else can: for files that can be made again.
 
     Raises:
         InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
@@ -29,9 +31,11 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         with _explained(path):
-            _sync(temporary)
+            if synced:
+                _sync(temporary)
             os.replace(temporary, path)
-            _sync(path.parent)
+            if synced:
+                _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,8 @@ class StudyDataset(Dataset[_Item]):
         self._corpus = corpus
         self._studies = tuple(studies)
         self._vocabulary = vocabulary
+        assert len(findings) == len(studies)
+        assert np.isin(findings, (0, 1)).all(), "ignored labels have no place in a bool"
         self._findings = findings.astype(bool)
         self._images = images
         self._max_views = max_views
@@ -168,14 +171,11 @@ def load_batches(
 ) -> Iterable[Batch]:
     """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise."""
 
-    def collate(items: list[_Item]) -> Batch:
-        return collate_studies(items, padding=padding)
-
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start),
         num_workers=settings.workers,
-        collate_fn=collate,
+        collate_fn=partial(collate_studies, padding=padding),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if settings.workers else None,
     )

@@ -13,10 +13,13 @@ from PIL import Image, ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from xpronet.data.dicom import MARK, MARK_AT, read_dicom
 from xpronet.errors import InputError
 from xpronet.files import new_file
 
 Grey: TypeAlias = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
+Resized: TypeAlias = UInt8[np.ndarray, "new_height new_width"] | UInt16[np.ndarray, "new_height new_width"]
+Source: TypeAlias = Path | BinaryIO | io.BytesIO  # BytesIO lacks some of BinaryIO's attributes at run time
 
 MAX_PIXELS = 100_000_000
 """The largest chest film is a tenth of this; more is a mistake or an attack."""
@@ -25,8 +28,6 @@ MAX_ELONGATION = 32
 
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 JPEG_MARK = b"\xff\xd8\xff"
-DICOM_MARK = b"DICM"
-DICOM_MARK_AT = 128
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -41,7 +42,7 @@ TURNS = {
 """What undoes each value of EXIF's orientation tag."""
 
 
-def read_grey(source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Grey:
+def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS) -> Grey:
     """Read a PNG, JPEG or DICOM picture, told apart by content, as grey: air black, bone white.
 
     Colours become luminance, transparency becomes black, a camera's EXIF orientation is undone. Pictures of 16 bits
@@ -66,13 +67,36 @@ def read_grey(source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Grey:
         raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
 
 
-def write_grey(path: Path, grey: Grey, *, overwrite: bool = False) -> None:
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file, from its first bytes.
+
+    Raises:
+        InputError: the file is missing or no PNG.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(24)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if len(head) < 24 or not head.startswith(PNG_MARK):
+        raise InputError(f"{path}: not a PNG file; make it again")
+    width, height = struct.unpack(">II", head[16:])
+    return width, height
+
+
+def write_grey(path: Path, grey: Grey, *, overwrite: bool = False, synced: bool = True) -> None:
     """Write a picture as PNG of 8 or 16 bits, whole or not at all.
+
+    Args:
+        path: where it goes.
+        grey: the picture.
+        overwrite: replace what is there.
+        synced: wait until the disk has it; thousands of pictures go faster without.
 
     Raises:
         InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
     """
-    with new_file(path, overwrite=overwrite) as temporary:
+    with new_file(path, overwrite=overwrite, synced=synced) as temporary:
         Image.fromarray(grey).save(temporary, format="PNG")
 
 
@@ -83,7 +107,7 @@ def eight_bits(grey: Grey) -> UInt8[np.ndarray, "height width"]:
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def resize(grey: Grey, width: int, height: int) -> Grey:
+def resize(grey: Grey, width: int, height: int) -> Resized:
     """Resize with Pillow's antialiased bilinear filter."""
     if grey.shape == (height, width):
         return grey
@@ -94,7 +118,7 @@ def resize(grey: Grey, width: int, height: int) -> Grey:
     return np.asarray(resized).round().clip(0, 65535).astype(np.uint16)
 
 
-def resize_short_side(grey: Grey, short_side: int, *, enlarge: bool = False) -> Grey:
+def resize_short_side(grey: Grey, short_side: int, *, enlarge: bool = False) -> Resized:
     """Resize so that the short side has `short_side` pixels; the aspect is kept, the long side rounded down.
 
     A picture whose short side is that or less comes back as it is, unless `enlarge` is set.
@@ -115,12 +139,10 @@ def resize_short_side(grey: Grey, short_side: int, *, enlarge: bool = False) -> 
     return resize(grey, *((short_side, long) if width <= height else (long, short_side)))
 
 
-def _read(stream: BinaryIO, name: str, max_pixels: int) -> Grey:
-    head = stream.read(DICOM_MARK_AT + len(DICOM_MARK))
+def _read(stream: BinaryIO | io.BytesIO, name: str, max_pixels: int) -> Grey:
+    head = stream.read(MARK_AT + len(MARK))
     stream.seek(0)
-    if head[DICOM_MARK_AT:] == DICOM_MARK:
-        from xpronet.data.dicom import read_dicom
-
+    if head[MARK_AT:] == MARK:
         return read_dicom(stream, name, max_pixels=max_pixels)
     if head.startswith(PNG_MARK):
         return _read_pillow(PngImageFile, stream, name, max_pixels)
@@ -129,7 +151,7 @@ def _read(stream: BinaryIO, name: str, max_pixels: int) -> Grey:
     if not head:
         raise InputError(f"{name}: empty file; copy it again")
     if name.lower().endswith((".dcm", ".dicom")):
-        raise InputError(f"{name}: not a DICOM file (no DICM mark at byte {DICOM_MARK_AT}); export it as DICOM Part 10")
+        raise InputError(f"{name}: not a DICOM file (no DICM mark at byte {MARK_AT}); export it as DICOM Part 10")
     raise InputError(f"{name}: neither PNG, JPEG nor DICOM by its content; convert it to one of them")
 
 
@@ -141,7 +163,7 @@ class _JpegWithoutExif(JpegImageFile):
 
 
 def _read_pillow(
-    kind: type[PngImageFile] | type[_JpegWithoutExif], stream: BinaryIO, name: str, max_pixels: int
+    kind: type[PngImageFile] | type[_JpegWithoutExif], stream: BinaryIO | io.BytesIO, name: str, max_pixels: int
 ) -> Grey:
     # The plug-in's class is called by itself because Image.open would try every format and check against a global
     # limit of its own, with a warning.
@@ -156,6 +178,8 @@ def _read_pillow(
             )
         turn = TURNS.get(_orientation(image.info.get("exif", b"")))
         image.load()
+        if image.mode == "P" and image.palette is None:
+            raise ValueError("no palette")
         grey = _grey(image if turn is None else image.transpose(turn))
     except InputError:
         raise

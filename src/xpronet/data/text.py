@@ -3,17 +3,27 @@
 import re
 from collections.abc import Callable
 
-LIST_NUMBER = re.compile(r"(^|[.\n:;])\s*\d{1,2}[.)]\s+(?=[^\W\d])")
+LIST_NUMBER = re.compile(
+    r"""
+    (^ | \n | (?<!\d)[.;] | [.;](?=\s))  # a sentence ends here: the point of 3.7 ends none
+    \s* \d{1,2} [.)] \s+ (?=[^\W\d])
+    | (:) \s* 1 [.)] \s+ (?=[^\W\d])    # a list may follow a colon, but so may a grade
+    """,
+    re.VERBOSE,
+)
 TOKEN = re.compile(
     r"""
-    \d+(?:[.,:]\d+)+           # 3.7, 1,000, 10:30
+    \d++(?:[.,:]\d++)*+-\d++(?:[.,:]\d++)*+(?!-?[^\W_])  # ranges: 1.5-2.5
+    | \d+(?:[.,:]\d+)+         # 3.7, 1,000, 10:30
     | _{2,}                    # a name or date taken out of the report
-    | [^\W_]+(?:[-'][^\W_]+)*  # words, levels (t12), hyphenated words, numbers
+    | [^\W_]+(?:[-'](?!\d+[.,:]\d)[^\W_]+)*  # words, levels (t12), hyphenated words, numbers
     | [./%+]
     | [?!;]                    # ends a sentence as well
     """,
     re.VERBOSE,
 )
+DIMENSIONS = re.compile(r"(?<=\d)x(?=\.?\d)")
+BARE_DECIMAL = re.compile(r"(?<![^\s(<>~-])\.(?=\d)")
 SENTENCE_ENDS = frozenset(".?!;")
 
 
@@ -26,7 +36,8 @@ def clean(report: str) -> str:
     """
     text = report.replace("\r\n", "\n")
     text = re.sub(r"\n(?=\s*(?:\n|\d{1,2}[.)]\s))", ".\n", text)
-    text = LIST_NUMBER.sub(r"\1 ", text).replace("\n", " ").lower()
+    text = LIST_NUMBER.sub(r"\1\2 ", text).replace("\n", " ").lower()
+    text = BARE_DECIMAL.sub("0.", DIMENSIONS.sub(" x ", text))
     words: list[str] = []
     for token in TOKEN.findall(text):
         if token not in SENTENCE_ENDS:

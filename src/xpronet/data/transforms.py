@@ -66,7 +66,7 @@ def mirrored(square: Square) -> Square:
     return square[:, ::-1].copy()
 
 
-def _resized(grey: Grey, settings: ImageSettings) -> UInt8[np.ndarray, "height width"]:
+def _resized(grey: Grey, settings: ImageSettings) -> UInt8[np.ndarray, "new_height new_width"]:
     return eight_bits(resize_short_side(eight_bits(grey), settings.short_side, enlarge=True))
 
 

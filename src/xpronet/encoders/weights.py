@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,14 +12,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from xpronet.encoders.hub import HUB, hub_file
 from xpronet.encoders.resnet import BLOCKS, BackboneSettings, ResNet
 from xpronet.errors import InputError
 
 RANDOM = "random"
-HUB = "hub:"
 HUB_FILE = "model.safetensors"
-HUB_SECONDS = 10
-"""How long one question to the hub may take before we call it out of reach."""
+
+DAMAGED = (
+    *(SafetensorError, pickle.UnpicklingError, struct.error, EOFError, RuntimeError),
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError),
+)
+"""What the readers raise on damaged bytes; PyTorch's has no error of its own for them."""
 
 _LAYER3_BLOCK = re.compile(r"layer3\.(\d+)\.(.+)")
 
@@ -42,7 +48,7 @@ def load_backbone(settings: BackboneSettings, source: str, *, seed: int = 0) -> 
     weights = read_weights(hub_file(source, HUB_FILE) if source.startswith(HUB) else Path(source))
     wanted = backbone.state_dict()
     weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
-    if settings.depth == 101 and not any(name.startswith(f"layer3.{BLOCKS[50][2]}.") for name in weights):
+    if settings.depth == 101 and _blocks_of_layer3(weights) == set(range(BLOCKS[50][2])):
         weights = deepen(weights)
     # Files from before PyTorch 0.4.1 have no such counter, and inference has no use for it.
     weights = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")} | weights
@@ -56,6 +62,13 @@ def load_backbone(settings: BackboneSettings, source: str, *, seed: int = 0) -> 
     return backbone
 
 
+def backbone_name(settings: BackboneSettings, source: str, *, seed: int = 0) -> str:
+    """Name a backbone and its weights, without the folder they lie in, for the files made with it."""
+    weights = f"{RANDOM}, seed {seed}" if source == RANDOM else source if source.startswith(HUB) else Path(source).name
+    variant = "-v1" if settings.stride_in_1x1 else ""
+    return f"resnet{settings.depth}{variant}, width {settings.width} ({weights})"
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a file of named tensors, .safetensors or a PyTorch archive of tensors and nothing else.
 
@@ -66,16 +79,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path}: no such weights file; give a .safetensors or .pth file, {RANDOM}, or {HUB}owner/name"
         )
+    if path.suffix not in (".safetensors", ".pth", ".pt"):
+        raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files; convert it to one of them")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        if path.suffix in (".pth", ".pt"):
+        with warnings.catch_warnings():
+            # What a strange or damaged file leads to is said below, in one line.
+            warnings.simplefilter("ignore", UserWarning)
             weights = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files")
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a whole file of weights ({reason}); fetch it again") from None
+    except DAMAGED:
+        raise InputError(f"{path}: not a whole file of tensors; fetch it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
@@ -101,32 +115,9 @@ def deepen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return deeper
 
 
-def hub_file(source: str, file_name: str) -> Path:
-    """Fetch one file of a hub repository, or find it where it was fetched before.
-
-    Args:
-        source: "hub:owner/name" or "owner/name".
-        file_name: which file of the repository.
-
-    Raises:
-        InputError: the hub is out of reach and the file was not fetched before, or there is no such file.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    # The hub's client has changed its HTTP library twice; its own error has always been derived from the library's.
-    library_error = HfHubHTTPError.__bases__[0]
-    try:
-        return Path(hf_hub_download(source.removeprefix(HUB), file_name, etag_timeout=HUB_SECONDS))
-    except HFValidationError:
-        raise InputError(f"{source}: not a hub name; write {HUB}owner/name") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise InputError(f"{source}: the hub gives no {file_name} (status {status}); check the name") from None
-    except (OSError, library_error):
-        raise InputError(
-            f"{source}: the hub is out of reach and {file_name} was not fetched before; give the path of a local file"
-        ) from None
+def _blocks_of_layer3(weights: Mapping[str, Tensor]) -> set[int]:
+    matches = (_LAYER3_BLOCK.fullmatch(name) for name in weights)
+    return {int(match[1]) for match in matches if match is not None}
 
 
 def _refuse_names(complaint: str, names: list[str], settings: BackboneSettings, source: str) -> None:

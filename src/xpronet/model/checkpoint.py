@@ -88,9 +88,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     config = read_json(folder / CONFIG_FILE)
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
     findings = read_json(folder / FINDINGS_FILE)
+    training = read_json(folder / TRAINING_FILE)
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; make it again")
     try:
-        if config["format"] != FORMAT:
-            raise InputError(f"{folder / CONFIG_FILE}: format {config['format']}, this version reads {FORMAT}")
         network = XProNet(
             backbone=ResNet(BackboneSettings(**config["backbone"])),
             settings=ModelSettings(**config["model"]),
@@ -106,9 +107,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             max_words=int(config["max_words"]),
             findings=tuple(findings["names"]),
             thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
-            training=read_json(folder / TRAINING_FILE),
+            training=training,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
     load_weights(network, folder / WEIGHTS_FILE)
     network.eval()

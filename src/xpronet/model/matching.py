@@ -57,8 +57,9 @@ class PrototypeMatching(nn.Module):
         Shares are a softmax over those kept, zero elsewhere, and zero throughout for a study that sees no prototype.
         """
         query_BHQD = split_heads(self.query(queries), self.heads)
-        # Computed in full precision: the choice of the γ best must not hang on a rounding of bfloat16.
-        scores_BHQP = (query_BHQD @ bank.keys.transpose(-2, -1)).float() * self.scale
+        # Full precision, under autocast too: the choice of the γ best must not hang on a rounding of bfloat16.
+        with torch.autocast(queries.device.type, enabled=False):
+            scores_BHQP = query_BHQD.float() @ bank.keys.float().transpose(-2, -1) * self.scale
         scores_BHQP = scores_BHQP.masked_fill(~visible[:, None, None, :], HIDDEN)
         best, chosen = scores_BHQP.topk(self.gamma, dim=-1)
         shares = best.softmax(-1) * (best > HIDDEN / 2)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from xpronet.encoders.resnet import ResNet, to_rgb
+from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.settings import ModelSettings
@@ -85,7 +86,7 @@ class XProNet(nn.Module):
         """
         super().__init__()
         if settings.visible == "findings" and settings.bank_rows != num_findings * settings.per_finding:
-            raise ValueError(
+            raise InputError(
                 f"model.bank_rows = {settings.bank_rows}: must be {num_findings} findings x "
                 f"{settings.per_finding} prototypes"
             )
@@ -154,10 +155,10 @@ class XProNet(nn.Module):
         """Return each finding's probability.
 
         Raises:
-            ValueError: the network has no findings head.
+            InputError: the network has no findings head.
         """
         if self.findings_head is None:
-            raise ValueError("this model has no findings head: give the findings with --labels-from reference or all")
+            raise InputError("this model has no findings head: give the findings with --labels-from reference or all")
         probabilities: Tensor = self.findings_head(patches).float().sigmoid()
         return probabilities
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from torch import Tensor, device
+import torch
+from torch import Tensor
 
 from xpronet.errors import InputError
 from xpronet.model.transformer import sinusoids
@@ -82,7 +83,7 @@ def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             renamed[MATCHING_AGAIN + theirs.removeprefix(MATCHING)] = tensor
     width = state["word_embedding.weight"].shape[1]
     for name in POSITIONS:
-        renamed[name] = sinusoids(0, NUM_POSITIONS, width, device("cpu")).unsqueeze(0)
+        renamed[name] = sinusoids(0, NUM_POSITIONS, width, torch.device("cpu")).unsqueeze(0)
     return renamed
 
 
@@ -95,7 +96,8 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         where: the file, for messages.
 
     Raises:
-        InputError: a tensor is missing, left over, of another shape, or the two copies of the matching differ.
+        InputError: a tensor is missing, left over, of another shape, the two copies of the matching differ, or the
+            positions are no sinusoids.
     """
     left = dict(weights)
     renamed: dict[str, Tensor] = {}
@@ -114,9 +116,17 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
                 raise InputError(f"{where}: {theirs} and its second copy differ; the file has been altered")
         renamed[name] = tensor
     for name in POSITIONS:
-        left.pop(name, None)
+        codes = left.pop(name, None)
+        if codes is not None and not _are_sinusoids(codes, expected["word_embedding.weight"].shape[1]):
+            raise InputError(f"{where}: {name} holds no sinusoids; the network it belongs to is another")
     if left:
         raise InputError(
             f"{where}: {len(left)} tensors have no place in the network, first {', '.join(list(left)[:3])}"
         )
     return renamed
+
+
+def _are_sinusoids(codes: Tensor, width: int) -> bool:
+    if codes.dim() != 3 or codes.shape[0] != 1 or codes.shape[2] != width:
+        return False
+    return bool(torch.isclose(codes[0].float(), sinusoids(0, codes.shape[1], width, codes.device), atol=1e-3).all())

@@ -5,6 +5,14 @@ from typing import Literal
 
 from xpronet.errors import InputError
 
+CHOICES = {
+    "norm": ("torch", "published"),
+    "visible": ("findings", "all", "none"),
+    "scale": ("sqrt", "linear"),
+    "fusion": ("linear", "add"),
+    "findings_pool": ("mean", "mean+max"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
@@ -46,11 +54,14 @@ class ModelSettings:
     """How the regions of all views become one feature for the findings head."""
 
     def __post_init__(self) -> None:
-        if self.width % self.heads or self.width % 2:
-            raise InputError(f"model.width = {self.width}: must be even and divisible by model.heads = {self.heads}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"model.{name} = {getattr(self, name)!r}: choose {' or '.join(choices)}")
         for name in ("width", "feed_forward", "heads", "layers", "per_finding", "bank_rows", "bank_width", "gamma"):
             if getattr(self, name) < 1:
                 raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 1")
+        if self.width % self.heads or self.width % 2:
+            raise InputError(f"model.width = {self.width}: must be even and divisible by model.heads = {self.heads}")
         for name in ("dropout", "patch_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 0 and below 1")

@@ -1,0 +1,85 @@
+"""`xpronet evaluate`: a scorecard for the predictions of any model, or a paired comparison of two."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+
+def evaluate(
+    predictions: Path,
+    /,
+    *,
+    against: Path | None = None,
+    corpus: Path | None = None,
+    split: Literal["train", "val", "test"] = "test",
+    protocol: Literal["full-text", "published-iu", "published-mimic"] = "full-text",
+    truth: Literal["reference", "corpus"] = "reference",
+    out: Path | None = None,
+    seed: int = 0,
+    skip_meteor: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Score predictions against references, beside what needs no picture.
+
+    Args:
+        predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference.
+        against: other predictions about the same studies, to compare with study by study.
+        corpus: corpus folder with the references, and with the train and validation reports for the constants.
+        split: the split of the corpus that was predicted.
+        protocol: the form of the texts that is compared; the published ones give scores comparable with the field's.
+        truth: read the true findings from the references, or take them from the corpus's labels.csv.
+        out: JSON file to write; the same as a Markdown page is written beside it.
+        seed: of resamples and random baselines.
+        skip_meteor: leave METEOR out, and with it the seconds that Java takes.
+        overwrite: replace the files of --out if they are there.
+    """
+    from xpronet.data.corpus import read_corpus
+    from xpronet.errors import InputError
+    from xpronet.evaluate.comparison import compare_predictions
+    from xpronet.evaluate.predictions import read_predictions
+    from xpronet.evaluate.scorecard import score
+    from xpronet.evaluate.surroundings import Surroundings, surroundings
+    from xpronet.evaluate.tables import comparison_markdown, comparison_view, scorecard_markdown, scorecard_view
+    from xpronet.files import write_json, write_text
+
+    page_file = None if out is None else out.with_suffix(".md")
+    for file in (out, page_file):
+        if file is not None and file.exists() and not overwrite:
+            raise InputError(f"{file}: already exists; choose another name or add --overwrite")
+    around = Surroundings() if corpus is None else surroundings(read_corpus(corpus), split)
+    scored = read_predictions(predictions, around.references)
+    stamp, notes = around.check(scored)
+    table = around.table(scored) if truth == "corpus" else None
+    card = score(
+        scored,
+        train_reports=around.train_reports,
+        val=around.val_reports,
+        protocol=protocol,
+        seed=seed,
+        truth=table,
+        stamp={"predictions": predictions.name, **stamp},
+        notes=notes,
+        with_meteor=not skip_meteor,
+    )
+    record, page = card.record(), scorecard_markdown(card)
+    console = Console(highlight=False, markup=False)
+    console.print(scorecard_view(card))
+    if against is not None:
+        comparison = compare_predictions(
+            scored,
+            read_predictions(against, around.references),
+            names=(predictions.name, against.name),
+            train_reports=around.train_reports,
+            protocol=protocol,
+            seed=seed,
+            truth=table,
+            with_meteor=not skip_meteor,
+        )
+        console.print(comparison_view(comparison))
+        record["comparison"] = comparison.record()
+        page += "\n" + comparison_markdown(comparison)
+    if out is not None and page_file is not None:
+        write_json(out, record, overwrite=overwrite)
+        write_text(page_file, page, overwrite=overwrite)
+        console.print(f"Wrote {out} and {page_file}", soft_wrap=True)

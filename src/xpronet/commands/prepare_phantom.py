@@ -1,0 +1,34 @@
+"""xpronet prepare phantom: draw a corpus about which everything is known."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from xpronet.phantom.corpus import PhantomSettings, make_phantom
+from xpronet.progress import on_console
+
+
+def phantom(
+    *,
+    out: Path,
+    studies: int = 600,
+    seed: int = 0,
+    prevalence: Literal["natural", "balanced"] = "natural",
+    size: int = 256,
+    overwrite: bool = False,
+) -> None:
+    """Draw chest X-ray studies with reports, labels and the exact region of each finding.
+
+    Args:
+        out: the corpus folder to make.
+        studies: how many studies.
+        seed: the same seed gives the same corpus.
+        prevalence: natural (most studies are normal) or balanced (each finding in about a fifth of the studies).
+        size: side of the pictures in pixels.
+        overwrite: replace what is at OUT.
+    """
+    settings = PhantomSettings(studies=studies, seed=seed, prevalence=prevalence, size=size)
+    counts = make_phantom(out, settings, overwrite=overwrite, track=on_console)
+    splits = ", ".join(f"{count} {split}" for split, count in counts.items())
+    Console().print(f"{out}: {studies} studies ({splits})")

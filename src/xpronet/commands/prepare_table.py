@@ -1,0 +1,71 @@
+"""`xpronet prepare table`: a corpus from a table and pictures of the user's own."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from xpronet.data.table import TableSettings, make_table
+from xpronet.data.table_rows import Form
+from xpronet.errors import InputError
+from xpronet.progress import on_console
+
+
+def table(
+    *,
+    out: Path,
+    annotation: Path | None = None,
+    csv: Path | None = None,
+    jsonl: Path | None = None,
+    images: Path | None = None,
+    no_images: bool = False,
+    short_side: int = 256,
+    name: str | None = None,
+    licence: str = "unknown",
+    seed: int = 0,
+    tolerate: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Make a corpus from a table of reports and a folder of pictures.
+
+    The table is one of three: CSV or JSON lines with id, report, image (several separated by semicolons, or several
+    rows with one id) and, where known, split, patient and view; or an annotation.json as R2Gen reads it.
+
+    Args:
+        out: the corpus folder to write.
+        annotation: an annotation.json with the lists train, val and test.
+        csv: a CSV file with a header line.
+        jsonl: a file with one JSON object a line.
+        images: the folder that the table's picture paths start from.
+        no_images: make a corpus of texts, for labelling and for scores.
+        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        name: what the corpus is called; by default the folder of the table.
+        licence: the terms under which pictures and texts may be used.
+        seed: draws the split where the table has none.
+        tolerate: how many unusable studies may be left out.
+        overwrite: replace the corpus folder if it exists.
+    """
+    tables: dict[Form, Path | None] = {"csv": csv, "jsonl": jsonl, "annotation": annotation}
+    given = [(form, path) for form, path in tables.items() if path is not None]
+    if len(given) != 1:
+        raise InputError(f"{len(given)} tables given; give one of --csv, --jsonl and --annotation")
+    if (images is None) != no_images:
+        raise InputError("give either --images FOLDER or --no-images")
+    ((form, path),) = given
+    settings = TableSettings(
+        table=path,
+        form=form,
+        images=images,
+        short_side=short_side,
+        name=name or path.resolve().parent.name,
+        licence=licence,
+        seed=seed,
+        tolerate=tolerate,
+    )
+    made = make_table(out, settings, overwrite=overwrite, track=on_console)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    counts = ", ".join(f"{split} {count}" for split, count in made.studies.items())
+    console.print(f"{out}: {sum(made.studies.values())} studies ({counts})")
+    for reason, ids in made.left_out.items():
+        console.print(f"left out: {len(ids)} with {reason}")
+    if made.straddling:
+        console.print(f"warning: {len(made.straddling)} patients are in more than one split; scores will be too good")

@@ -1,0 +1,86 @@
+"""Files of the Hugging Face hub: fetched once, found on disk ever after, and a clear line where it is out of reach."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from xpronet.errors import InputError
+
+HUB = "hub:"
+"""What a source that lies on the hub begins with: "hub:owner/name"."""
+
+SECONDS_TO_ANSWER = 10
+"""How long the hub may take to answer before it counts as out of reach."""
+
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+ARCHIVE = "pytorch_model.bin"
+"""Where older repositories keep their weights; fetched only where there is no safetensors file."""
+
+
+def hub_file(source: str, file_name: str) -> Path:
+    """Return one file of a hub repository.
+
+    Raises:
+        InputError: the file was not fetched before, and the hub is out of reach or does not have it.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    repository = source.removeprefix(HUB)
+    with _explained(source):
+        found = try_to_load_from_cache(repository, file_name)
+        if isinstance(found, str):
+            return Path(found)
+        _ask(repository, file_name)
+        return Path(hf_hub_download(repository, file_name, etag_timeout=SECONDS_TO_ANSWER))
+
+
+def hub_folder(source: str) -> Path:
+    """Return the folder with a hub repository's model: configuration, words and weights.
+
+    Raises:
+        InputError: the model was not fetched before, and the hub is out of reach or does not have it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    repository = source.removeprefix(HUB)
+    with _explained(source):
+        try:
+            folder = Path(snapshot_download(repository, local_files_only=True))
+        except LocalEntryNotFoundError:
+            folder = None
+        if folder is not None and (any(folder.glob("*.safetensors")) or (folder / ARCHIVE).is_file()):
+            return folder
+        _ask(repository, "config.json")
+        folder = Path(snapshot_download(repository, allow_patterns=list(MODEL_FILES)))
+        if not any(folder.glob("*.safetensors")):
+            snapshot_download(repository, allow_patterns=[ARCHIVE])
+        return folder
+
+
+def _ask(repository: str, file_name: str) -> None:
+    """Ask the hub for a file's size, once: the downloads ask again and again for half a minute."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    get_hf_file_metadata(hf_hub_url(repository, file_name), timeout=SECONDS_TO_ANSWER)
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Turn the hub's errors into a line for the user."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # The hub's client has changed its HTTP library twice; its own error has always been derived from the library's.
+    library_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
+    try:
+        yield
+    except HFValidationError:
+        raise InputError(f"{source}: not a hub name; write {HUB}owner/name") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise InputError(f"{source}: the hub answers with status {status}; check the name") from None
+    except (OSError, library_error):
+        raise InputError(
+            f"{source}: was not fetched before and the hub is out of reach; give the path of a local copy"
+        ) from None

@@ -1,0 +1,147 @@
+"""Predictions of any model: one generated report a study, with its reference."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xpronet.errors import InputError
+from xpronet.files import read_json_lines, read_text
+
+LABEL_SOURCES = ("predicted", "reference", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model wrote about one study, and what its reader wrote."""
+
+    id: str
+    """The study's id."""
+    report: str
+    """The generated text; empty where the model said nothing."""
+    reference: str
+    """The reader's text."""
+    labels_from: str | None = None
+    """Where the model took its findings from: predicted, reference (an oracle) or all; None where nobody says."""
+    present: tuple[str, ...] | None = None
+    """The findings that the model itself called present, by name; None where it named none."""
+
+
+def read_predictions(path: Path, references: Mapping[str, str] | None = None) -> tuple[Prediction, ...]:
+    """Read predictions as JSON lines, or as CSV where the name ends in .csv.
+
+    Args:
+        path: each line has an id, a report and, unless `references` has it, a reference.
+        references: the reference of each study, by id, for lines that have none.
+
+    Raises:
+        InputError: the file is empty or malformed, an id stands twice or a reference is missing.
+    """
+    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path)
+    if not rows:
+        raise InputError(f"{path}: no predictions in it; write them with `xpronet generate`")
+    predictions = tuple(_prediction(row, f"{path}, {where}", references or {}) for where, row in rows)
+    twice = [study for study, count in Counter(prediction.id for prediction in predictions).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: {_counted(twice)} ids stand twice; keep one report for each study")
+    return predictions
+
+
+def same_studies(
+    first: Sequence[Prediction], second: Sequence[Prediction], names: tuple[str, str]
+) -> tuple[Prediction, ...]:
+    """Return `second` in the order of `first`.
+
+    Raises:
+        InputError: they are not about the same studies, or have other references for them.
+    """
+    by_id = {prediction.id: prediction for prediction in second}
+    only_first = [prediction.id for prediction in first if prediction.id not in by_id]
+    ids = {prediction.id for prediction in first}
+    only_second = [prediction.id for prediction in second if prediction.id not in ids]
+    for name, other, only in ((names[0], names[1], only_first), (names[1], names[0], only_second)):
+        if only:
+            raise InputError(f"{name}: {_counted(only)} ids are not in {other}; compare the same studies")
+    ordered = tuple(by_id[prediction.id] for prediction in first)
+    differing = [one.id for one, two in zip(first, ordered, strict=True) if one.reference != two.reference]
+    if differing:
+        raise InputError(
+            f"{names[1]}: {_counted(differing)} studies have another reference than in {names[0]}; compare against one"
+        )
+    return ordered
+
+
+def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for number, row in enumerate(read_json_lines(path), 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, prediction {number}: a {type(row).__name__}; write an object with id and report")
+        rows.append((f"prediction {number}", row))
+    return rows
+
+
+def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    table = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
+    try:
+        missing = [name for name in ("id", "report") if name not in (table.fieldnames or ())]
+        if missing:
+            raise InputError(
+                f"{path}: no column {' and '.join(map(repr, missing))}; name the columns id,report,reference"
+            )
+        rows: list[tuple[str, Mapping[str, Any]]] = []
+        for row in table:
+            if None in row or None in row.values():
+                raise InputError(
+                    f"{path}, line {table.line_num}: not as many values as columns; quote texts with commas"
+                )
+            rows.append((f"line {table.line_num}", {name: value for name, value in row.items() if name in _COLUMNS}))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not a CSV table ({error})") from None
+    return rows
+
+
+_COLUMNS = ("id", "report", "reference", "labels_from")
+
+
+def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str]) -> Prediction:
+    for name in ("id", "report"):
+        if name not in row:
+            raise InputError(f"{where}: no {name!r}; each prediction needs id and report")
+    study, report = row["id"], row["report"]
+    if isinstance(study, int) and not isinstance(study, bool):
+        study = str(study)
+    if not isinstance(study, str) or not study:
+        raise InputError(f"{where}: id {study!r} is no name; write the study's id as a string")
+    if not isinstance(report, str):
+        raise InputError(f"{where}: the report of {study} is a {type(report).__name__}; write it as a string")
+    reference = row.get("reference") or references.get(study)
+    if reference is None:
+        raise InputError(f"{where}: no reference for {study}; add it to the file or name the --corpus that has it")
+    if not isinstance(reference, str) or not reference.strip():
+        raise InputError(f"{where}: the reference of {study} is no text; leave studies without a report out")
+    labels_from = row.get("labels_from") or None
+    if labels_from is not None and labels_from not in LABEL_SOURCES:
+        raise InputError(f"{where}: labels_from {labels_from!r} is none of {', '.join(LABEL_SOURCES)}")
+    return Prediction(
+        id=study,
+        report=report,
+        reference=reference,
+        labels_from=labels_from,
+        present=_present(row.get("findings"), where),
+    )
+
+
+def _present(findings: Any, where: str) -> tuple[str, ...] | None:
+    """Return the names of the findings marked present in a record of generate.Report."""
+    if not findings:
+        return None
+    try:
+        return tuple(str(finding["name"]) for finding in findings if finding["present"])
+    except (TypeError, KeyError):
+        raise InputError(f"{where}: findings need a name and whether they are present, each") from None
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -1,0 +1,118 @@
+"""The labelers by name, and what is done with one over a whole corpus."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from xpronet.data.corpus import Corpus
+from xpronet.errors import InputError
+from xpronet.labels.findings import FINDINGS, State
+from xpronet.labels.resume import label_resumably
+from xpronet.labels.rules import Evidence, RuleLabeler
+from xpronet.labels.tables import write_labels
+from xpronet.labels.texts import labelled_texts
+from xpronet.progress import Tracker, silent
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """What reads the fourteen findings from reports."""
+
+    @property
+    def name(self) -> str:
+        """Name the labeler and its weights beside what was made with it."""
+        ...
+
+    def label(self, report: str) -> dict[str, State]:
+        """Return the state of all fourteen findings."""
+        ...
+
+    def label_many(self, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, dict[str, State]]]:
+        """Yield the id and labels of each id and report, in order."""
+        ...
+
+
+def make_labeler(
+    labeler: Literal["rules", "chexbert"],
+    *,
+    weights: str | None = None,
+    bert: str | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> Labeler:
+    """Return a labeler by its name, ready to read.
+
+    Raises:
+        InputError: CheXbert without weights, the rules with them, or weights that cannot be read.
+    """
+    if labeler == "rules":
+        if weights is not None or bert is not None:
+            raise InputError(
+                "the rule labeler has no weights; leave --weights and --bert away or add --labeler chexbert"
+            )
+        return RuleLabeler()
+    if weights is None:
+        raise InputError("the labeler chexbert needs --weights: its .pth or .safetensors file, or hub:owner/name/FILE")
+    import torch
+
+    from xpronet.labels.chexbert import ChexbertLabeler, ChexbertSettings
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return ChexbertLabeler(ChexbertSettings(weights=weights, bert=bert, precision=precision, device=device))
+
+
+def write_corpus_labels(
+    labeler: Labeler,
+    texts: Sequence[tuple[str, str]],
+    path: Path,
+    *,
+    overwrite: bool = False,
+    track: Tracker = silent,
+) -> dict[str, Counter[State]]:
+    """Label reports, write labels.csv, and return how often each finding got each state.
+
+    A labeler slower than the rules keeps its work beside `path` while it runs, and goes on there after a stop.
+
+    Args:
+        labeler: what reads the reports.
+        texts: ids and reports.
+        path: the labels.csv to write.
+        overwrite: replace it.
+        track: shows how far the work is.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is false.
+    """
+    counts: dict[str, Counter[State]] = {name: Counter() for name in FINDINGS}
+    kept = path.with_name(f"{path.name}.unfinished")
+    shown = track(texts, "Label", len(texts))
+    slow = not isinstance(labeler, RuleLabeler)
+    rows = label_resumably(labeler.label_many, shown, kept, labeler.name) if slow else labeler.label_many(shown)
+
+    def counted() -> Iterator[tuple[str, dict[str, State]]]:
+        for study_id, states in rows:
+            for name, state in states.items():
+                counts[name][state] += 1
+            yield study_id, states
+
+    write_labels(path, counted(), overwrite=overwrite)
+    kept.unlink(missing_ok=True)
+    return counts
+
+
+def explained(
+    corpus: Corpus, study_id: str, labeler: str, sections: Sequence[str]
+) -> tuple[dict[str, State], list[Evidence]]:
+    """Return the rule labeler's states for one study of a corpus, and the evidence behind them.
+
+    Raises:
+        InputError: another labeler is asked for, or the corpus has no such study.
+    """
+    if labeler != "rules":
+        raise InputError(f"the labeler {labeler} cannot tell why; --explain goes with --labeler rules")
+    found = [study for study in corpus.studies if study.id == study_id]
+    if not found:
+        raise InputError(f"{corpus.folder}: no study {study_id!r}; it has {corpus.studies[0].id!r}, for one")
+    ((_, report),) = labelled_texts(found, sections)
+    rules = RuleLabeler()
+    return rules.label(report), rules.explain(report)

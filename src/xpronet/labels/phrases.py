@@ -1,0 +1,129 @@
+"""Phrases written as data, and a matcher that finds all of them in a sentence at once.
+
+A phrase is a row of slots. A slot is a word; several words with a bar between, any of which will do; `<name>`, one word
+of a list; any of these with a question mark, which may be absent; or `...`, up to five words that say nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Generic, TypeVar
+
+from xpronet.errors import InputError
+
+Meaning = TypeVar("Meaning")
+
+GAP = "..."
+LONGEST_GAP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[Meaning]):
+    """A phrase found in a sentence."""
+
+    meaning: Meaning
+    """What the phrase was entered for."""
+    first: int
+    """Index of its first word."""
+    last: int
+    """Index of its last word."""
+    taken: int
+    """Bit i is set where word i belongs to the phrase; words in a gap do not."""
+
+
+@dataclass(slots=True)
+class _Node(Generic[Meaning]):
+    following: dict[str, "_Node[Meaning]"] = field(default_factory=dict)
+    after_gap: "_Node[Meaning] | None" = None
+    meanings: list[Meaning] = field(default_factory=list)
+
+
+class PhraseBook(Generic[Meaning]):
+    """All phrases of a labeler in one tree of words."""
+
+    def __init__(self, lists: Mapping[str, Sequence[str]], barriers: Sequence[str]) -> None:
+        """Start empty.
+
+        Args:
+            lists: the word lists that `<name>` stands for.
+            barriers: words that a gap does not reach across.
+        """
+        self._lists = lists
+        self._barriers = frozenset(barriers)
+        self._root: _Node[Meaning] = _Node()
+
+    def add(self, phrase: str, meaning: Meaning) -> None:
+        """Enter a phrase.
+
+        Raises:
+            InputError: the phrase names a list that does not exist, or begins or ends with a gap.
+        """
+        slots = [self._choices(slot, phrase) for slot in phrase.split()]
+        for path in product(*slots):
+            words = [word for word in path if word]
+            if not words or words[0] == GAP or words[-1] == GAP:
+                raise InputError(f"phrase {phrase!r} begins or ends with nothing; give it a word there")
+            node = self._root
+            for word in words:
+                node = self._step(node, word)
+            if meaning not in node.meanings:
+                node.meanings.append(meaning)
+
+    def find(self, words: Sequence[str]) -> list[Match[Meaning]]:
+        """Return the phrases in a sentence, in order; one whose words all belong to a longer one is left out."""
+        root, matches = self._root.following, list[Match[Meaning]]()
+        for index, word in enumerate(words):
+            node = root.get(word)
+            if node is not None:
+                self._walk(node, words, index, index, 1 << index, matches)
+        if len(matches) < 2:
+            return matches
+        spans = {match.taken for match in matches}
+        swallowed = {span for span in spans for other in spans if span != other and span & other == span}
+        return [match for match in matches if match.taken not in swallowed] if swallowed else matches
+
+    def _walk(
+        self,
+        node: _Node[Meaning],
+        words: Sequence[str],
+        first: int,
+        last: int,
+        taken: int,
+        matches: list[Match[Meaning]],
+    ) -> None:
+        for meaning in node.meanings:
+            matches.append(Match(meaning, first, last, taken))
+        ahead = last + 1
+        if ahead >= len(words):
+            return
+        following = node.following.get(words[ahead])
+        if following is not None:
+            self._walk(following, words, first, ahead, taken | 1 << ahead, matches)
+        if node.after_gap is not None:
+            for index in range(ahead, min(ahead + LONGEST_GAP + 1, len(words))):
+                following = node.after_gap.following.get(words[index])
+                if following is not None:
+                    self._walk(following, words, first, index, taken | 1 << index, matches)
+                if words[index] in self._barriers:
+                    break
+
+    def _choices(self, slot: str, phrase: str) -> list[str]:
+        if slot == GAP:
+            return [GAP]
+        choices: list[str] = []
+        for choice in slot.removesuffix("?").split("|"):
+            if choice.startswith("<"):
+                name = choice.strip("<>")
+                if name not in self._lists:
+                    raise InputError(f"phrase {phrase!r} uses the list {name!r}, which is not there")
+                choices.extend(self._lists[name])
+            else:
+                choices.append(choice)
+        return [*choices, ""] if slot.endswith("?") else choices
+
+    def _step(self, node: _Node[Meaning], word: str) -> _Node[Meaning]:
+        if word == GAP:
+            if node.after_gap is None:
+                node.after_gap = _Node()
+            return node.after_gap
+        return node.following.setdefault(word, _Node())

@@ -1,0 +1,93 @@
+"""Draw a record as two pictures with the region of each finding."""
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from xpronet.phantom.bones import draw_ribs
+from xpronet.phantom.canvas import Canvas, Mask
+from xpronet.phantom.devices import draw_devices
+from xpronet.phantom.frontal import frontal_scene, heart_outline, mediastinum_outline
+from xpronet.phantom.lateral import heart_outline as lateral_heart_outline
+from xpronet.phantom.lateral import lateral_scene
+from xpronet.phantom.lateral import mediastinum_outline as lateral_mediastinum_outline
+from xpronet.phantom.opacities import (
+    draw_atelectasis,
+    draw_consolidation,
+    draw_edema,
+    draw_lesion,
+    draw_opacity,
+    draw_pneumonia,
+)
+from xpronet.phantom.patient import Patient, draw_patient
+from xpronet.phantom.pleura import draw_effusion, draw_pleural_other, draw_pneumothorax
+from xpronet.phantom.record import Record
+from xpronet.phantom.scene import Scene
+
+POSITIONS = ("PA", "LATERAL")
+
+Picture = UInt8[np.ndarray, "size size"]
+Regions = UInt16[np.ndarray, "size size"]
+
+_IN_THE_CHEST = {
+    "Pleural Effusion": draw_effusion,
+    "Pneumothorax": draw_pneumothorax,
+    "Lung Opacity": draw_opacity,
+    "Consolidation": draw_consolidation,
+    "Pneumonia": draw_pneumonia,
+    "Atelectasis": draw_atelectasis,
+    "Lung Lesion": draw_lesion,
+    "Edema": draw_edema,
+    "Pleural Other": draw_pleural_other,
+}
+
+
+def draw_study(record: Record, *, size: int, rng: np.random.Generator) -> dict[str, tuple[Picture, Regions]]:
+    """Draw one patient from the front and from the side.
+
+    Returns:
+        The picture (air black, bone white) and the regions (bit k set where finding k of FINDINGS is) by view position.
+    """
+    patient = draw_patient(record, rng)
+    return {position: _draw_view(record, patient, position == "PA", size, rng) for position in POSITIONS}
+
+
+def _draw_view(
+    record: Record, patient: Patient, frontal: bool, size: int, rng: np.random.Generator
+) -> tuple[Picture, Regions]:
+    shift = (rng.normal(0, 0.015), rng.normal(0, 0.015))
+    canvas = Canvas(size=size, tilt=rng.normal(0, 1.8), scale=rng.uniform(0.94, 1.07), shift=shift)
+    scene = frontal_scene(patient, canvas, rng) if frontal else lateral_scene(patient, canvas, rng)
+    _mark_big_organs(scene, patient, record)
+    for finding, draw in _IN_THE_CHEST.items():
+        if finding in record:
+            draw(scene, record[finding], rng)
+    scene.depth += scene.vessels
+    draw_ribs(scene, patient, record.get("Fracture", ()))
+    draw_devices(scene, patient, record.get("Support Devices", ()))
+    return _expose(scene.depth, canvas, rng), scene.regions
+
+
+def _mark_big_organs(scene: Scene, patient: Patient, record: Record) -> None:
+    """Mark heart and mediastinum, which the scene already shows as large as the record says."""
+    if "Cardiomegaly" in record:
+        outline = heart_outline(patient) if scene.frontal else lateral_heart_outline(patient)
+        scene.mark("Cardiomegaly", scene.canvas.fill(outline))
+    if "Enlarged Cardiomediastinum" in record:
+        outline = mediastinum_outline(patient) if scene.frontal else lateral_mediastinum_outline(patient)
+        upper = scene.canvas.fill(outline) * (scene.canvas.down > 0.1) * (scene.canvas.down < 0.45)
+        scene.mark("Enlarged Cardiomediastinum", upper)
+
+
+def _expose(depth: Mask, canvas: Canvas, rng: np.random.Generator) -> Picture:
+    """Turn attenuation into grey values: exposure, contrast and noise differ from film to film."""
+    contrast = np.float32(rng.uniform(4.0, 5.4))
+    exposure = np.float32(rng.uniform(0.42, 0.52))
+    tilt = rng.normal(0, 0.03, 2).astype(np.float32)
+    level = depth + tilt[0] * canvas.across + tilt[1] * (canvas.down - np.float32(0.5))
+    # Quanta are few behind dense tissue, and a finer matrix has more noise a pixel.
+    noise = np.float32(rng.uniform(0.006, 0.016)) * np.sqrt(canvas.size / 256)
+    level = level + noise.astype(np.float32) * rng.standard_normal(depth.shape, dtype=np.float32)
+    grey = 1 / (1 + np.exp(-contrast * (level - exposure)))
+    floor = 1 / (1 + np.exp(contrast * exposure))
+    grey = (grey - floor) / (np.float32(0.97) - floor)
+    return (np.clip(grey, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,123 @@
+"""Features of whole studies: the mean of their views, of the views' mirror images, and of the report."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.images import read_grey
+from xpronet.data.records import Study
+from xpronet.data.transforms import ImageSettings, test_view
+from xpronet.encoders.resnet import ResNet, to_rgb
+from xpronet.encoders.texts import TextEncoder
+from xpronet.errors import InputError
+from xpronet.progress import Tracker, silent
+
+READERS = 4
+"""Threads that read pictures while the backbone works on the ones before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFeatures:
+    """What the encoders see in each study (paper, section 3.2)."""
+
+    ids: tuple[str, ...]
+    """The studies, in the order of the rows."""
+    original: Float32[np.ndarray, "studies image_width"]
+    """o^i: features of the pictures, averaged over their regions and over the study's views."""
+    mirrored: Float32[np.ndarray, "studies image_width"]
+    """o^if: the same of the pictures' left-right mirror images."""
+    text: Float32[np.ndarray, "studies text_width"]
+    """o^t: features of the reports."""
+    image_encoder: str
+    """Name of the backbone and its weights."""
+    text_encoder: str
+    """Name of the text encoder."""
+
+
+def extract_features(
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    backbone: ResNet,
+    image_encoder: str,
+    images: ImageSettings,
+    text_encoder: TextEncoder,
+    batch: int = 32,
+    track: Tracker = silent,
+) -> StudyFeatures:
+    """Extract the features of studies, without random crops and without any other chance.
+
+    Args:
+        corpus: where the pictures lie.
+        studies: which studies, all with pictures.
+        backbone: on the device that is to do the work; it is used in evaluation mode and left as it was.
+        image_encoder: name of the backbone and its weights, to be kept with the features.
+        images: how pictures become squares; the test view is taken.
+        text_encoder: what turns reports into features.
+        batch: views at a time.
+        track: tells how far the work is.
+
+    Raises:
+        InputError: a study has no picture, or a picture cannot be read.
+    """
+    without = [study.id for study in studies if not study.views]
+    if without:
+        raise InputError(
+            f"{corpus.folder}: {len(without)} of {len(studies)} studies have no picture ({', '.join(without[:3])}); "
+            "prototypes need pictures and reports"
+        )
+    views = [(row, corpus.view_path(view)) for row, study in enumerate(studies) for view in study.views]
+    chunks = [views[start : start + batch] for start in range(0, len(views), batch)]
+    original, mirrored = np.zeros((2, len(studies), backbone.settings.width_out), np.float32)
+    training = backbone.training
+    backbone.eval()
+    try:
+        for rows, squares in track(_squares(chunks, images), "Encode pictures", len(chunks)):
+            features, features_mirrored = _pooled(backbone, squares)
+            np.add.at(original, rows, features)
+            np.add.at(mirrored, rows, features_mirrored)
+    finally:
+        backbone.train(training)
+    num_views = np.array([[len(study.views)] for study in studies], np.float32).reshape(-1, 1)
+    return StudyFeatures(
+        ids=tuple(study.id for study in studies),
+        original=original / num_views,
+        mirrored=mirrored / num_views,
+        text=text_encoder.encode([study.report for study in studies], track=track),
+        image_encoder=image_encoder,
+        text_encoder=text_encoder.name,
+    )
+
+
+@torch.inference_mode()
+def _pooled(
+    backbone: ResNet, squares: UInt8[np.ndarray, "views size size"]
+) -> tuple[Float32[np.ndarray, "views channels"], Float32[np.ndarray, "views channels"]]:
+    """Return the mean over regions of the last features, of pictures and of their mirror images."""
+    pictures = to_rgb(torch.from_numpy(squares).to(backbone.conv1.weight.device))
+    features: list[Tensor] = [backbone(each).mean((2, 3)) for each in (pictures, pictures.flip(-1))]
+    return features[0].cpu().numpy(), features[1].cpu().numpy()
+
+
+def _squares(
+    chunks: Sequence[Sequence[tuple[int, Path]]], images: ImageSettings
+) -> Iterator[tuple[list[int], UInt8[np.ndarray, "views size size"]]]:
+    """Yield rows and pictures of each chunk, reading the next one meanwhile."""
+
+    def read(view: tuple[int, Path]) -> UInt8[np.ndarray, "size size"]:
+        return test_view(read_grey(view[1]), images)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        coming = readers.map(read, chunks[0]) if chunks else iter(())
+        for number, chunk in enumerate(chunks):
+            squares = np.stack(list(coming))
+            if number + 1 < len(chunks):
+                coming = readers.map(read, chunks[number + 1])
+            yield [row for row, _ in chunk], squares

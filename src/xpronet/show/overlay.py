@@ -1,0 +1,53 @@
+"""What a page needs to lay the evidence of each word over the pictures: data URIs, and the evidence as small JSON."""
+
+import base64
+import io
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from xpronet.generate.report import Report, WordEvidence
+
+PARTS = 100_000
+"""Attention and shares travel as whole numbers of this part: shorter than decimals, and exact to 0.001 %."""
+
+
+def picture_uri(view: UInt8[np.ndarray, "height width"]) -> str:
+    """Return a grey picture as the data URI of a PNG file: lossless, and no file beside the page."""
+    stream = io.BytesIO()
+    Image.fromarray(view).save(stream, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
+    """Return the evidence of a report's words as JSON values.
+
+    The values: `parts`, what 1 is written as; `columns` of the attention grids; `findings`, the names that
+    prototypes refer to; `words`, each with its probability `p`, its `attention` (one flat list a view, row by row) and
+    its `prototypes` (place in `findings`, number, share).
+
+    Args:
+        report: with at least one word of evidence.
+        num_views: pictures shown; views that only filled the batch up come after them and are left out.
+    """
+    assert report.words, "a report without evidence has nothing to lay over its pictures"
+    names = sorted({use.finding for word in report.words for use in word.prototypes})
+    return {
+        "parts": PARTS,
+        "columns": report.words[0].attention.shape[2],
+        "findings": names,
+        "words": [_word(word, names, num_views) for word in report.words],
+    }
+
+
+def _word(word: WordEvidence, names: list[str], num_views: int) -> dict[str, Any]:
+    assert word.attention.shape[0] >= num_views, "every picture shown was attended to"
+    grids = np.rint(word.attention[:num_views].astype(np.float64) * PARTS).astype(int)
+    return {
+        "p": round(math.exp(word.log_probability), 4),
+        "attention": grids.reshape(num_views, -1).tolist(),
+        "prototypes": [[names.index(use.finding), use.index, round(use.weight * PARTS)] for use in word.prototypes],
+    }

@@ -1,0 +1,1 @@
+from tests.evaluate.fabricated import fabricated_reports  # noqa: F401
