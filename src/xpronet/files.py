@@ -21,6 +21,8 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
     Raises:
         InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
     _refuse_existing(path, overwrite)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,8 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         InputError: `path` exists and is not empty and `overwrite` is false, or its parent cannot be written.
     """
     _refuse_existing(path, overwrite)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; name a folder")
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -128,7 +132,7 @@ def confined(folder: Path, relative: str) -> Path:
         InputError: the path is absolute, climbs out through `..` or through a link.
     """
     path = folder / relative
-    if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+    if "\0" in relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{relative!r} leads out of {folder}; paths in a corpus are relative to its folder")
     return path
 
@@ -138,6 +142,8 @@ def _parse_json(text: str, where: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
+    except RecursionError:
+        raise InputError(f"{where}: not JSON that anyone writes (nested too deeply)") from None
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

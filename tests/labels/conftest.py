@@ -15,32 +15,21 @@ from torch import nn
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "pneumo", "##thorax", "effusion", "enlarged"]
 WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    ".",
-    ",",
+    *SPECIAL,
     "no",
     "small",
     "large",
     "left",
     "right",
     "pleural",
-    "effusion",
     "heart",
     "is",
-    "enlarged",
     "normal",
     "the",
-    "there",
     "opacity",
-    "pneumo",
-    "##thorax",
     "acute",
-    "disease",
 ]
 
 

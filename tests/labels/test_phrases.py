@@ -30,7 +30,7 @@ def test_of_phrases_on_the_same_words_the_longer_counts():
     made = book("opacity", "nodular opacity", "nodular ... lung")
     assert found(made, "nodular opacity") == [("nodular opacity", 0, 1)]
     assert found(made, "opacity") == [("opacity", 0, 0)]
-    assert found(made, "nodular opacity in lung") == [("nodular opacity", 0, 1), ("nodular ... lung", 0, 3)]
+    assert set(found(made, "nodular opacity in lung")) == {("nodular opacity", 0, 1), ("nodular ... lung", 0, 3)}
 
 
 def test_a_gap_is_short_and_stops_at_a_barrier():

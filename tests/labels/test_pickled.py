@@ -67,10 +67,13 @@ def test_anything_else_is_refused_by_name_and_does_not_run(tmp_path, monkeypatch
     assert not (tmp_path / "ran").exists()
 
 
-@given(st.binary(max_size=200))
-def test_damaged_files_raise_nothing_else(tmp_path_factory, data):
+WHOLE = pickle.dumps({"a": np.arange(14), "b": ["x", 1.5, {"c"}]}, protocol=4)
+
+
+@given(st.binary(max_size=20), st.integers(0, len(WHOLE)), st.integers(0, 20))
+def test_damaged_files_raise_nothing_else(tmp_path_factory, data, start, length):
     path = tmp_path_factory.mktemp("pickles") / "table.pkl"
-    path.write_bytes(data)
+    path.write_bytes(WHOLE[:start] + data + WHOLE[start + length :])
     with contextlib.suppress(InputError):
         read_pickled(path)
 

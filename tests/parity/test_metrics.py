@@ -46,6 +46,8 @@ METEOR_OF_EACH = (
     0.4238491513450369,
 )
 
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "official_metrics.json"
+
 java = pytest.mark.skipif(find_java() is None, reason="no Java here for METEOR")
 
 
@@ -68,12 +70,24 @@ def test_ngram_scores_of_fabricated_pairs() -> None:
     assert scores == pytest.approx({name: value for name, value in FIGURES.items() if name != "METEOR"}, abs=1e-12)
 
 
+@pytest.fixture(scope="module")
+def meteor() -> dict[str, np.ndarray]:
+    """METEOR's statistics of the fabricated pairs, and of the golden sets where they are, from one Java process."""
+    sets = {"fabricated": tuple(zip(*PAIRS, strict=True))}
+    if GOLDEN.is_file():
+        golden = json.loads(GOLDEN.read_text())
+        sets |= {name: (golden["refs"], reports) for name, reports in sets_of_reports(golden).items()}
+    references, reports = ([text for pair in sets.values() for text in pair[side]] for side in (0, 1))
+    answer = meteor_statistics(references, reports)
+    assert not isinstance(answer, Unavailable)
+    ends = np.cumsum([len(pair[0]) for pair in sets.values()])[:-1]
+    return dict(zip(sets, np.split(answer, ends), strict=True))
+
+
 @java
-def test_meteor_of_fabricated_pairs() -> None:
+def test_meteor_of_fabricated_pairs(meteor: dict[str, np.ndarray]) -> None:
     references, reports = zip(*PAIRS, strict=True)
-    meteor = meteor_statistics(references, reports)
-    assert not isinstance(meteor, Unavailable)
-    statistics = language_statistics(references, reports, meteor=meteor)
+    statistics = language_statistics(references, reports, meteor=meteor["fabricated"])
     assert statistics.totals() == pytest.approx(FIGURES, abs=1e-12)
     each = statistics.weighted(np.eye(len(PAIRS)))["METEOR"]
     assert each == pytest.approx(METEOR_OF_EACH, abs=1e-12)
@@ -87,12 +101,9 @@ def test_golden_ngram_scores(golden: Any) -> None:
 
 
 @java
-def test_golden_meteor(golden: Any) -> None:
-    sets = sets_of_reports(golden)
-    meteor = meteor_statistics(golden["refs"] * len(sets), [text for texts in sets.values() for text in texts])
-    assert not isinstance(meteor, Unavailable)
-    for (name, reports), rows in zip(sets.items(), np.split(meteor, len(sets)), strict=True):
-        scores = language_statistics(golden["refs"], reports, meteor=rows).totals()
+def test_golden_meteor(golden: Any, meteor: dict[str, np.ndarray]) -> None:
+    for name, reports in sets_of_reports(golden).items():
+        scores = language_statistics(golden["refs"], reports, meteor=meteor[name]).totals()
         assert scores["METEOR"] == pytest.approx(golden["scores"][name]["METEOR"], abs=1e-6), name
 
 

@@ -8,6 +8,7 @@ from xpronet.generate.beam import BeamSettings, beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Outputs, Patches, XProNet
 from xpronet.train.losses import Losses, LossSettings, losses
+from xpronet.train.optimiser import TrainSettings, make_optimiser
 
 PUBLISHED = LossSettings(text_mean="positions", findings=0.0)
 
@@ -74,14 +75,7 @@ def test_beam_search(network, patches, labels, figures, stop_early):
 
 def test_four_training_steps(network, patches, ids, labels, target_mask, figures):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    optimiser = torch.optim.Adam(
-        [parameter for name, parameter in network.named_parameters() if not name.startswith("backbone.")],
-        lr=1e-4,
-        betas=(0.9, 0.98),
-        eps=1e-9,
-        weight_decay=5e-5,
-        amsgrad=True,
-    )
+    optimiser = make_optimiser(network, TrainSettings(learning_rate=1e-4))
     seen = []
     for _ in range(4):
         step = losses(network.read(patches, ids[:, :-1], labels), ids[:, 1:], target_mask, labels, PUBLISHED)

@@ -16,7 +16,7 @@ def test_a_filled_outline_has_its_area(size: int, soft: float) -> None:
 
 
 def test_scale_shift_and_tilt_move_shapes_and_coordinates_alike() -> None:
-    canvas = Canvas(size=200, tilt=12, scale=0.8, shift=(0.1, -0.05))
+    canvas = Canvas(size=200, tilt=12.0, scale=0.8, shift=(0.1, -0.05))
     filled = canvas.fill(BOX) > 0.5
     by_coordinates = (np.abs(canvas.across) < 0.2) & (np.abs(canvas.down - 0.5) < 0.2)
     assert (filled ^ by_coordinates).mean() < 0.01

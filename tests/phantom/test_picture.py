@@ -42,7 +42,7 @@ ONE_SIDED = [
 @pytest.mark.parametrize("finding", ONE_SIDED)
 def test_the_patients_left_is_on_the_pictures_right(finding: str) -> None:
     seen = set()
-    for number in range(12):
+    for number in range(10):
         record, views = one_study(finding, number)
         sides = {instance.side for instance in record[finding]}
         if sides not in ({"left"}, {"right"}):
@@ -59,7 +59,7 @@ def test_the_patients_left_is_on_the_pictures_right(finding: str) -> None:
 )
 def test_upper_is_above_lower(finding: str) -> None:
     rows: dict[str, list[float]] = {"upper": [], "mid": [], "lower": []}
-    for number in range(40):
+    for number in range(16):
         record, views = one_study(finding, number)
         zones = {instance.zone for instance in record[finding]}
         if len(zones) == 1:
@@ -70,7 +70,7 @@ def test_upper_is_above_lower(finding: str) -> None:
 @pytest.mark.parametrize("finding", [name for name in ABNORMALITIES if name != "Support Devices"])
 def test_large_is_larger_than_small(finding: str) -> None:
     areas: dict[str, list[int]] = {"small": [], "moderate": [], "large": []}
-    for number in range(40):
+    for number in range(16):
         record, views = one_study(finding, number)
         if finding == "Edema" or (len(record[finding]) == 1 and record[finding][0].side != "both"):
             areas[str(record[finding][0].severity)].append(int(mask(views["PA"][1], finding).sum()))
@@ -95,6 +95,6 @@ def test_pictures_look_like_films() -> None:
         views = draw_study({}, size=SIZE, rng=np.random.default_rng([9, number]))
         picture, regions = views["PA"]
         assert regions.max() == 0
-        lung, belly, air = picture[40:60, 25:32].mean(), picture[-12:-4, 50:60].mean(), picture[-20:, 0].mean()
-        assert air < lung < belly
+        lung, belly = picture[40:60, 25:32].mean(), picture[-12:-4, 50:60].mean()
+        assert np.percentile(views["LATERAL"][0], 5) < 10  # air beside the body
         assert belly - lung > 60

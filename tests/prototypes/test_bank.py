@@ -33,6 +33,12 @@ def test_the_same_bank_gives_the_same_bytes(tmp_path: Path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+def test_whoever_may_read_the_folder_may_read_the_bank(tmp_path: Path):
+    (tmp_path / "other").touch()
+    small_bank().save(tmp_path / "bank.safetensors")
+    assert (tmp_path / "bank.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_nothing_is_overwritten_unasked(tmp_path: Path):
     path = tmp_path / "bank.safetensors"
     small_bank().save(path)

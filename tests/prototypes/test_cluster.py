@@ -110,7 +110,9 @@ def test_a_finding_with_few_studies_has_them_and_their_mean():
     )
     np.testing.assert_allclose(bank.of("Pneumonia")[:4], samples, atol=1e-6)
     np.testing.assert_allclose(bank.of("Pneumonia")[4:], np.repeat([samples.mean(0)], 2, axis=0), atol=1e-6)
-    assert any(note.startswith("Pneumonia: 2 studies are too few for 6 clusters; 2 of") for note in bank.notes)
+    assert any(
+        note.startswith("Pneumonia: too few different studies (2 in all) for 6 clusters; 2 of") for note in bank.notes
+    )
 
 
 def test_a_finding_without_studies_has_the_mean_of_all():

@@ -85,12 +85,12 @@ def prototypes(
         bank = cluster_findings(features, labels, settings, track=on_console)
         bank.save(temporary, overwrite=True)
 
-    table = Table(title=f"{len(train)} train studies, {bank.image_encoder}, {bank.text_encoder}")
-    table.add_column("finding")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{len(train)} train studies, {bank.image_encoder}, {bank.text_encoder}")
+    table = Table("finding")
     table.add_column("studies", justify="right")
     for finding in bank.findings:
         table.add_row(finding, str(bank.counts[finding]))
-    console = Console()
     console.print(table)
     for note in bank.notes:
         console.print(note)

@@ -170,7 +170,6 @@ def load_batches(
     start: int = 0,
 ) -> Iterable[Batch]:
     """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise."""
-
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from xpronet.data.records import SPLITS, Study, View
@@ -17,6 +18,16 @@ STUDIES_FILE = "studies.jsonl"
 LABELS_FILE = "labels.csv"
 IMAGES_FOLDER = "images"
 FORMAT = 1
+VIEW_TYPES = {"path": str, "position": str | None, "width": int, "height": int}
+STUDY_TYPES = {
+    "id": str,
+    "split": str,
+    "views": list,
+    "report": str,
+    "sections": dict,
+    "patient": str | None,
+    "source": str,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +121,18 @@ def relative_path(path: Path, folder: Path) -> str:
 
 def _study(record: Any, where: str) -> Study:
     try:
-        views = tuple(View(**view) for view in record.pop("views"))
-        study = Study(**record, views=views)
+        _check_types(record, STUDY_TYPES, where)
+        for view in record["views"]:
+            _check_types(view, VIEW_TYPES, where)
+        study = Study(**{**record, "views": tuple(View(**view) for view in record["views"])})
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{where}: not a study record ({error})") from None
     if study.split not in SPLITS:
         raise InputError(f"{where}: split {study.split!r} is none of {', '.join(SPLITS)}")
     return study
+
+
+def _check_types(record: dict[str, Any], types: Mapping[str, type | UnionType], where: str) -> None:
+    for name, value in record.items():
+        if name in types and not isinstance(value, types[name]):
+            raise InputError(f"{where}: {name} is a {type(value).__name__}; make the corpus again")

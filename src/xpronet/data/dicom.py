@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
+from xpronet.data.decoder import decompress
 from xpronet.data.presentation import WINDOW_SHAPES, LookUpTable, Presentation, Window
 from xpronet.errors import InputError
 
@@ -27,21 +29,11 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """A transfer syntax that packs the whole file: a small one could unpack to any size before we saw a header."""
-DECODERS = {
-    "1.2.840.10008.1.2": "",
-    "1.2.840.10008.1.2.1": "",
-    "1.2.840.10008.1.2.2": "",
-    "1.2.840.10008.1.2.5": "pydicom",
-    "1.2.840.10008.1.2.4.50": "gdcm",
-    "1.2.840.10008.1.2.4.51": "gdcm",
-    "1.2.840.10008.1.2.4.57": "gdcm",
-    "1.2.840.10008.1.2.4.70": "gdcm",
-    "1.2.840.10008.1.2.4.80": "gdcm",
-    "1.2.840.10008.1.2.4.81": "gdcm",
-    "1.2.840.10008.1.2.4.90": "gdcm",
-    "1.2.840.10008.1.2.4.91": "gdcm",
-}
-"""What reads each transfer syntax: uncompressed, run lengths, JPEG, JPEG-LS, JPEG 2000."""
+RUN_LENGTH = "1.2.840.10008.1.2.5"
+BY_PYDICOM = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", RUN_LENGTH)
+"""Transfer syntaxes that pydicom reads by itself: uncompressed and run lengths."""
+BY_GDCM = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81, 90, 91))
+"""Transfer syntaxes that GDCM decodes: JPEG, JPEG-LS, JPEG 2000."""
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 UNREADABLE = (
@@ -78,10 +70,17 @@ def read_dicom(
         InputError: the file is damaged, holds no single picture, or needs something that is not supported.
     """
     pydicom = _pydicom()
-    with _refusing(name):
+    with _refusing(pydicom, name):
         dataset = _parse(pydicom, stream, name)
         _check(dataset, name, max_pixels)
-        stored = pydicom.pixels.pixel_array(dataset, decoding_plugin=_decoder(dataset, name))
+        if _is_compressed(dataset, name):
+            if find_spec("gdcm") is None:
+                raise InputError(f"{name}: compressed DICOM needs the extra [dicom]: pip install 'xpronet[dicom]'")
+            stream.seek(0)
+            stored = decompress(stream.read())
+        else:
+            run_length = dataset.file_meta.TransferSyntaxUID == RUN_LENGTH
+            stored = pydicom.pixels.pixel_array(dataset, decoding_plugin="pydicom" if run_length else "")
         colour = dataset.PhotometricInterpretation in COLOURS
         bits = int(dataset.BitsStored)
         presentation = None if colour else _presentation(dataset, name)
@@ -105,31 +104,33 @@ def read_view_position(path: Path) -> str | None:
     Raises:
         InputError: the file is missing or damaged.
     """
-    with _refusing(str(path)), path.open("rb") as stream:
-        stream.seek(MARK_AT)
-        if stream.read(len(MARK)) != MARK:
-            return None
-        stream.seek(0)
-        position = _parse(_pydicom(), stream, str(path), header_only=True).get("ViewPosition")
+    try:
+        with path.open("rb") as stream:
+            stream.seek(MARK_AT)
+            if stream.read(len(MARK)) != MARK:
+                return None
+            stream.seek(0)
+            pydicom = _pydicom()
+            with _refusing(pydicom, str(path)):
+                position = _parse(pydicom, stream, str(path), header_only=True).get("ViewPosition")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     return str(position).strip().upper() or None if position else None
 
 
 def _pydicom() -> ModuleType:
     try:
-        import gdcm
         import pydicom
+        import pydicom.errors
         import pydicom.pixels
     except ModuleNotFoundError as error:
         raise InputError(f"DICOM files need {error.name} of the extra [dicom]: pip install 'xpronet[dicom]'") from None
-    # GDCM writes to standard error on its own, past logging and past our one-line messages.
-    gdcm.Trace.WarningOff()
-    gdcm.Trace.ErrorOff()
     module: ModuleType = pydicom
     return module
 
 
 @contextmanager
-def _refusing(name: str) -> Iterator[None]:
+def _refusing(pydicom: ModuleType, name: str) -> Iterator[None]:
     """Turn what pydicom raises on a damaged file into one line, and hold back its notes on sloppy headers."""
     try:
         with warnings.catch_warnings():
@@ -138,7 +139,7 @@ def _refusing(name: str) -> Iterator[None]:
             yield
     except InputError:
         raise
-    except UNREADABLE as error:
+    except (*UNREADABLE, pydicom.errors.BytesLengthException, pydicom.errors.InvalidDicomError) as error:
         # Only the kind of error, and no chained one: its text can quote header values, and those name patients.
         raise InputError(
             f"{name}: damaged or unsupported DICOM file ({type(error).__name__}); export it again"
@@ -175,14 +176,15 @@ def _check(dataset: Any, name: str, max_pixels: int) -> None:
         )
 
 
-def _decoder(dataset: Any, name: str) -> str:
+def _is_compressed(dataset: Any, name: str) -> bool:
+    """Tell whether GDCM must decode the pixels, refusing what nothing decodes."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in DECODERS or (syntax == JPEG_EXTENDED and dataset.BitsStored != 8):
+    if syntax not in BY_PYDICOM + BY_GDCM or (syntax == JPEG_EXTENDED and dataset.BitsStored != 8):
         raise InputError(
-            f"{name}: transfer syntax {syntax.name} with {dataset.BitsStored} bits is not read; export it uncompressed "
-            "or as JPEG 2000"
+            f"{name}: transfer syntax {syntax.name!r} with {dataset.BitsStored} bits is not read; export it "
+            "uncompressed or as JPEG 2000"
         )
-    return DECODERS[syntax]
+    return syntax in BY_GDCM
 
 
 def _presentation(dataset: Any, name: str) -> Presentation:

@@ -123,4 +123,6 @@ def _blocks_of_layer3(weights: Mapping[str, Tensor]) -> set[int]:
 def _refuse_names(complaint: str, names: list[str], settings: BackboneSettings, source: str) -> None:
     if names:
         first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InputError(f"{source}: {complaint} {len(names)} weights of ResNet-{settings.depth} ({first})")
+        raise InputError(
+            f"{source}: {complaint} {len(names)} weights of ResNet-{settings.depth} ({first}); check the depth"
+        )

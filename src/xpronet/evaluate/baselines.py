@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
+from jaxtyping import Float32
 
 from xpronet.data.text import clean
 from xpronet.evaluate.agreement import agreement
@@ -37,35 +38,20 @@ def make_baselines(
         val_reports: as written; they choose the constants, or the train reports do where there are none.
         seed: of the random train reports.
     """
-    references, train_reports, protocol, reader = (
-        against.references,
-        against.train_reports,
-        against.protocol,
-        against.reader,
-    )
+    studies = len(against.references)
     everything = ReportSet(
         name=EVERYTHING,
         how="all thirteen abnormal findings in every study; no text",
-        labels=present_labels([ABNORMALITIES] * len(references)),
+        labels=present_labels([ABNORMALITIES] * studies),
     )
+    train_reports = against.train_reports
     if train_reports is None:
         return [everything]
-    choosing, chosen_on = (train_reports, "train") if val_reports is None else (val_reports, "val")
-    candidates = [report for report, _ in Counter(train_reports).most_common(CANDIDATES)]
-    forms = [tuple(text.split()) for text in protocol.reports(candidates)]
-    choosing_forms = protocol.references(choosing, train_reports)
-    by_bleu = candidates[ConstantScorer(choosing_forms).best(forms)[0]]
-    oracle = candidates[ConstantScorer(against.forms).best(forms)[0]]
-    built, _ = find_constant(protocol.reports(train_reports), choosing_forms, max_words=protocol.max_words)
-    by_findings = candidates[_best_by_findings(reader.labels(candidates), reader.labels(choosing))]
-    drawn = np.random.default_rng([seed, 2]).integers(0, len(train_reports), len(references))
+    constants = _constants(against, train_reports, val_reports)
+    built = constants[BUILT_CONSTANT][1]
+    drawn = np.random.default_rng([seed, 2]).integers(0, len(train_reports), studies)
     return [
-        _constant(BEST_CONSTANT, f"the train report that scores best on {chosen_on}", by_bleu, references),
-        _constant(BUILT_CONSTANT, f"train sentences put together to score best on {chosen_on}", built, references),
-        _constant(
-            FINDINGS_CONSTANT, f"the train report whose findings score best on {chosen_on}", by_findings, references
-        ),
-        _constant(ORACLE_CONSTANT, "the train report that scores best on these very references", oracle, references),
+        *(ReportSet(name=name, how=how, reports=(text,) * studies) for name, (how, text) in constants.items()),
         ReportSet(
             name=RANDOM_REPORT,
             how=f"another one for each study, seed {seed}",
@@ -74,17 +60,38 @@ def make_baselines(
         ReportSet(
             name=TEMPLATE,
             how="the model's findings in the commonest train sentence for each, the built constant for the rest",
-            reports=tuple(_templates(named, built, train_reports, reader)),
+            reports=tuple(_templates(named, built, train_reports, against.reader)),
         ),
         everything,
     ]
 
 
-def _constant(name: str, how: str, text: str, references: Sequence[str]) -> ReportSet:
-    return ReportSet(name=name, how=how, reports=(text,) * len(references))
+def _constants(
+    against: Yardstick, train_reports: Sequence[str], val_reports: Sequence[str] | None
+) -> dict[str, tuple[str, str]]:
+    """Return how each constant was chosen, and its text."""
+    protocol, reader = against.protocol, against.reader
+    choosing, chosen_on = (train_reports, "train") if val_reports is None else (val_reports, "val")
+    candidates = [report for report, _ in Counter(train_reports).most_common(CANDIDATES)]
+    forms = [tuple(text.split()) for text in protocol.reports(candidates)]
+    choosing_forms = protocol.references(choosing, train_reports)
+    built, _ = find_constant(protocol.reports(train_reports), choosing_forms, max_words=protocol.max_words)
+    by_findings = _best_by_findings(reader.labels(candidates), reader.labels(choosing))
+    return {
+        BEST_CONSTANT: (
+            f"the train report that scores best on {chosen_on}",
+            candidates[ConstantScorer(choosing_forms).best(forms)[0]],
+        ),
+        BUILT_CONSTANT: (f"train sentences put together to score best on {chosen_on}", built),
+        FINDINGS_CONSTANT: (f"the train report whose findings score best on {chosen_on}", candidates[by_findings]),
+        ORACLE_CONSTANT: (
+            "the train report that scores best on these very references",
+            candidates[ConstantScorer(against.forms).best(forms)[0]],
+        ),
+    }
 
 
-def _best_by_findings(candidates: Labels, truth: Labels) -> int:
+def _best_by_findings(candidates: Float32[np.ndarray, "candidates findings"], truth: Labels) -> int:
     """Return the candidate whose findings, given to all studies, have the best macro-F1 of the thirteen."""
     abnormal = len(ABNORMALITIES)
     distinct, first = np.unique(candidates[:, :abnormal], axis=0, return_index=True)

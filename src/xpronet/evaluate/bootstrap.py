@@ -50,8 +50,8 @@ def intervals(statistics: StudyStatistics, *, resamples: int = RESAMPLES, seed: 
     Raises:
         InputError: there is no study.
     """
-    values = statistics.totals()
-    samples = statistics.weighted(_resamples(len(statistics), resamples, seed))
+    weights = _resamples(len(statistics), resamples, seed)
+    values, samples = statistics.totals(), statistics.weighted(weights)
     return {
         name: Estimate(value=value, **_ends(samples[name])) for name, value in values.items() if not np.isnan(value)
     }

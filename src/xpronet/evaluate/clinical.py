@@ -1,7 +1,6 @@
 """Findings read from reports: what each study adds to their F1 scores."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -29,26 +28,18 @@ _COUNT = 3 * _NUM
 _EXAMPLES = _COUNT + 1
 
 
-class Labeler(Protocol):
-    """What reads findings from a report."""
-
-    def label(self, report: str) -> dict[str, State]:
-        """Return the state of each finding by name."""
-        ...
-
-
 class FindingReader:
     """Read findings with one labeler, each text once."""
 
-    def __init__(self, labeler: Labeler) -> None:
-        """Keep the labeler; nothing is read yet."""
-        self._labeler = labeler
+    def __init__(self, label: Callable[[str], dict[str, State]]) -> None:
+        """Keep a labeler's reading of one report; nothing is read yet."""
+        self._label = label
         self._states: dict[str, dict[str, State]] = {}
 
     def states(self, report: str) -> dict[str, State]:
         """Return the state that a report gives each finding."""
         if report not in self._states:
-            self._states[report] = self._labeler.label(report)
+            self._states[report] = self._label(report)
         return self._states[report]
 
     def labels(self, reports: Sequence[str]) -> Labels:
@@ -78,7 +69,7 @@ def finding_statistics(truth: Labels, predicted: Labels) -> StudyStatistics:
     """
     known = ~(np.isnan(truth) | np.isnan(predicted))
     there, named = (truth == 1) & known, (predicted == 1) & known
-    hits, false, missed = there & named, ~there & named, there & ~named
+    hits, false, missed = (cells.astype(np.float64) for cells in (there & named, ~there & named, there & ~named))
     columns = [hits, false, missed, np.ones((len(truth), 1))]
     for chosen in GROUPS.values():
         group = np.array(chosen)
@@ -94,7 +85,7 @@ def _finding_scores(sums: Sums) -> Scores:
     for number, (name, chosen) in enumerate(GROUPS.items()):
         group = np.array(chosen)
         scores[f"macro-F1 of {name}"] = _ratio(
-            np.nansum(each[:, group], axis=1), (~np.isnan(each[:, group])).sum(axis=1)
+            np.nansum(each[:, group], axis=1), (~np.isnan(each[:, group])).sum(axis=1, dtype=np.float64)
         )
         scores[f"micro-F1 of {name}"] = _f1(*(counts[:, group].sum(axis=1) for counts in (hits, false, missed)))
         scores[f"example-F1 of {name}"] = sums[:, _EXAMPLES + number] / sums[:, _COUNT]
@@ -109,4 +100,4 @@ def _f1(
 
 def _ratio(above: Float64[np.ndarray, "..."], below: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
     """Return above / below, NaN where that is 0/0."""
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

@@ -70,7 +70,7 @@ def compare_predictions(
     against = yardstick(
         first,
         protocol=find_protocol(protocol),
-        reader=FindingReader(RuleLabeler()),
+        reader=FindingReader(RuleLabeler().label),
         train_reports=train_reports,
         table=truth,
     )

@@ -118,7 +118,9 @@ def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str
         raise InputError(f"{where}: the report of {study} is a {type(report).__name__}; write it as a string")
     reference = row.get("reference") or references.get(study)
     if reference is None:
-        raise InputError(f"{where}: no reference for {study}; add it to the file or name the --corpus that has it")
+        raise InputError(
+            f"{where}: no reference for {study}; add it to the file or name the --corpus and --split that have it"
+        )
     if not isinstance(reference, str) or not reference.strip():
         raise InputError(f"{where}: the reference of {study} is no text; leave studies without a report out")
     labels_from = row.get("labels_from") or None

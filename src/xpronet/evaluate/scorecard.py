@@ -81,7 +81,7 @@ class Scorecard:
     language_lift: Lift | None
     """Language scores above the constant with the best BLEU-4; None without train reports."""
     findings_lift: Lift | None
-    """F1 scores above the constant with the best macro-F1; None without train reports."""
+    """Macro-F1 scores above the constant with the best macro-F1; None without train reports."""
     findings: tuple[FindingAgreement, ...]
     """Each finding of the generated reports against the truth."""
     contradictions: tuple[Contradictions, ...]
@@ -131,7 +131,7 @@ def score(
     against = yardstick(
         predictions,
         protocol=find_protocol(protocol),
-        reader=FindingReader(RuleLabeler()),
+        reader=FindingReader(RuleLabeler().label),
         train_reports=train_reports,
         table=truth,
     )
@@ -207,7 +207,8 @@ def _lift(measured: Sequence[Measured], constants: Sequence[str], seed: int, *, 
     differences = compare(model, other, seed=seed)
     return Lift(
         constant=constant,
-        scores={name: difference for name, difference in differences.items() if name not in FINDINGS},
+        # A constant that names many findings is no rival in micro and example F1, which silence wins.
+        scores={name: gain for name, gain in differences.items() if of_language or name.startswith("macro")},
     )
 
 

@@ -1,7 +1,6 @@
 """Scorecards and comparisons for people: tables for a terminal of 80 columns, and Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xpronet.data.text import readable
-from xpronet.evaluate.bootstrap import Difference
+from xpronet.evaluate.bootstrap import Difference, Estimate
 from xpronet.evaluate.clinical import GROUPS, MAIN
 from xpronet.evaluate.comparison import Comparison
 from xpronet.evaluate.language import BLEU_NAMES
@@ -24,15 +23,6 @@ BESIDE = ("BLEU-1", "BLEU-4", "CIDEr", MAIN)
 """The scores that baselines are shown with."""
 
 Cells = Sequence[str]
-
-
-class _Interval(Protocol):
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def value(self) -> float: ...
 
 
 def scorecard_view(card: Scorecard) -> RenderableType:
@@ -180,7 +170,7 @@ def _constants_clause(card: Scorecard) -> str:
     return f"language against “{lifts[0]}”, findings against “{lifts[-1]}”" if lifts else "none, no train reports given"
 
 
-def _interval(estimate: _Interval | None, *, signed: bool = False) -> str:
+def _interval(estimate: Estimate | Difference | None, *, signed: bool = False) -> str:
     if estimate is None:
         return ""
     low, high = (_short(end, signed=signed) for end in (estimate.low, estimate.high))

@@ -28,6 +28,7 @@ def find_traps(
     val_reports: Sequence[str] | None = None,
     protocol: str = "published-iu",
     seed: int = 0,
+    with_meteor: bool = True,
 ) -> list[Trap]:
     """Find the constants that score the best BLEU-4: a train report, a text built on val, and one built on the test.
 
@@ -37,6 +38,7 @@ def find_traps(
         val_reports: as written; without them nothing can be chosen honestly, and only the oracle is left.
         protocol: the name of the form in which texts are compared.
         seed: of the intervals.
+        with_meteor: start Java for METEOR, which takes some seconds.
     """
     texts = find_protocol(protocol)
     against = Yardstick(
@@ -44,7 +46,7 @@ def find_traps(
         references=tuple(references),
         protocol=texts,
         train_reports=train_reports,
-        reader=FindingReader(RuleLabeler()),
+        reader=FindingReader(RuleLabeler().label),
     )
     forms = texts.reports(train_reports)
     found: dict[str, str] = {}
@@ -60,5 +62,5 @@ def find_traps(
         ReportSet(name=name, how="one text for all studies", reports=(text,) * len(references))
         for name, text in found.items()
     ]
-    measured, _ = measure(sets, against)
+    measured, _ = measure(sets, against, with_meteor=with_meteor)
     return [Trap(text=found[one.name], row=measured_row(one, against, seed)) for one in measured]

@@ -4,7 +4,7 @@ A phrase is a row of slots. A slot is a word; several words with a bar between, 
 of a list; any of these with a question mark, which may be absent; or `...`, up to five words that say nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Generic, TypeVar
@@ -65,47 +65,39 @@ class PhraseBook(Generic[Meaning]):
                 raise InputError(f"phrase {phrase!r} begins or ends with nothing; give it a word there")
             node = self._root
             for word in words:
-                node = self._step(node, word)
+                if word == GAP:
+                    node.after_gap = node.after_gap or _Node()
+                    node = node.after_gap
+                else:
+                    node = node.following.setdefault(word, _Node())
             if meaning not in node.meanings:
                 node.meanings.append(meaning)
 
     def find(self, words: Sequence[str]) -> list[Match[Meaning]]:
         """Return the phrases in a sentence, in order; one whose words all belong to a longer one is left out."""
-        root, matches = self._root.following, list[Match[Meaning]]()
-        for index, word in enumerate(words):
-            node = root.get(word)
-            if node is not None:
-                self._walk(node, words, index, index, 1 << index, matches)
-        if len(matches) < 2:
-            return matches
-        spans = {match.taken for match in matches}
-        swallowed = {span for span in spans for other in spans if span != other and span & other == span}
-        return [match for match in matches if match.taken not in swallowed] if swallowed else matches
+        matches: list[Match[Meaning]] = []
+        root = self._root.following
+        for first, word in enumerate(words):
+            pending = [(root[word], first, 1 << first)] if word in root else []
+            while pending:
+                node, last, taken = pending.pop()
+                matches.extend([Match(meaning, first, last, taken) for meaning in node.meanings])
+                ahead = last + 1
+                if ahead < len(words) and words[ahead] in node.following:
+                    pending.append((node.following[words[ahead]], ahead, taken | 1 << ahead))
+                if node.after_gap is not None:
+                    pending.extend(self._across(node.after_gap, words, ahead, taken))
+        return _longest(matches)
 
-    def _walk(
-        self,
-        node: _Node[Meaning],
-        words: Sequence[str],
-        first: int,
-        last: int,
-        taken: int,
-        matches: list[Match[Meaning]],
-    ) -> None:
-        for meaning in node.meanings:
-            matches.append(Match(meaning, first, last, taken))
-        ahead = last + 1
-        if ahead >= len(words):
-            return
-        following = node.following.get(words[ahead])
-        if following is not None:
-            self._walk(following, words, first, ahead, taken | 1 << ahead, matches)
-        if node.after_gap is not None:
-            for index in range(ahead, min(ahead + LONGEST_GAP + 1, len(words))):
-                following = node.after_gap.following.get(words[index])
-                if following is not None:
-                    self._walk(following, words, first, index, taken | 1 << index, matches)
-                if words[index] in self._barriers:
-                    break
+    def _across(
+        self, node: _Node[Meaning], words: Sequence[str], ahead: int, taken: int
+    ) -> Iterator[tuple[_Node[Meaning], int, int]]:
+        """Yield where a phrase goes on after its gap, with the index of that word and the words taken."""
+        for index in range(ahead, min(ahead + LONGEST_GAP + 1, len(words))):
+            if words[index] in node.following:
+                yield node.following[words[index]], index, taken | 1 << index
+            if words[index] in self._barriers:
+                return
 
     def _choices(self, slot: str, phrase: str) -> list[str]:
         if slot == GAP:
@@ -121,9 +113,11 @@ class PhraseBook(Generic[Meaning]):
                 choices.append(choice)
         return [*choices, ""] if slot.endswith("?") else choices
 
-    def _step(self, node: _Node[Meaning], word: str) -> _Node[Meaning]:
-        if word == GAP:
-            if node.after_gap is None:
-                node.after_gap = _Node()
-            return node.after_gap
-        return node.following.setdefault(word, _Node())
+
+def _longest(matches: list[Match[Meaning]]) -> list[Match[Meaning]]:
+    """Leave out the matches whose words all belong to another one."""
+    if len(matches) < 2:
+        return matches
+    spans = {match.taken for match in matches}
+    swallowed = {span for span in spans for other in spans if span != other and span & other == span}
+    return [match for match in matches if match.taken not in swallowed] if swallowed else matches

@@ -30,9 +30,22 @@ def read_pickled(path: Path) -> Any:
             f"{path}: the pickle asks for {refusal}, and only arrays, text and plain containers are read; "
             "write the labels as CSV"
         ) from None
-    # A damaged pickle can fail in any of its opcodes; these are what they raise.
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(f"{path}: not a pickle that can be read ({error})") from None
+    except _DAMAGE as error:
+        raise InputError(f"{path}: not a pickle that can be read ({' '.join(str(error).split())[:160]})") from None
+
+
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
+"""What a damaged pickle raises, depending on which of its opcodes is hit."""
 
 
 class _RefusedError(Exception):
@@ -77,7 +90,7 @@ def _reconstruct(*_: object) -> _Array:
     return _Array()
 
 
-def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str, *_: object) -> _Array:
+def _from_buffer(data: bytes | bytearray, dtype: _Dtype, shape: tuple[int, ...], order: str, *_: object) -> _Array:
     array = _Array()
     array.state = (1, shape, dtype, order == "F", data)
     return array
@@ -101,6 +114,7 @@ class _TableUnpickler(pickle.Unpickler):
         ("numpy", "dtype"): _Dtype,
         ("_codecs", "encode"): _encoded,
         ("collections", "OrderedDict"): dict,
+        **{(builtins, "set"): set for builtins in ("builtins", "__builtin__")},
     }
 
     def find_class(self, module: str, name: str) -> Any:

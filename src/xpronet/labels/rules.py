@@ -4,10 +4,10 @@ The language lies in rules.toml; here is only what is done with it. Every label 
 """
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import Any
 
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
 from xpronet.labels.phrases import Match, PhraseBook
@@ -58,9 +58,8 @@ class RuleLabeler:
     name = "rules"
 
     def __init__(self) -> None:
-        """Read the phrases, which takes some hundredths of a second."""
-        text = resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8")
-        self._book = _phrase_book(tomllib.loads(text))
+        """Read the phrases, which takes a tenth of a second the first time."""
+        self._book = _phrase_book()
 
     def label(self, report: str) -> dict[str, State]:
         """Return the state of all fourteen findings, in the order of `FINDINGS`.
@@ -152,7 +151,10 @@ def _said(match: _Match | None, spoken: Sequence[str]) -> str:
     return " ".join(word for index, word in enumerate(spoken) if match.taken >> index & 1)
 
 
-def _phrase_book(rules: Mapping[str, Any]) -> PhraseBook[_Meaning]:
+@cache
+def _phrase_book() -> PhraseBook[_Meaning]:
+    """Return the phrases of rules.toml; nobody changes them after."""
+    rules = tomllib.loads(resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
     book: PhraseBook[_Meaning] = PhraseBook(rules["words"], rules["barriers"])
 
     def enter(phrases: Iterable[str], meaning: _Meaning) -> None:

@@ -21,7 +21,7 @@ def draw_ribs(scene: Scene, patient: Patient, fractures: tuple[Instance, ...]) -
     layer = scene.canvas.stroke(lines, width=0.022, soft=0.002)
     layer -= 0.4 * scene.canvas.stroke(lines, width=0.011, soft=0.002)
     # Behind the organs of the belly ribs are hardly seen.
-    scene.depth += density * layer * (0.4 + 0.6 * np.maximum(scene.lungs["left"], scene.lungs["right"]))
+    scene.depth += density * layer * (0.4 + 0.6 * scene.chest)
     if breaks:
         _callus(scene, breaks)
 
@@ -44,14 +44,14 @@ def _broken(line: Points, at: int, displacement: float) -> list[Points]:
 
 
 def _lowered(line: Points, displacement: float) -> Points:
-    return line + np.array([0.0, displacement])
+    return line + np.array([[0.0, displacement]])
 
 
 def _callus(scene: Scene, breaks: dict[RibKey, tuple[int, float]]) -> None:
     ends, pieces = [], []
     for key, (at, displacement) in breaks.items():
         line = scene.ribs[key]
-        ends.append([line[at - 2], _lowered(line[at + 1], displacement)])
+        ends.append(np.vstack([line[at - 2 : at - 1], _lowered(line[at + 1 : at + 2], displacement)]))
         pieces += [line[at - 6 : at - 1], _lowered(line[at + 1 : at + 6], displacement)]
     places = np.array(ends).reshape(-1, 2)
     count = len(places)

@@ -15,7 +15,7 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from xpronet.data.corpus import IMAGES_FOLDER, LABELS_FILE, write_corpus
-from xpronet.data.records import Study, View
+from xpronet.data.records import SPLITS, Study, View
 from xpronet.errors import InputError
 from xpronet.files import new_folder, write_json_lines
 from xpronet.labels.findings import State
@@ -115,7 +115,7 @@ def make_phantom(
         )
         record = {"command": "xpronet prepare phantom", **dataclasses.asdict(settings)}
         counts = write_corpus(temporary, (study for study, _, _ in made), name="phantom", licence=LICENCE, made=record)
-    return dict(counts)
+    return {split: counts[split] for split in SPLITS}
 
 
 Job = tuple[Path, int, frozenset[str], str, PhantomSettings]

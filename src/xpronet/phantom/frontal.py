@@ -18,7 +18,7 @@ def frontal_scene(patient: Patient, canvas: Canvas, rng: np.random.Generator) ->
     lungs = {side: canvas.fill(lung_outline(patient, side), soft=0.005) for side in SIDES}
     both = lungs["left"] + lungs["right"]
     depth = _body(patient, canvas)
-    depth -= both * np.float32(rng.uniform(0.40, 0.46)) * (0.88 + 0.25 * (canvas.down - 0.15))
+    depth -= both * np.float32(rng.uniform(0.36, 0.46)) * (0.88 + 0.25 * (canvas.down - 0.15))
     organs = _middle(patient, canvas, depth, both)
     _bones(patient, canvas, depth)
     _soft_parts(patient, canvas, depth, rng)
@@ -33,6 +33,7 @@ def frontal_scene(patient: Patient, canvas: Canvas, rng: np.random.Generator) ->
         frontal=True,
         depth=depth,
         lungs=lungs,
+        chest=both,
         heights=HEIGHTS,
         inner={side: tuple(OUTWARDS[side] * patient.lung_width * at for at in INNER) for side in SIDES},
         outer={side: tuple(OUTWARDS[side] * patient.lung_width * at for at in OUTER) for side in SIDES},
@@ -87,8 +88,22 @@ def mediastinum_outline(patient: Patient) -> Points:
     """Return the border of the upper mediastinum, from the neck to the heart."""
     wide = patient.mediastinum
     middle = patient.turned
-    left = [(0.05, 0.0), (0.052 * wide, 0.16), (0.062 * wide, 0.24), (0.082 * wide, 0.31), (0.078 * wide, 0.38)]
-    right = [(-0.06 * wide, 0.42), (-0.062 * wide, 0.32), (-0.058 * wide, 0.22), (-0.05 * wide, 0.15), (-0.05, 0.0)]
+    left = [
+        (0.05, -0.3),
+        (0.05, 0.0),
+        (0.052 * wide, 0.16),
+        (0.062 * wide, 0.24),
+        (0.082 * wide, 0.31),
+        (0.078 * wide, 0.38),
+    ]
+    right = [
+        (-0.06 * wide, 0.42),
+        (-0.062 * wide, 0.32),
+        (-0.058 * wide, 0.22),
+        (-0.05 * wide, 0.15),
+        (-0.05, 0.0),
+        (-0.05, -0.3),
+    ]
     border = np.array([*left, (0.075, 0.5), (0.05, 0.6), (-0.05, 0.6), (-0.07, 0.5), *right])
     border[:, 0] += middle
     return smooth(border, closed=True)
@@ -96,8 +111,18 @@ def mediastinum_outline(patient: Patient) -> Points:
 
 def _body(patient: Patient, canvas: Canvas) -> Mask:
     half = patient.lung_width + patient.padding
-    flank = [(half - 0.03, 0.36), (half, 0.55), (half + 0.005, 0.8), (half, 1.1)]
-    shoulder = [(0.09, -0.1), (0.10, 0.02), (0.22, 0.07), (0.45, 0.10), (0.62, 0.2), (0.62, 0.30), (half, 0.325)]
+    flank = [(half - 0.03, 0.36), (half, 0.55), (half + 0.005, 0.8), (half, 1.1), (half, 1.4)]
+    shoulder = [
+        (0.10, -0.4),
+        (0.09, -0.1),
+        (0.10, 0.02),
+        (0.22, 0.07),
+        (0.45, 0.10),
+        (0.9, 0.18),
+        (0.9, 0.34),
+        (0.62, 0.32),
+        (half, 0.325),
+    ]
     right_side = np.array([*shoulder, *flank])
     outline = np.vstack([right_side, right_side[::-1] * [-1, 1]])
     trunk = canvas.fill(smooth(outline, closed=True), soft=0.006)
@@ -111,12 +136,12 @@ def _middle(patient: Patient, canvas: Canvas, depth: Mask, both: Mask) -> Mask:
     mediastinum = canvas.fill(mediastinum_outline(patient), soft=0.007)
     joined = np.maximum(heart, mediastinum)
     depth += joined * (0.07 + 0.25 * both)
-    spine = np.array([(-0.04, -0.1), (0.04, -0.1), (0.045, 1.1), (-0.045, 1.1)])
+    spine = np.array([(-0.04, -0.4), (0.04, -0.4), (0.045, 1.4), (-0.045, 1.4)])
     depth += 0.05 * canvas.fill(spine, soft=0.006)
-    discs = [between((-0.042, at), (0.042, at), steps=2) for at in np.arange(0.04, 1.0, 0.058)]
+    discs = [between((-0.042, at), (0.042, at), steps=2) for at in np.arange(-0.134, 1.2, 0.058)]
     depth += 0.03 * canvas.stroke(discs, width=0.012, soft=0.004)
     air = np.array(
-        [(-0.018, -0.1), (0.016, -0.1), (0.017, 0.36), (0.06, 0.42), (0.0, 0.39), (-0.055, 0.42), (-0.02, 0.36)]
+        [(-0.018, -0.4), (0.016, -0.4), (0.017, 0.36), (0.06, 0.42), (0.0, 0.39), (-0.055, 0.42), (-0.02, 0.36)]
     )
     depth -= 0.09 * canvas.fill(air + np.array([patient.turned, 0.0]), soft=0.006)
     return joined

@@ -22,7 +22,7 @@ def lateral_scene(patient: Patient, canvas: Canvas, rng: np.random.Generator) ->
     # Where only one lung has air the other's diaphragm shows through.
     lung = 0.5 * lung + 0.5 * canvas.fill(lung_outline(patient, max(patient.rise_left, patient.rise_right)), soft=0.005)
     depth = _body(patient, canvas)
-    depth -= lung * np.float32(rng.uniform(0.40, 0.46)) * (0.85 + 0.3 * (canvas.down - 0.2))
+    depth -= lung * np.float32(rng.uniform(0.36, 0.46)) * (0.85 + 0.3 * (canvas.down - 0.2))
     heart = _middle(patient, canvas, depth, lung)
     depth += 0.012 * canvas.cloud(rng, grain=0.035) * lung
     lung = lung * (1 - 0.55 * heart)
@@ -36,6 +36,7 @@ def lateral_scene(patient: Patient, canvas: Canvas, rng: np.random.Generator) ->
         frontal=False,
         depth=depth,
         lungs={"left": lung, "right": lung},
+        chest=lung,
         heights=HEIGHTS,
         inner={"left": spans["inner"], "right": spans["inner"]},
         outer={"left": spans["outer"], "right": spans["outer"]},
@@ -91,8 +92,18 @@ def mediastinum_outline(patient: Patient) -> Points:
 
 def _body(patient: Patient, canvas: Canvas) -> Mask:
     deep, pad = patient.chest_depth, patient.padding
-    front = [(-0.10, -0.1), (-0.12, 0.05), (-0.22, 0.18), (-0.275, 0.35), (-0.30, 0.55), (-0.30, 0.8), (-0.29, 1.1)]
-    back = [(0.34, 1.1), (0.35, 0.7), (0.36, 0.45), (0.31, 0.2), (0.22, 0.08), (0.16, -0.1)]
+    front = [
+        (-0.10, -0.4),
+        (-0.10, -0.1),
+        (-0.12, 0.05),
+        (-0.22, 0.18),
+        (-0.275, 0.35),
+        (-0.30, 0.55),
+        (-0.30, 0.8),
+        (-0.29, 1.1),
+        (-0.29, 1.4),
+    ]
+    back = [(0.34, 1.4), (0.34, 1.1), (0.35, 0.7), (0.36, 0.45), (0.31, 0.2), (0.22, 0.08), (0.16, -0.1), (0.16, -0.4)]
     outline = np.array(
         [(deep * out - pad, at) for out, at in front] + [(deep * out + 0.6 * pad, at) for out, at in back]
     )
@@ -108,17 +119,20 @@ def _middle(patient: Patient, canvas: Canvas, depth: Mask, lung: Mask) -> Mask:
     depth += lung * np.maximum(0.25 * heart, 0.15 * great * min(1.5, 0.4 + 0.6 * patient.mediastinum))
     deep = patient.chest_depth
     spine = smooth(
-        np.array([(0.10, -0.1), (0.14, 0.1), (0.225, 0.3), (0.255, 0.5), (0.24, 0.75), (0.2, 1.1)]), closed=False
+        np.array(
+            [(0.10, -0.4), (0.10, -0.1), (0.14, 0.1), (0.225, 0.3), (0.255, 0.5), (0.24, 0.75), (0.2, 1.1), (0.2, 1.4)]
+        ),
+        closed=False,
     )
     depth += 0.12 * canvas.stroke([spine * [deep, 1]], width=0.065, soft=0.006)
     discs = []
-    for at in np.arange(0.05, 1.0, 0.06):
+    for at in np.arange(-0.13, 1.2, 0.06):
         middle = deep * float(np.interp(at, spine[:, 1], spine[:, 0]))
         discs.append(between((middle - 0.03, at + 0.004), (middle + 0.03, at - 0.004), steps=2))
     depth -= 0.06 * canvas.stroke(discs, width=0.010, soft=0.003)
     breastbone = np.array([(-0.155, 0.17), (-0.22, 0.3), (-0.262, 0.42), (-0.285, 0.56)]) * [deep, 1]
     depth += 0.10 * canvas.stroke([smooth(breastbone, closed=False)], width=0.022, soft=0.004)
-    air = between((0.03 * deep, -0.05), (0.015 * deep, 0.40), bend=-0.03)
+    air = between((0.03 * deep, -0.4), (0.015 * deep, 0.40), bend=-0.02)
     depth -= 0.08 * canvas.stroke([air], width=0.032, soft=0.006)
     return heart
 

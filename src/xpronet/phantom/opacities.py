@@ -28,7 +28,7 @@ def draw_edema(scene: Scene, instances: tuple[Instance, ...], rng: np.random.Gen
     """Draw haze about both hila, thick vessels and short lines at the lung bases."""
     (instance,) = instances
     canvas = scene.canvas
-    strength = (0.10, 0.15, 0.20)[instance.grade]
+    strength = (0.06, 0.10, 0.15)[instance.grade]
     reach = (0.11, 0.135, 0.16)[instance.grade]
     lung = np.maximum(scene.lungs["left"], scene.lungs["right"])
     outwards = [float(np.sign(hilum[0])) if scene.frontal else 0.0 for hilum in scene.hila]
@@ -54,7 +54,7 @@ def draw_consolidation(scene: Scene, instances: tuple[Instance, ...], rng: np.ra
     for side, instance in _each_side(instances):
         canvas = scene.canvas
         _, down = scene.centre(side, instance)
-        tall = (0.13, 0.17, 0.22)[instance.grade]
+        tall = (0.11, 0.15, 0.20)[instance.grade]
         # An upper lobe ends below at a fissure, the others begin above at one.
         up = -1.0 if instance.zone == "upper" else 1.0
         at = (down - scene.top) / (scene.base - scene.top)

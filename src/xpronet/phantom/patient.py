@@ -6,8 +6,8 @@ import numpy as np
 
 from xpronet.phantom.record import Record
 
-HEART_GROWTH = (1.32, 1.5, 1.72)
-MEDIASTINUM_GROWTH = (1.65, 2.1, 2.6)
+HEART_GROWTH = (1.28, 1.45, 1.65)
+MEDIASTINUM_GROWTH = (1.4, 1.7, 2.1)
 DOME_RISE = (0.05, 0.075, 0.10)
 
 
@@ -56,21 +56,24 @@ def draw_patient(record: Record, rng: np.random.Generator) -> Patient:
     for instance in record.get("Atelectasis", ()):
         for side in instance.sides:
             rise[side == "right"] += DOME_RISE[instance.grade]
+    lung_width = rng.uniform(0.295, 0.385)
+    # Wide chests have wide organs, so that neither tells an illness by its width alone.
+    build = lung_width / 0.345
     return Patient(
-        lung_width=rng.uniform(0.315, 0.38),
+        lung_width=lung_width,
         lung_top=top,
         lung_base=top + rng.uniform(0.66, 0.76),
         chest_depth=rng.uniform(0.88, 1.12),
         padding=rng.uniform(0.03, 0.09),
-        heart=rng.uniform(0.86, 1.06) * _growth(record, "Cardiomegaly", HEART_GROWTH),
-        mediastinum=rng.uniform(0.85, 1.12) * _growth(record, "Enlarged Cardiomediastinum", MEDIASTINUM_GROWTH),
+        heart=build * rng.uniform(0.87, 1.05) * _growth(record, "Cardiomegaly", HEART_GROWTH),
+        mediastinum=build * rng.uniform(0.85, 1.1) * _growth(record, "Enlarged Cardiomediastinum", MEDIASTINUM_GROWTH),
         rise_left=float(rise[0]),
         rise_right=float(rise[1]),
         turned=rng.normal(0, 0.008),
         breasts=rng.uniform(0.02, 0.08) if rng.random() < 0.5 else 0.0,
         stomach_air=rng.uniform(0, 1),
         ribs=rng.uniform(0.7, 1.3),
-        vessels=rng.uniform(0.75, 1.25),
+        vessels=rng.uniform(0.65, 1.3),
     )
 
 

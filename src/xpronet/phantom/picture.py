@@ -54,8 +54,8 @@ def draw_study(record: Record, *, size: int, rng: np.random.Generator) -> dict[s
 def _draw_view(
     record: Record, patient: Patient, frontal: bool, size: int, rng: np.random.Generator
 ) -> tuple[Picture, Regions]:
-    shift = (rng.normal(0, 0.015), rng.normal(0, 0.015))
-    canvas = Canvas(size=size, tilt=rng.normal(0, 1.8), scale=rng.uniform(0.94, 1.07), shift=shift)
+    shift = (rng.uniform(-0.07, 0.07), rng.uniform(-0.06, 0.07))
+    canvas = Canvas(size=size, tilt=rng.normal(0, 3.5), scale=rng.uniform(0.80, 1.06), shift=shift)
     scene = frontal_scene(patient, canvas, rng) if frontal else lateral_scene(patient, canvas, rng)
     _mark_big_organs(scene, patient, record)
     for finding, draw in _IN_THE_CHEST.items():
@@ -80,9 +80,9 @@ def _mark_big_organs(scene: Scene, patient: Patient, record: Record) -> None:
 
 def _expose(depth: Mask, canvas: Canvas, rng: np.random.Generator) -> Picture:
     """Turn attenuation into grey values: exposure, contrast and noise differ from film to film."""
-    contrast = np.float32(rng.uniform(4.0, 5.4))
-    exposure = np.float32(rng.uniform(0.42, 0.52))
-    tilt = rng.normal(0, 0.03, 2).astype(np.float32)
+    contrast = np.float32(rng.uniform(3.0, 7.0))
+    exposure = np.float32(rng.uniform(0.36, 0.58))
+    tilt = rng.normal(0, 0.05, 2).astype(np.float32)
     level = depth + tilt[0] * canvas.across + tilt[1] * (canvas.down - np.float32(0.5))
     # Quanta are few behind dense tissue, and a finer matrix has more noise a pixel.
     noise = np.float32(rng.uniform(0.006, 0.016)) * np.sqrt(canvas.size / 256)

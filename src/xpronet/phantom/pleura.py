@@ -23,7 +23,7 @@ def draw_pneumothorax(scene: Scene, instances: tuple[Instance, ...], rng: np.ran
         np.array([top, *(scene.point(side, a, b) for a, b in zip(shares, heights, strict=True))]), closed=False
     )
     wall = [scene.point(side, 1.08, at) for at in np.linspace(low, 0, 8)]
-    cover = [(scene.point(side, 0.9, 0)[0], scene.top - 0.03), (scene.point(side, 0.0, 0)[0], scene.top - 0.03)]
+    cover = [(scene.point(side, 0.9, 0.0)[0], scene.top - 0.03), (scene.point(side, 0.0, 0.0)[0], scene.top - 0.03)]
     rim = canvas.fill(np.vstack([pleura, wall, cover]), soft=0.002) * lung
     dark = 0.11 if scene.frontal else 0.08
     scene.add("Pneumothorax", rim, -dark)
@@ -37,7 +37,7 @@ def draw_effusion(scene: Scene, instances: tuple[Instance, ...], rng: np.random.
     """Draw fluid that climbs along the chest wall as a meniscus."""
     for instance in instances:
         for side in instance.sides:
-            level = (0.80, 0.69, 0.56)[instance.grade] + rng.uniform(-0.03, 0.03)
+            level = (0.82, 0.71, 0.57)[instance.grade] + rng.uniform(-0.03, 0.03)
             climb = (0.09, 0.12, 0.14)[instance.grade]
             shares = np.linspace(-0.1, 1.1, 12)
             surface = [

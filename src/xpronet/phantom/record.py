@@ -110,10 +110,10 @@ def _instances(finding: str, taken: Cells, rng: np.random.Generator) -> tuple[In
 
 
 def _in_the_lung(finding: str, severity: Severity, taken: Cells, rng: np.random.Generator) -> tuple[Instance, ...]:
-    count = 2 if finding == "Lung Lesion" and rng.random() < 0.3 else 1
+    several = finding == "Lung Lesion" and rng.random() < 0.3 and len(taken) < len(CELLS) - 1
     allowed = tuple(cell for cell in CELLS if finding != "Atelectasis" or cell[1] != "upper")
     instances = []
-    for _ in range(count):
+    for _ in range(1 + several):
         side, zone = _free_cell(taken, rng, allowed)
         taken.add((side, zone))
         instances.append(Instance(side=side, zone=zone, severity=severity, place=_place(rng)))

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from xpronet.labels.findings import NO_FINDING, State
+from xpronet.phantom.denials import ALL_NORMAL, NORMAL, Normal
 from xpronet.phantom.record import Instance, Record
 from xpronet.phantom.wordings import (
-    ALL_NORMAL,
     DEGREES,
     GRADES,
-    NORMAL,
     ORDERS,
     POSITIVE,
     SECTION_OF,
     SECTIONS,
     SIZES,
-    Normal,
 )
 
 FEWEST_WORDS = 25
@@ -86,6 +84,7 @@ def _positive(finding: str, instance: Instance, rng: np.random.Generator) -> str
         "rib": f"{instance.side} {instance.zone} rib",
         "apical": "apical " if instance.zone == "upper" else "",
         "kind": _device(instance),
+        "article": "an" if _device(instance)[:1] == "e" else "a",
     }
     if instance.severity is not None:
         grade = instance.grade

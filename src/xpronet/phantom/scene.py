@@ -36,6 +36,8 @@ class Scene:
     """Attenuation so far: 0 in air, about 1 in the thickest part of the body."""
     lungs: dict[OneSide, Mask]
     """How much air is in front of each pixel, 0 to 1, by side; the same twice on a lateral view."""
+    chest: Mask
+    """Where lungs are, whatever has filled them, 0 to 1."""
     heights: tuple[float, ...]
     """From the apex to the costophrenic angle, as fractions of the lung's height."""
     inner: dict[OneSide, tuple[float, ...]]
@@ -70,7 +72,9 @@ class Scene:
 
     def empty(self, side: OneSide, layer: Mask) -> None:
         """Take the lung out of what fluid or free air has filled, so that nothing else is drawn there."""
-        self.lungs = {**self.lungs, side: self.lungs[side] * (1 - layer)}
+        # From the side both lungs lie on each other.
+        sides = [side] if self.frontal else list(self.lungs)
+        self.lungs = {**self.lungs, **{one: self.lungs[one] * (1 - layer) for one in sides}}
         self.vessels = self.vessels * (1 - layer)
 
     def height(self, at: float) -> float:
@@ -101,5 +105,5 @@ class Scene:
     def rib(self, side: OneSide, instance: Instance) -> int:
         """Return which rib lies in the zone of an instance."""
         assert instance.zone is not None, "only findings with a zone have a rib"
-        first = (3, 5, 7)[ZONES.index(instance.zone)]
+        first = (2, 4, 6)[ZONES.index(instance.zone)]
         return first + int(instance.place[1] > 0.5)

@@ -1,10 +1,9 @@
-"""The sentences of phantom reports: at least five wordings for each statement.
+"""The sentences of phantom reports that state a finding: at least five wordings for each.
 
 Slots: {size} small, moderate, large; {grade} mild, moderate, severe; {degree} mildly, moderately, severely; {side} left
-or right; {where} right upper lung; {apical} "apical " or nothing; {kind} which device; {ribs} right upper ribs.
+or right; {where} right upper lung; {apical} "apical " or nothing; {article} {kind} which device; {ribs} right
+upper ribs.
 """
-
-from dataclasses import dataclass
 
 from xpronet.labels.findings import ABNORMALITIES
 
@@ -139,214 +138,13 @@ POSITIVE: dict[str, tuple[str, ...]] = {
         "Fractures of the {ribs} are {degree} displaced.",
     ),
     "Support Devices": (
-        "A {kind} is in place.",
-        "There is a {kind}.",
-        "A {kind} is present.",
-        "A {kind} is seen in good position.",
+        "{article} {kind} is in place.",
+        "There is {article} {kind}.",
+        "{article} {kind} is present.",
+        "{article} {kind} is seen in good position.",
         "{kind} in standard position.",
     ),
 }
 """Statements of what is there, by finding and, where the words differ, by what kind."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Normal:
-    """A statement that something is as it should be."""
-
-    section: str
-    """Which part of the report it belongs to."""
-    denies: frozenset[str]
-    """The findings it denies; it is not said beside any of them."""
-    beside: frozenset[str] = frozenset()
-    """Other findings beside which it would mislead."""
-    often: int = 1
-    """How often it is said, relative to the others."""
-    wordings: tuple[str, ...]
-    """Ways to say it."""
-
-
-def _normal(
-    section: str, denies: tuple[str, ...], often: int, *wordings: str, beside: tuple[str, ...] = ()
-) -> Normal:
-    return Normal(section=section, denies=frozenset(denies), often=often, wordings=wordings, beside=frozenset(beside))
-
-
-_HEARTS = ("Enlarged Cardiomediastinum", "Cardiomegaly")
-_IN_LUNGS = ("Lung Lesion", "Edema", "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion")
-
-NORMAL: tuple[Normal, ...] = (
-    _normal(
-        "heart",
-        ("Cardiomegaly",),
-        5,
-        "The heart size is normal.",
-        "The heart is normal in size.",
-        "Heart size within normal limits.",
-        "The cardiac silhouette is normal.",
-        "No cardiomegaly.",
-        "The heart is not enlarged.",
-    ),
-    _normal(
-        "heart",
-        _HEARTS,
-        3,
-        "The cardiomediastinal silhouette is normal.",
-        "The cardiomediastinal silhouette is unremarkable.",
-        "Normal cardiomediastinal silhouette.",
-        "The cardiomediastinal silhouette is within normal limits.",
-        "The cardiomediastinal contours are normal.",
-    ),
-    _normal(
-        "mediastinum",
-        ("Enlarged Cardiomediastinum",),
-        3,
-        "The mediastinum is normal.",
-        "The mediastinal contours are normal.",
-        "No mediastinal widening.",
-        "The mediastinum is of normal width.",
-        "The mediastinum is within normal limits.",
-    ),
-    _normal(
-        "lungs",
-        ("Lung Opacity",),
-        5,
-        "The lungs are clear.",
-        "Both lungs are clear.",
-        "Clear lungs.",
-        "The lungs are well expanded and clear.",
-        "The lungs are clear bilaterally.",
-        beside=_IN_LUNGS,
-    ),
-    _normal(
-        "lungs",
-        ("Lung Opacity",),
-        2,
-        "No focal opacity.",
-        "No lung opacity is seen.",
-        "There is no focal opacity.",
-        "No hazy opacity.",
-        "There are no opacities in the lungs.",
-    ),
-    _normal(
-        "lungs",
-        ("Lung Lesion",),
-        2,
-        "No pulmonary nodule or mass.",
-        "There is no nodule or mass.",
-        "No lung nodule is seen.",
-        "No nodules.",
-        "There is no lung mass.",
-    ),
-    _normal(
-        "lungs",
-        ("Edema",),
-        2,
-        "No pulmonary edema.",
-        "There is no edema.",
-        "No pulmonary edema is seen.",
-        "No vascular congestion.",
-        "No vascular congestion or edema.",
-    ),
-    _normal(
-        "lungs",
-        ("Consolidation",),
-        4,
-        "No focal consolidation.",
-        "There is no consolidation.",
-        "No consolidation is seen.",
-        "No evidence of consolidation.",
-        "There is no focal lung consolidation.",
-    ),
-    _normal(
-        "lungs",
-        ("Pneumonia",),
-        2,
-        "No pneumonia.",
-        "There is no pneumonia.",
-        "No evidence of pneumonia.",
-        "No pneumonia is seen.",
-        "No sign of pneumonia.",
-    ),
-    _normal(
-        "lungs",
-        ("Atelectasis",),
-        1,
-        "No atelectasis.",
-        "There is no atelectasis.",
-        "No atelectasis is seen.",
-        "No evidence of atelectasis.",
-        "No linear atelectasis.",
-    ),
-    _normal(
-        "pleura",
-        ("Pneumothorax",),
-        4,
-        "No pneumothorax.",
-        "There is no pneumothorax.",
-        "No pneumothorax is seen.",
-        "No evidence of pneumothorax.",
-        "No sign of pneumothorax.",
-    ),
-    _normal(
-        "pleura",
-        ("Pleural Effusion",),
-        4,
-        "No pleural effusion.",
-        "There is no pleural effusion.",
-        "No effusion is seen.",
-        "No evidence of pleural effusion.",
-        "The costophrenic angles are sharp.",
-        "There are no effusions.",
-    ),
-    _normal(
-        "pleura",
-        ("Pleural Effusion", "Pneumothorax"),
-        6,
-        "No pleural effusion or pneumothorax.",
-        "There is no pleural effusion or pneumothorax.",
-        "No pneumothorax or pleural effusion is seen.",
-        "There is no pneumothorax or effusion.",
-        "No evidence of effusion or pneumothorax.",
-    ),
-    _normal(
-        "pleura",
-        ("Pleural Other",),
-        1,
-        "No pleural thickening.",
-        "There is no pleural thickening.",
-        "No pleural plaque.",
-        "No pleural thickening or plaque is seen.",
-        "There is no pleural plaque.",
-    ),
-    _normal(
-        "bones",
-        ("Fracture",),
-        4,
-        "No rib fracture.",
-        "No acute fracture is seen.",
-        "There is no displaced fracture.",
-        "There are no rib fractures.",
-        "No evidence of fracture.",
-    ),
-    _normal(
-        "devices",
-        ("Support Devices",),
-        1,
-        "No support devices.",
-        "There are no support devices.",
-        "No support lines are seen.",
-        "No catheter or pacemaker.",
-        "There is no pacemaker, catheter or tube.",
-    ),
-)
-
-ALL_NORMAL = (
-    "No acute abnormality is seen.",
-    "Normal chest.",
-    "The chest is normal.",
-    "No acute disease.",
-    "Normal study of the chest.",
-)
-"""Last words on a study without findings."""
 
 assert set(SECTION_OF) == set(ABNORMALITIES), "each finding has its section"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialised
 
 from xpronet.errors import InputError
 from xpronet.files import new_file
@@ -65,7 +65,8 @@ class PrototypeBank:
         # One entry only: the library writes several in an order that changes from run to run.
         metadata = {METADATA: json.dumps({"format": FORMAT, **about, "counts": dict(self.counts)}, ensure_ascii=False)}
         with new_file(path, overwrite=overwrite) as temporary:
-            save_file({TENSOR: np.ascontiguousarray(self.vectors)}, temporary, metadata=metadata)
+            # Written by ourselves: the library would put another file in its place, which only its owner may read.
+            temporary.write_bytes(serialised({TENSOR: np.ascontiguousarray(self.vectors)}, metadata=metadata))
 
     @classmethod
     def load(cls, path: Path, *, findings: Sequence[str] = FINDINGS) -> "PrototypeBank":

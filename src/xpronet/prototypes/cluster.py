@@ -89,8 +89,8 @@ def cluster_findings(
         missing = settings.per_finding - sum(map(len, clustered))
         if missing:
             notes.append(
-                f"{finding}: {counts[finding]} studies are too few for {settings.per_finding} clusters; "
-                f"{missing} of its prototypes are their mean"
+                f"{finding}: too few different studies ({counts[finding]} in all) for {settings.per_finding} "
+                f"clusters; {missing} of its prototypes are their mean"
             )
     return PrototypeBank(
         vectors=np.concatenate(prototypes),

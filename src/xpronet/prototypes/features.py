@@ -1,8 +1,10 @@
 """Features of whole studies: the mean of their views, of the views' mirror images, and of the report."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import Tensor
 from xpronet.data.corpus import Corpus
 from xpronet.data.images import read_grey
 from xpronet.data.records import Study
-from xpronet.data.transforms import ImageSettings, test_view
+from xpronet.data.transforms import ImageSettings, Square, test_view
 from xpronet.encoders.resnet import ResNet, to_rgb
 from xpronet.encoders.texts import TextEncoder
 from xpronet.errors import InputError
@@ -74,13 +76,13 @@ def extract_features(
             "prototypes need pictures and reports"
         )
     views = [(row, corpus.view_path(view)) for row, study in enumerate(studies) for view in study.views]
-    chunks = [views[start : start + batch] for start in range(0, len(views), batch)]
     original, mirrored = np.zeros((2, len(studies), backbone.settings.width_out), np.float32)
     training = backbone.training
     backbone.eval()
     try:
-        for rows, squares in track(_squares(chunks, images), "Encode pictures", len(chunks)):
-            features, features_mirrored = _pooled(backbone, squares)
+        squares = track(_squares(views, images, ahead=2 * batch), "Encode pictures", len(views))
+        for rows, pictures in _batches(squares, batch):
+            features, features_mirrored = _pooled(backbone, pictures)
             np.add.at(original, rows, features)
             np.add.at(mirrored, rows, features_mirrored)
     finally:
@@ -106,18 +108,23 @@ def _pooled(
     return features[0].cpu().numpy(), features[1].cpu().numpy()
 
 
-def _squares(
-    chunks: Sequence[Sequence[tuple[int, Path]]], images: ImageSettings
+def _batches(
+    squares: Iterable[tuple[int, Square]], batch: int
 ) -> Iterator[tuple[list[int], UInt8[np.ndarray, "views size size"]]]:
-    """Yield rows and pictures of each chunk, reading the next one meanwhile."""
+    """Yield rows and pictures of `batch` views at a time."""
+    remaining = iter(squares)
+    while taken := list(islice(remaining, batch)):
+        yield [row for row, _ in taken], np.stack([square for _, square in taken])
 
-    def read(view: tuple[int, Path]) -> UInt8[np.ndarray, "size size"]:
-        return test_view(read_grey(view[1]), images)
 
+def _squares(views: Iterable[tuple[int, Path]], images: ImageSettings, ahead: int) -> Iterator[tuple[int, Square]]:
+    """Yield row and picture of each view, reading up to `ahead` of them in advance."""
+    coming: deque[tuple[int, Future[Square]]] = deque()
     with ThreadPoolExecutor(READERS) as readers:
-        coming = readers.map(read, chunks[0]) if chunks else iter(())
-        for number, chunk in enumerate(chunks):
-            squares = np.stack(list(coming))
-            if number + 1 < len(chunks):
-                coming = readers.map(read, chunks[number + 1])
-            yield [row for row, _ in chunk], squares
+        for row, path in views:
+            coming.append((row, readers.submit(lambda path: test_view(read_grey(path), images), path)))
+            if len(coming) > ahead:
+                first, square = coming.popleft()
+                yield first, square.result()
+        for row, square in coming:
+            yield row, square.result()

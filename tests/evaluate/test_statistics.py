@@ -1,1 +1,0 @@
-from tests.evaluate.fabricated import fabricated_reports  # noqa: F401
