@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from xpronet.model.matching import PrototypeMatching
+from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.settings import ModelSettings
 
 
@@ -110,12 +110,15 @@ def test_autocast_does_not_round_the_scores():
     matching = make(200, gamma=4)
     with torch.no_grad():
         matching.bank.copy_(matching.bank[:1] + 1e-2 * torch.randn(200, 6))
-    queries, visible = torch.randn(1, 5, 8), torch.ones(1, 200, dtype=torch.bool)
-    bank = matching.project()
+    queries, visible = torch.randn(1, 5, 8).bfloat16(), torch.ones(1, 200, dtype=torch.bool)
+    rounded = ProjectedBank(*(tensor.bfloat16() for tensor in matching.project()))
+    bank = ProjectedBank(*(tensor.float() for tensor in rounded))
     matching.query.forward = lambda features: features
-    exact = matching.weights(queries, bank, visible)
+    exact = matching.weights(queries.float(), bank, visible)
+    assert matching.weights(queries, rounded, visible).equal(exact)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert matching.weights(queries, bank, visible).equal(exact)
+        assert matching.weights(queries, rounded, visible).equal(exact)
+        assert matching.weights(queries.float(), bank, visible).equal(exact)
 
 
 @pytest.mark.parametrize("training", [True, False])

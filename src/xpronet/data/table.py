@@ -1,32 +1,18 @@
 """Corpora from a table of a user's own and a folder of pictures."""
 
-import hashlib
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from xpronet.data.cache import Unreadable, make_cache
-from xpronet.data.corpus import IMAGES_FOLDER, write_corpus
-from xpronet.data.dicom import read_view_position
-from xpronet.data.images import picture_size
-from xpronet.data.records import SPLITS, Study, View
-from xpronet.data.table_rows import FORMS, Draft, Form, read_drafts
+from xpronet.data.assembly import Places, cache_pictures, finished_study, order_views, place_pictures
+from xpronet.data.cache import Unreadable
+from xpronet.data.corpus import write_corpus
+from xpronet.data.drafts import Draft, draw_splits, straddling
+from xpronet.data.records import SPLITS
+from xpronet.data.table_rows import FORMS, Form, read_drafts
 from xpronet.errors import InputError
 from xpronet.files import confined, new_folder
 from xpronet.progress import Tracker, silent
-
-VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
-"""Of the patients, where the table has no split; the rest is for training, as in the field's split of IU X-Ray."""
-FRONTAL = ("PA", "AP", "FRONTAL")
-LATERAL = ("LL", "RL", "LLD", "RLD", "L", "LAT")
-"""View positions that are read after the frontal ones, beside everything that begins with LATERAL."""
-
-Places = Mapping[str, Sequence[str]]
-"""Where each study's pictures lie in the corpus, by study id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +72,27 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
         drafts = read_drafts(settings.table, settings.form, texts_only=settings.images is None)
         _mark_unusable(drafts, settings.images)
         left_out = _left_out(drafts, settings, [])
-        _draw_splits([draft for draft in drafts if draft.problem is None], settings)
+        usable = [draft for draft in drafts if draft.problem is None]
+        if usable and usable[0].split is None:
+            draw_splits(usable, settings.seed, str(settings.table))
         places: Places = {draft.id: () for draft in drafts}
         if settings.images is not None:
-            usable = [draft for draft in drafts if draft.problem is None]
-            _order_views(usable, settings.images)
-            places = _places(usable)
-            unreadable = _cache(usable, places, settings.images, folder, settings.short_side, track)
+            order_views(usable, settings.images)
+            unreadable = cache_pictures(usable, settings.images, out, settings.short_side, track)
+            bad = {picture.path for picture in unreadable}
+            for draft in usable:
+                if any(settings.images / path in bad for path, _ in draft.pictures):
+                    draft.problem = "a picture that cannot be read"
             left_out = _left_out(drafts, settings, unreadable)
-        usable = [draft for draft in drafts if draft.problem is None]
+            usable = [draft for draft in usable if draft.problem is None]
+            places = place_pictures(usable, settings.images, out, folder, settings.short_side)
         if not usable:
             raise InputError(f"{settings.table}: no usable study; {_explanation(left_out)}")
+        for draft in usable:
+            draft.where = draft.where.replace(str(settings.table), settings.table.name, 1)
         counts = write_corpus(
             folder,
-            (_study(draft, places[draft.id], folder, settings.table) for draft in usable),
+            (finished_study(draft, places[draft.id], folder) for draft in usable),
             name=settings.name,
             licence=settings.licence,
             made={
@@ -112,7 +105,9 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
             },
         )
     return Prepared(
-        studies={split: counts[split] for split in SPLITS}, left_out=left_out, straddling=_straddling(usable)
+        studies={split: counts[split] for split in SPLITS},
+        left_out=left_out,
+        straddling=straddling([(draft.patient, draft.split) for draft in usable]),
     )
 
 
@@ -153,105 +148,3 @@ def _left_out(
 
 def _explanation(left_out: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(f"{len(ids)} with {reason} (first {', '.join(ids[:3])})" for reason, ids in left_out.items())
-
-
-def _draw_splits(drafts: Sequence[Draft], settings: TableSettings) -> None:
-    """Give every study a split where the table has none; all studies of a patient get the same one."""
-    if not drafts or drafts[0].split is not None:
-        return
-    owners = sorted({_owner(draft) for draft in drafts})
-    if len(owners) < len(SPLITS):
-        raise InputError(f"{settings.table}: too few studies to draw a split from; add a column named split")
-    shuffled = [owners[place] for place in np.random.default_rng(settings.seed).permutation(len(owners))]
-    test = max(1, round(TEST_SHARE * len(owners)))
-    validation = max(1, round(VALIDATION_SHARE * len(owners)))
-    splits = dict.fromkeys(shuffled, "train")
-    splits |= dict.fromkeys(shuffled[:test], "test")
-    splits |= dict.fromkeys(shuffled[test : test + validation], "val")
-    for draft in drafts:
-        draft.split = splits[_owner(draft)]
-
-
-def _owner(draft: Draft) -> tuple[str, str]:
-    return ("study", draft.id) if draft.patient is None else ("patient", draft.patient)
-
-
-def _straddling(drafts: Sequence[Draft]) -> list[str]:
-    splits: dict[str, set[str | None]] = {}
-    for draft in drafts:
-        if draft.patient is not None:
-            splits.setdefault(draft.patient, set()).add(draft.split)
-    return sorted(patient for patient, sides in splits.items() if len(sides) > 1)
-
-
-def _order_views(drafts: Sequence[Draft], images: Path) -> None:
-    """Put frontal views first, asking DICOM headers where the table does not name a view's position."""
-    for draft in drafts:
-        known = [(path, position or _header_position(images / path)) for path, position in draft.pictures]
-        draft.pictures = sorted(known, key=lambda picture: _reading_rank(picture[1]))
-
-
-def _header_position(path: Path) -> str | None:
-    try:
-        return read_view_position(path)
-    except InputError:
-        return None  # the picture is refused, with the reason, when it is cached
-
-
-def _reading_rank(position: str | None) -> int:
-    if position is None:
-        return 1
-    if position.startswith(FRONTAL):
-        return 0
-    return 2 if position in LATERAL or position.startswith("LATERAL") else 1
-
-
-def _places(drafts: Sequence[Draft]) -> Places:
-    """Return corpus paths that are readable, safe on every file system and distinct."""
-    names = {draft.id: re.sub(r"[^A-Za-z0-9_-]+", "_", draft.id)[:64] for draft in drafts}
-    uses = Counter(name.lower() for name in names.values())
-    places = {}
-    for draft in drafts:
-        name = names[draft.id]
-        if name != draft.id or uses[name.lower()] > 1:
-            name += "-" + hashlib.sha256(draft.id.encode()).hexdigest()[:8]
-        places[draft.id] = [f"{IMAGES_FOLDER}/{name}-{view}.png" for view in range(1, len(draft.pictures) + 1)]
-    return places
-
-
-def _cache(
-    drafts: Sequence[Draft], places: Places, images: Path, folder: Path, short_side: int, track: Tracker
-) -> list[Unreadable]:
-    sources = {draft.id: [images / path for path, _ in draft.pictures] for draft in drafts}
-    pairs = [
-        (source, folder / place)
-        for draft in drafts
-        for source, place in zip(sources[draft.id], places[draft.id], strict=True)
-    ]
-    unreadable = make_cache(pairs, short_side=short_side, track=track)
-    bad = {picture.path for picture in unreadable}
-    for draft in drafts:
-        if bad.intersection(sources[draft.id]):
-            draft.problem = "a picture that cannot be read"
-    for draft in drafts:
-        if draft.problem is not None:
-            for place in places[draft.id]:
-                (folder / place).unlink(missing_ok=True)
-    return unreadable
-
-
-def _study(draft: Draft, places: Sequence[str], folder: Path, table: Path) -> Study:
-    assert draft.split is not None
-    views = []
-    for place, (_, position) in zip(places, draft.pictures, strict=True):
-        width, height = picture_size(folder / place)
-        views.append(View(path=place, position=position, width=width, height=height))
-    return Study(
-        id=draft.id,
-        split=draft.split,
-        views=tuple(views),
-        report=draft.report,
-        sections=draft.sections,
-        patient=draft.patient,
-        source=draft.where.replace(str(table), table.name, 1),
-    )

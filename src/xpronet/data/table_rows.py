@@ -4,10 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from xpronet.data.drafts import Draft
 from xpronet.data.records import SPLITS
 from xpronet.errors import InputError
 from xpronet.files import read_json, read_json_lines, read_text
@@ -22,28 +22,6 @@ SPLIT_NAMES = {**{name: name for name in SPLITS}, "validate": "val", "validation
 
 Form = Literal["csv", "jsonl", "annotation"]
 FORMS = ("csv", "jsonl", "annotation")
-
-
-@dataclass(kw_only=True)
-class Draft:
-    """A study as the table has it, before its pictures are looked at."""
-
-    id: str
-    """As in the table."""
-    where: str
-    """The file and line it was read from."""
-    report: str
-    """Empty where the table has none."""
-    split: str | None
-    """One of train, val, test; None where the table does not say."""
-    patient: str | None
-    """Who was examined; None where the table does not say."""
-    sections: dict[str, str]
-    """The report sections that are columns of the table."""
-    pictures: list[tuple[str, str | None]] = field(default_factory=list)
-    """Path as the table has it, and view position in capitals where it says."""
-    problem: str | None = None
-    """Why the study cannot be used, as a noun: "no report"."""
 
 
 def read_drafts(path: Path, form: Form, *, texts_only: bool = False) -> list[Draft]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from xpronet.data.transforms import ImageSettings
@@ -58,12 +58,10 @@ class Checkpoint:
             extra_tensors: further tensors by name, for each further file (the optimiser's, say).
         """
         with new_folder(folder, overwrite=True) as temporary:
-            state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-            save_file(state, temporary / WEIGHTS_FILE)
-            for file, tensors in (extra_tensors or {}).items():
-                save_file(
-                    {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / file
-                )
+            for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **(extra_tensors or {})}.items():
+                whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+                # The library's own writer leaves files that only their owner can read, whatever the umask.
+                (temporary / file).write_bytes(save(whole))
             config = {
                 "format": FORMAT,
                 "backbone": dataclasses.asdict(self.network.backbone.settings),
