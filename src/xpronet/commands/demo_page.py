@@ -11,7 +11,7 @@ from xpronet.evaluate.clinical import MAIN
 NUM_STUDIES = 8
 
 
-def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> None:
+def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path, beams: int) -> None:
     """Write a page about a few test studies, abnormal ones first.
 
     Args:
@@ -19,6 +19,7 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
         run: the trained run.
         corpus: the corpus folder.
         scorecard: JSON that `xpronet evaluate` wrote.
+        beams: width of the search.
     """
     from xpronet.data.corpus import LABELS_FILE, read_corpus
     from xpronet.data.images import read_grey
@@ -36,7 +37,9 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
     studies = _chosen(folder.split("test"))
     labels = read_labels(corpus / LABELS_FILE, [study.id for study in studies])
     checkpoint = load_checkpoint(run)
-    writer = Writer(checkpoint, device=best_device(), settings=BeamSettings(max_words=checkpoint.max_words))
+    writer = Writer(
+        checkpoint, device=best_device(), settings=BeamSettings(beams=beams, max_words=checkpoint.max_words)
+    )
     shown = [
         PageStudy(
             report=report,

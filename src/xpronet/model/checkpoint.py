@@ -16,7 +16,7 @@ from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.files import new_folder, read_json, write_json
+from xpronet.files import new_file, new_folder, read_json, write_json
 from xpronet.model.network import XProNet
 from xpronet.model.settings import ModelSettings
 
@@ -60,8 +60,9 @@ class Checkpoint:
         with new_folder(folder, overwrite=True) as temporary:
             for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **(extra_tensors or {})}.items():
                 whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-                # The library's own writer leaves files that only their owner can read, whatever the umask.
-                (temporary / file).write_bytes(save(whole))
+                # The library's own writer leaves files that only their owner can read, and unsynced.
+                with new_file(temporary / file) as part:
+                    part.write_bytes(save(whole))
             config = {
                 "format": FORMAT,
                 "backbone": dataclasses.asdict(self.network.backbone.settings),
