@@ -116,6 +116,8 @@ def fit(
                 learning_rate=optimiser.param_groups[0]["lr"],
                 seconds=round(time.monotonic() - started, 2),
             )
+            if asked:
+                raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
     return standing
 
 
