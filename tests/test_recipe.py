@@ -49,6 +49,43 @@ def test_a_recipes_own_values_stand_above_its_preset(preset: str) -> None:
     assert recipe.model.findings_head == (preset == "xpronet")
 
 
+PAPER_BLEU = {"iu_xray": "0.199", "mimic_cxr": "0.105"}
+
+
+@pytest.mark.parametrize("corpus", PAPER_BLEU)
+@pytest.mark.parametrize("preset", ["xpronet", "published", "paper"])
+def test_recipes_of_the_paper_have_its_appendix(corpus: str, preset: str) -> None:
+    name = corpus if preset == "xpronet" else f"{corpus}_{preset}"
+    recipe = read_recipe(RECIPES / f"{name}.toml")
+    iu, published = corpus == "iu_xray", preset == "published"
+    assert recipe.preset == preset
+    model, train = recipe.model, recipe.train
+    assert (model.layers, model.heads, model.width, model.feed_forward, model.gamma) == (3, 8, 512, 512, 15)
+    assert (recipe.prototypes.per_finding, model.bank_rows, model.bank_width) == (20, 280, 2816)
+    assert (recipe.backbone.depth, recipe.weights) == (101, "hub:timm/resnet101.tv_in1k")
+    assert recipe.batches.max_views == (2 if iu else 1)
+    assert recipe.batches.size == (64 if published and not iu else 16)
+    assert (train.learning_rate, train.backbone_learning_rate) == ((2e-3, 1e-3) if iu else (1e-4, 5e-5))
+    assert (train.decay, train.epochs, train.seed, train.optimiser) == (0.8, 30, 7580, "adam")
+    assert train.decay_epochs == ((10 if iu else 3) if published else 1)
+    assert train.precision == ("bf16" if published and not iu else "fp32")
+    assert train.best_by == ("published" if published else "word_loss")
+    # 1.75 is in the paper only: the published code has 1.5 for both.
+    assert recipe.loss.theta == (1.5 if iu or published else 1.75)
+    assert (recipe.loss.image_contrast, recipe.loss.text_contrast, recipe.loss.margin) == (1.0, 0.1, 0.4)
+    assert recipe.vocabulary.min_count == (3 if iu else 10)
+    assert recipe.vocabulary.max_words == recipe.generate.max_words == (60 if iu else 100)
+    assert recipe.generate.beams == 3
+    cleaning = f"published-{'iu' if iu else 'mimic'}" if published else "xpronet"
+    assert recipe.vocabulary.cleaning == cleaning
+    views = {"xpronet": ("short-side", "crop"), "published": ("short-side", "squash"), "paper": ("square", "squash")}
+    assert (recipe.images.train, recipe.images.test) == views[preset]
+    opening = (RECIPES / f"{name}.toml").read_text().split("\n\n")[0]
+    assert opening.startswith(f"# xpronet train recipes/{name}.toml --corpus CORPUS --out RUN\n")
+    assert "not yet run here" in opening
+    assert f"BLEU-4 {PAPER_BLEU[corpus]}" in opening
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -57,6 +94,7 @@ def test_a_recipes_own_values_stand_above_its_preset(preset: str) -> None:
         ("[train]\nepochs = 'three'", "train.epochs = 'three'; a value of type int"),
         ("[train]\nepochs = true", "train.epochs = True; a value of type int"),
         ("[train]\nepochs = 0", "train.epochs = 0: must be at least 1"),
+        ("[images]\ntrain = 'squash'", "images.train = 'squash'; choose one of short-side, square"),
         ("[model]\nnorm = 'batch'", "model.norm = 'batch'; choose one of torch, published"),
         ("train = 3", "train = 3; this is a table"),
         ("preset = 'best'", "preset = 'best'; choose one of"),

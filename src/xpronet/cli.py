@@ -30,6 +30,8 @@ app.command("xpronet.commands.train:train", name="train", help="Train a model by
 app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
 app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
+app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
+app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
 app.command("xpronet.commands.trap:trap", name="trap", help="Find the constant text that scores best.")
 app.command(
     "xpronet.commands.import_checkpoint:import_checkpoint",

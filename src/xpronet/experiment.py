@@ -1,7 +1,7 @@
 """From a recipe and a corpus to a trained run folder."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,15 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.encoders.texts import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
 from xpronet.encoders.weights import backbone_name, load_backbone
 from xpronet.errors import InputError
+from xpronet.evaluate.epoch import EpochScore, protocol_of
 from xpronet.files import write_json, write_text
+from xpronet.generate.corpus import write_reports
+from xpronet.generate.writer import LabelsFrom, Writer
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
+from xpronet.model.settings import ModelSettings
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
@@ -54,11 +58,9 @@ def train_run(
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other, or the folder is taken.
     """
-    if not recipe.corpus:
-        raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
+    corpus = recipe_corpus(recipe)
     if run.exists() and any(run.iterdir()) and not resumed:
         raise InputError(f"{run}: already exists; choose another name, or add --resume to go on with it")
-    corpus = read_corpus(Path(recipe.corpus))
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
@@ -76,8 +78,9 @@ def train_run(
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     ]
-    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
     device = best_device()
+    score_reports = _report_scorer(recipe, corpus, train, val, device)
+    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
@@ -121,9 +124,44 @@ def train_run(
         loss_settings=recipe.loss,
         batch_settings=recipe.batches,
         device=device,
+        score_reports=score_reports,
         resumed=resumed,
         track=track,
     )
+
+
+def recipe_corpus(recipe: Recipe) -> Corpus:
+    """Read the corpus that a recipe names.
+
+    Raises:
+        InputError: it names none, or there is none.
+    """
+    if not recipe.corpus:
+        raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
+    return read_corpus(Path(recipe.corpus))
+
+
+def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
+    """Make the prototypes that a recipe's training starts from.
+
+    Raises:
+        InputError: the corpus has no labels or pictures, or an encoder is out of reach.
+    """
+    corpus = recipe_corpus(recipe)
+    train = corpus.split("train")
+    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
+    return make_bank(recipe, corpus, train, _labels(corpus, train), backbone, best_device(), track=track)
+
+
+def label_source(model: ModelSettings) -> LabelsFrom:
+    """Return what decides which prototypes a trained model may query when it writes reports.
+
+    Its own findings where it predicts them; the reference's, an oracle, where it cannot and needs them; nothing where
+    it may query all prototypes anyway or has none.
+    """
+    if model.findings_head:
+        return "predicted"
+    return "reference" if model.visible == "findings" else "all"
 
 
 def make_bank(
@@ -153,6 +191,33 @@ def make_bank(
         track=track,
     )
     return cluster_findings(features, labels, recipe.prototypes, track=track)
+
+
+def _report_scorer(
+    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], device: torch.device
+) -> Callable[[Checkpoint], float] | None:
+    """Return what writes and scores reports about the validation studies, where the best epoch is chosen by them."""
+    if recipe.train.best_by not in ("bleu4", "published"):
+        return None
+    score = EpochScore(
+        by=recipe.train.best_by,
+        references=tuple(study.report for study in val),
+        train_reports=tuple(study.report for study in train),
+        protocol=protocol_of(recipe.vocabulary.cleaning),
+    )
+    score.check()
+
+    def score_reports(checkpoint: Checkpoint) -> float:
+        writer = Writer(
+            checkpoint,
+            device=device,
+            settings=recipe.generate,
+            labels_from=label_source(recipe.model),
+            precision=recipe.train.precision,
+        )
+        return score([report.text for report in write_reports(writer, corpus, val)])
+
+    return score_reports
 
 
 def _labels(corpus: Corpus, studies: Sequence[Study]) -> Float[np.ndarray, "studies findings"]:

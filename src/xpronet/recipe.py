@@ -27,7 +27,7 @@ Tree = dict[str, Any]
 PRESETS: dict[str, Tree] = {
     "xpronet": {},
     "paper": {
-        "images": {"short_side": 256, "test": "squash"},
+        "images": {"short_side": 256, "train": "square", "test": "squash"},
         "model": {"scale": "linear", "findings_head": False},
         "loss": {"words_per": "report", "findings": 0.0},
         "train": {"clip_norm": 0.0},
@@ -38,7 +38,7 @@ PRESETS: dict[str, Tree] = {
         "model": {"norm": "published", "findings_head": False},
         "loss": {"text_mean": "positions", "findings": 0.0},
         "prototypes": {"mode": "split"},
-        "train": {"clip_norm": 0.0, "decay_epochs": 10},
+        "train": {"clip_norm": 0.0, "decay_epochs": 10, "best_by": "published"},
     },
 }
 """What each preset changes of the defaults; docs/parity.md says why. A recipe's own values come on top."""

@@ -39,6 +39,29 @@ def test_train_view_is_cut_from_the_usual_resize(height: int, width: int, seed: 
     assert (places == view).all(axis=(2, 3)).any()
 
 
+@given(height=st.integers(20, 90), width=st.integers(20, 90), seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_square_train_view_is_cut_from_the_whole_picture_squashed(height: int, width: int, seed: int) -> None:
+    grey = picture(height, width)
+    squashed = np.asarray(Image.fromarray(grey).convert("RGB").resize((40, 40), Image.Resampling.BILINEAR))[..., 0]
+    chosen = ImageSettings(size=32, short_side=40, train="square")
+    view = transforms.train_view(grey, chosen, np.random.default_rng(seed))
+    places = np.lib.stride_tricks.sliding_window_view(squashed, (32, 32))
+    assert (places == view).all(axis=(2, 3)).any()
+    np.testing.assert_array_equal(transforms.test_view(grey, chosen), transforms.test_view(grey, SMALL))
+
+
+def test_a_square_train_view_changes_the_aspect_and_a_short_side_one_does_not() -> None:
+    grey = np.zeros((128, 64), np.uint8)
+    grey[60:68, 28:36] = 255  # a small square in the middle of a tall picture
+    shapes = {}
+    for train in ("short-side", "square"):
+        chosen = ImageSettings(size=64, short_side=64, train=train)
+        lit = max((transforms.train_view(grey, chosen, np.random.default_rng(seed)) for seed in range(9)), key=np.sum)
+        shapes[train] = ((lit > 127).any(axis=1).sum(), (lit > 127).any(axis=0).sum())
+    assert shapes == {"short-side": (8, 8), "square": (4, 8)}
+
+
 def test_random_crops_reach_every_place_and_repeat_with_their_seed() -> None:
     ramp = (np.arange(40)[:, None] + np.arange(40) * 6).astype(np.uint8)  # its corner names the place: row + 6 column
     rng = np.random.default_rng(0)

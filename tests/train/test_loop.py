@@ -10,8 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
+from xpronet.evaluate.epoch import EpochScore
 from xpronet.experiment import train_run
+from xpronet.generate.corpus import write_reports
+from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.recipe import Recipe
 from xpronet.train.journal import read_journal
@@ -104,6 +108,49 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: 
     )
     train_run(still, tmp_path / "run")
     assert len(read_journal(tmp_path / "run")) == 2
+
+
+def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path) -> None:
+    settings = dataclasses.replace(tiny_recipe.train, epochs=3, best_by="bleu4")
+    recipe = dataclasses.replace(tiny_recipe, train=settings)
+    standing = train_run(recipe, tmp_path / "run")
+    events = read_journal(tmp_path / "run")
+    scores = [event["val"]["bleu4"] for event in events]
+    assert standing.best_score == max(scores)
+    assert standing.best_epoch == scores.index(max(scores)) + 1
+    assert [event["best"] for event in events] == [
+        number == 0 or score > max(scores[:number]) for number, score in enumerate(scores)
+    ]
+    # The best checkpoint, asked again, writes validation reports of that very score.
+    writer = Writer(
+        load_checkpoint(tmp_path / "run"), device=torch.device("cpu"), settings=recipe.generate, labels_from="predicted"
+    )
+    val = phantom.split("val")
+    reports = [report.text for report in write_reports(writer, phantom, val)]
+    again = EpochScore(
+        by="bleu4", references=tuple(study.report for study in val), train_reports=(), protocol="full-text"
+    )
+    assert again(reports) == standing.best_score
+
+
+def test_choosing_by_reports_does_not_change_what_is_learned(
+    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(tiny_recipe.train, best_by="bleu4")
+    train_run(dataclasses.replace(tiny_recipe, train=settings), tmp_path / "run")
+    assert _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
+
+
+def test_an_interrupt_while_an_epoch_is_judged_stops_after_it(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    def stop_after_the_last_batch(items, description, total):  # type: ignore[no-untyped-def]
+        yield from items
+        if description.startswith("epoch"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="after epoch 1"):
+        train_run(tiny_recipe, tmp_path / "run", track=stop_after_the_last_batch)
+    assert (tmp_path / "run/checkpoints/last").is_dir()
+    assert [event["epoch"] for event in read_journal(tmp_path / "run")] == [1]
 
 
 def test_checkpoints_write_what_was_trained(tiny_run: Path, tiny_recipe: Recipe) -> None:

@@ -20,6 +20,8 @@ class ImageSettings:
     """Side of the square the network sees, in pixels."""
     short_side: int = 256
     """Short side of the resized picture that the square is cut from."""
+    train: Literal["short-side", "square"] = "short-side"
+    """The train view is cut from the picture resized to that short side, or squashed to that square (paper)."""
     test: Literal["crop", "squash", "pad"] = "crop"
     """The test view: the centre square, the whole picture squashed to a square (as published), or padded with black."""
 
@@ -31,16 +33,21 @@ class ImageSettings:
                 f"images.short_side = {self.short_side}: must be at least images.size = {self.size}, "
                 "the square that is cut from it"
             )
+        if self.train not in ("short-side", "square"):
+            raise InputError(f"images.train = {self.train!r}: choose short-side or square")
         if self.test not in ("crop", "squash", "pad"):
             raise InputError(f"images.test = {self.test!r}: choose crop, squash or pad")
 
 
 def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) -> Square:
-    """Resize the short side and cut a square at random.
+    """Resize the picture as `settings.train` says and cut a square at random.
 
     The resized pixels are those of the field's usual `Resize` of a Pillow picture in 8 bits.
     """
-    resized = _resized(grey, settings)
+    if settings.train == "square":
+        resized = eight_bits(resize(eight_bits(grey), settings.short_side, settings.short_side))
+    else:
+        resized = _resized(grey, settings)
     height, width = resized.shape
     top = int(rng.integers(0, height - settings.size, endpoint=True))
     left = int(rng.integers(0, width - settings.size, endpoint=True))

@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,7 @@ def fit(
     loss_settings: LossSettings,
     batch_settings: BatchSettings,
     device: torch.device,
+    score_reports: Callable[[Checkpoint], float] | None = None,
     resumed: bool = False,
     track: Tracker = silent,
 ) -> Standing:
@@ -50,6 +51,8 @@ def fit(
         loss_settings: weights of the loss terms.
         batch_settings: studies in a batch.
         device: where to compute.
+        score_reports: writes reports about the validation studies and scores them, where `best_by` asks for that;
+            the higher, the better.
         resumed: go on from the run's last checkpoint.
         track: shows how far each epoch is.
 
@@ -57,6 +60,7 @@ def fit(
         InputError: the run cannot be resumed, or the loss is no number any more.
         Interrupted: a signal asked to stop; the last checkpoint holds everything up to then.
     """
+    assert settings.best_by_reports == (score_reports is not None)
     network = checkpoint.network.to(device)
     if device.type == "cpu" or settings.precision == "bf16":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,6 +72,9 @@ def fit(
 
     with _interrupts() as asked:
         for epoch in range(standing.step // steps_per_epoch, settings.epochs):
+            # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
+            if settings.patience and epoch - standing.best_epoch >= settings.patience:
+                break
             network.train()
             if settings.freeze_backbone:
                 network.backbone.eval()
@@ -89,9 +96,10 @@ def fit(
                 network, load_batches(val_set, batch_settings, padding=padding), precision=settings.precision
             )
             _adopt_thresholds(checkpoint, validation)
-            better = _is_better(validation, standing, settings)
+            score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
+            better = _is_better(score, standing, settings)
             if better:
-                standing.best_score, standing.best_epoch = _score(validation, settings), epoch + 1
+                standing.best_score, standing.best_epoch = score, epoch + 1
                 save_best(run, checkpoint, standing)
             save_last(run, checkpoint, optimiser, standing)
             journal.write(
@@ -99,13 +107,17 @@ def fit(
                 step=standing.step,
                 epoch=epoch + 1,
                 train={name: _mean(seen, name) for name in Losses._fields},
-                val={"word_loss": validation.word_loss, "findings_f1": validation.findings_f1},
+                val={
+                    "word_loss": validation.word_loss,
+                    "findings_f1": validation.findings_f1,
+                    settings.best_by: score,
+                },
                 best=better,
                 learning_rate=optimiser.param_groups[0]["lr"],
                 seconds=round(time.monotonic() - started, 2),
             )
-            if settings.patience and epoch + 1 - standing.best_epoch >= settings.patience:
-                break
+            if asked:
+                raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
     return standing
 
 
@@ -142,8 +154,7 @@ def _score(validation: Validation, settings: TrainSettings) -> float:
     return validation.findings_f1
 
 
-def _is_better(validation: Validation, standing: Standing, settings: TrainSettings) -> bool:
-    score = _score(validation, settings)
+def _is_better(score: float, standing: Standing, settings: TrainSettings) -> bool:
     if standing.best_score is None:
         return True
     return score < standing.best_score if settings.best_by == "word_loss" else score > standing.best_score

@@ -44,8 +44,14 @@ class TrainSettings:
     """Leave the backbone, batch statistics included, as it came."""
     patience: int = 0
     """Stop after so many epochs without a better score; 0 never stops early."""
-    best_by: Literal["word_loss", "findings_f1"] = "word_loss"
-    """The validation score that chooses the best epoch: lowest word loss, or highest macro-F1 of the findings head."""
+    best_by: Literal["word_loss", "findings_f1", "bleu4", "published"] = "word_loss"
+    """The validation score that chooses the best epoch: lowest word loss; highest macro-F1 of the findings head; or of
+    reports written after each epoch, highest BLEU-4 or highest BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published)."""
+
+    @property
+    def best_by_reports(self) -> bool:
+        """Say whether reports must be written to choose the best epoch."""
+        return self.best_by in ("bleu4", "published")
 
     def __post_init__(self) -> None:
         for name in ("epochs", "decay_epochs"):

@@ -1,0 +1,58 @@
+"""`xpronet ablate`: the paper's table 2, with intervals, rival and constants."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+
+def ablate(
+    recipe: Path,
+    /,
+    *,
+    out: Path,
+    corpus: Path | None = None,
+    seeds: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (),
+    protocol: Literal["full-text", "published-iu", "published-mimic"] | None = None,
+    skip_meteor: bool = False,
+    set_: tuple[str, ...] = (),
+) -> None:
+    """Train and score a model, the same without each of its parts, and its nearest rival.
+
+    Finished runs are never repeated, and an interrupted one goes on: give the same command again.
+
+    Args:
+        recipe: TOML file of the full model; see recipes/.
+        out: the folder for all runs and the table, new or begun with the same recipe.
+        corpus: corpus folder, in place of the recipe's.
+        seeds: of training, each for every variant: --seeds 0 1 2; by default the recipe's own.
+        protocol: the form of the texts that is compared; by default full-text, or the published one that belongs to the
+            recipe's cleaning.
+        skip_meteor: leave METEOR out, and with it the seconds that Java takes.
+        set_: change a value of the recipe: --set train.epochs=5; may be given several times.
+    """
+    import dataclasses
+
+    from xpronet.evaluate.epoch import protocol_of
+    from xpronet.files import write_json, write_text
+    from xpronet.progress import on_console
+    from xpronet.recipe import read_recipe
+    from xpronet.show.variants import variants_markdown, variants_view
+    from xpronet.trials.folder import open_trials
+    from xpronet.trials.variants import ablation, with_seed
+
+    full = read_recipe(recipe, set_)
+    if corpus is not None:
+        full = dataclasses.replace(full, corpus=str(corpus))
+    seeds = seeds or (full.train.seed,)
+    trials = open_trials(
+        out, full, protocol=protocol or protocol_of(full.vocabulary.cleaning), with_meteor=not skip_meteor
+    )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    variants = ablation(full, trials.bank(with_seed(full, seeds[0]), track=on_console))
+    table = trials.compare("Ablation", variants, seeds, track=on_console, told=console.print)
+    console.print(variants_view(table))
+    write_json(out / "ablation.json", table.record(), overwrite=True)
+    write_text(out / "ablation.md", variants_markdown(table), overwrite=True)
+    console.print(f"Wrote {out / 'ablation.json'} and {out / 'ablation.md'}")

@@ -1,0 +1,1 @@
+"""The paper's experiments: variants of a recipe, each trained, tested and scored once."""
