@@ -22,6 +22,11 @@ prepare = App(name="prepare", help="Make a corpus folder.")
 # Commands are named as strings, so that each is imported only when it is called.
 prepare.command("xpronet.commands.prepare_phantom:phantom", name="phantom", help="Draw chest X-rays, with their truth.")
 prepare.command("xpronet.commands.prepare_table:table", name="table", help="Take studies from a table and a folder.")
+prepare.command("xpronet.commands.prepare_iu_xray:iu_xray", name="iu-xray", help="Indiana University's collection.")
+prepare.command(
+    "xpronet.commands.prepare_mimic_cxr:mimic_cxr", name="mimic-cxr", help="MIMIC-CXR, its official layout."
+)
+prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
 app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipeline on drawn X-rays.")
 app.command(prepare)
 app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")

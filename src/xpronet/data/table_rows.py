@@ -1,16 +1,15 @@
 """The rows of a user's table: CSV, JSON lines, or an annotation.json as R2Gen reads it."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from xpronet.data.csv_rows import read_rows
 from xpronet.data.drafts import Draft
 from xpronet.data.records import SPLITS
 from xpronet.errors import InputError
-from xpronet.files import read_json, read_json_lines, read_text
+from xpronet.files import read_json, read_json_lines
 
 ID_COLUMNS = ("id", "study_id")
 REPORT_COLUMNS = ("report", "text", "findings")
@@ -52,7 +51,7 @@ def read_drafts(path: Path, form: Form, *, texts_only: bool = False) -> list[Dra
 def _rows(path: Path, form: Form) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each row with lower-case column names, and where it stands."""
     if form == "csv":
-        yield from _csv_rows(path)
+        yield from read_rows(path)
         return
     if form == "jsonl":
         records = [(record, f"{path}, record {number}") for number, record in enumerate(read_json_lines(path), 1)]
@@ -63,23 +62,6 @@ def _rows(path: Path, form: Form) -> Iterator[tuple[dict[str, Any], str]]:
             raise InputError(f"{where}: not a JSON object; each study is one")
         # NaN (which differs from itself) is how pandas writes an empty cell.
         yield {str(key).strip().lower(): None if value != value else value for key, value in record.items()}, where
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        columns = [column.strip().lower() for column in next(reader, [])]
-        if len(set(columns)) != len(columns):
-            raise InputError(f"{path}: a column name stands twice; rename one")
-        for cells in reader:
-            where = f"{path}, line {reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise InputError(f"{where}: {len(cells)} cells in {len(columns)} columns; quote texts that hold commas")
-            yield dict(zip(columns, cells, strict=True)), where
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
 
 
 def _annotation_records(path: Path) -> Iterator[tuple[Any, str]]:

@@ -1,0 +1,88 @@
+"""Measure preparation: a release of 100,000 studies without pictures, and the picture cache's cores and memory.
+
+`python benchmarks/corpora.py` writes a tree in MIMIC-CXR's layout and drawn pictures into a temporary folder, prepares
+them, and prints seconds, peak memory and cores. `--studies` and `--pictures` make it smaller.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+TESTS = Path(__file__).parents[1] / "tests" / "data"
+SIZE = 1024
+"""Side of the drawn pictures in pixels; Open-i's are half as wide and as high again."""
+
+
+def run_alone(arguments: list[str]) -> tuple[float, float, float]:
+    """Run a command in a process of its own; return its seconds, processor seconds and peak memory in GiB."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"{' '.join(arguments)}: status {status}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, processor, usage.ru_maxrss / 2**20
+
+
+def measure_metadata(folder: Path, studies: int) -> None:
+    """Prepare a tree of reports and tables."""
+    sys.path.insert(0, str(TESTS))
+    from mimic_tree import write_tree
+
+    started = time.perf_counter()
+    write_tree(folder / "mimic", studies=studies, pictures=False)
+    print(f"tree of {studies:,} studies written in {time.perf_counter() - started:.0f} s")
+    command = ["prepare", "mimic-cxr", "--root", str(folder / "mimic"), "--out", str(folder / "corpus"), "--no-images"]
+    seconds, _, memory = run_alone([sys.executable, "-m", "xpronet", *command])
+    print(f"prepare mimic-cxr: {studies:,} studies in {seconds:.1f} s, peak {memory:.2f} GiB")
+
+
+def measure_cache(folder: Path, pictures: int) -> None:
+    """Cache drawn pictures, and four times as many, and compare cores and memory."""
+    rng = np.random.default_rng(0)
+    source = folder / "source"
+    source.mkdir()
+    noise = rng.normal(0, 4, (SIZE, SIZE))
+    shade = np.add.outer(np.linspace(20, 120, SIZE), np.linspace(0, 100, SIZE))
+    for number in range(8):
+        Image.fromarray((shade + np.roll(noise, number)).clip(0, 255).astype(np.uint8)).save(source / f"{number}.png")
+    for count in (pictures, 4 * pictures):
+        table = folder / f"{count}.csv"
+        for number in range(8, count):
+            (source / f"{number}.png").unlink(missing_ok=True)
+            os.link(source / f"{number % 8}.png", source / f"{number}.png")
+        rows = [f"{number},Clear.,{number}.png" for number in range(count)]
+        table.write_text("\n".join(["id,report,image", *rows]))
+        command = ["prepare", "table", "--csv", str(table), "--images", str(source), "--out", str(folder / f"c{count}")]
+        seconds, processor, memory = run_alone([sys.executable, "-m", "xpronet", *command])
+        print(
+            f"picture cache: {count:,} pictures of {SIZE} x {SIZE} in {seconds:.1f} s, {count / seconds:.0f} a second, "
+            f"{processor / seconds:.2f} cores, largest process {memory:.2f} GiB"
+        )
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=100_000)
+    parser.add_argument("--pictures", type=int, default=500)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure_metadata(Path(folder), chosen.studies)
+    with tempfile.TemporaryDirectory() as folder:
+        measure_cache(Path(folder), chosen.pictures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""`xpronet prepare iu-xray`: a corpus from the Indiana University collection, as its owners hand it out."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from xpronet.commands.prepare_output import print_prepared
+from xpronet.data.download import download_open_i
+from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray
+from xpronet.data.release import ReleaseSettings
+from xpronet.errors import InputError
+from xpronet.progress import on_console
+
+WHY = (
+    "R2Gen's are the 2,955 reports that have findings and at least two pictures, with the first two pictures; a drawn "
+    "split takes every report that has the text asked for and a picture, with all its pictures"
+)
+
+
+def iu_xray(
+    *,
+    out: Path,
+    split: str,
+    reports: Path | None = None,
+    images: Path | None = None,
+    no_images: bool = False,
+    download: Path | None = None,
+    text: Literal["findings", "impression", "both"] = "findings",
+    missing: Literal["drop", "other"] = "drop",
+    projections: Path | None = None,
+    without_picture: Literal["keep", "drop"] = "keep",
+    short_side: int = 256,
+    tolerate: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Make a corpus from the Indiana University chest X-ray collection (Open-i's files, or Kaggle's copy).
+
+    Args:
+        out: the corpus folder to write.
+        split: r2gen:ANNOTATION.JSON (the field's split of 2,069, 296 and 590 studies) or seed:N (drawn by patient).
+        reports: NLMCXR_reports.tgz, a folder of its XML files, or Kaggle's indiana_reports.csv.
+        images: NLMCXR_png.tgz, NLMCXR_dcm.tgz, or a folder of Open-i's PNG, Kaggle's or DICOM pictures.
+        no_images: make a corpus of texts, for labelling and for scores.
+        download: a folder; Open-i's archives are fetched into it (1.3 GB; goes on after a stop) and used.
+        text: the sections to be learned.
+        missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
+        projections: a CSV of filename and projection, such as Kaggle's indiana_projections.csv.
+        without_picture: what becomes of a study none of whose pictures is there.
+        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        tolerate: how many pictures and reports may be missing or damaged.
+        overwrite: replace the corpus folder if it exists.
+    """
+    if download is not None:
+        if reports is not None or images is not None:
+            raise InputError("--download fetches reports and pictures; leave --reports and --images away")
+        reports, images = download_open_i(download, pictures=not no_images, track=on_console)
+    if reports is None:
+        raise InputError("give --reports: NLMCXR_reports.tgz, a folder of its XML files, or indiana_reports.csv")
+    if (images is None) != no_images:
+        raise InputError("give either --images FOLDER|ARCHIVE or --no-images")
+    settings = IuSettings(
+        reports=reports, images=images, split=split, text=text, missing=missing, projections=projections
+    )
+    release = ReleaseSettings(images=images, short_side=short_side, tolerate=tolerate, without_picture=without_picture)
+    made = make_iu_xray(out, settings, release, overwrite=overwrite, track=on_console)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    print_prepared(console, out, made.corpus, published=PUBLISHED_STUDIES, unit="studies", why=WHY)
+    if made.unused:
+        console.print(f"not used: {made.unused:,} pictures that were found and that no study here names")
+    if made.compared:
+        equal = made.compared - len(made.differing)
+        console.print(f"{equal:,} of {made.compared:,} findings equal the annotation's report, white space aside")

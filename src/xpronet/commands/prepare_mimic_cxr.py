@@ -1,0 +1,81 @@
+"""`xpronet prepare mimic-cxr`: a corpus from MIMIC-CXR in its official layout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from xpronet.commands.prepare_output import print_prepared
+from xpronet.data.corpus import LABELS_FILE, read_corpus
+from xpronet.data.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
+from xpronet.data.release import ReleaseSettings
+from xpronet.errors import InputError
+from xpronet.labels.tables import read_labels, write_labels
+from xpronet.progress import on_console
+
+WHY = (
+    "R2Gen read the sections by other rules and kept the pictures of studies with findings; ours also takes findings "
+    "without a heading (--unheaded drop does not)"
+)
+
+
+def mimic_cxr(
+    *,
+    root: Path,
+    out: Path,
+    reports: Path | None = None,
+    no_images: bool = False,
+    unit: Literal["study", "image"] = "study",
+    text: Literal["findings", "impression", "both"] = "findings",
+    missing: Literal["drop", "other"] = "drop",
+    unheaded: Literal["take", "drop"] = "take",
+    labels: Literal["chexpert", "negbio", "none"] = "chexpert",
+    without_picture: Literal["keep", "drop"] = "keep",
+    short_side: int = 256,
+    tolerate: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Make a corpus from MIMIC-CXR: files/p10/p.../s.../*.jpg or *.dcm, the reports and the tables of MIMIC-CXR-JPG.
+
+    Args:
+        root: the folder that holds files/ and mimic-cxr-2.0.0-split.csv.gz, -metadata.csv.gz, -chexpert.csv.gz.
+        out: the corpus folder to write.
+        reports: the folder or zip of reports; by default mimic-cxr-reports or mimic-cxr-reports.zip in ROOT.
+        no_images: make a corpus of texts, for labelling and for scores.
+        unit: what a study of the corpus is: an examination with all its views, or each picture by itself, as published.
+        text: the sections to be learned.
+        missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
+        unheaded: whether findings without a heading, the paragraphs after the introduction, count as findings.
+        labels: the table that becomes labels.csv; studies without a row in it are left out. none: label them later.
+        without_picture: what becomes of a study none of whose pictures is there.
+        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        tolerate: how many pictures and reports may be missing or damaged.
+        overwrite: replace the corpus folder if it exists.
+    """
+    table = None if labels == "none" else find_table(root, labels)
+    settings = MimicSettings(
+        root=root, reports=reports, unit=unit, text=text, missing=missing, unheaded=unheaded, labels=table
+    )
+    release = ReleaseSettings(
+        images=None if no_images else root,
+        short_side=short_side,
+        tolerate=tolerate,
+        without_picture=without_picture,
+    )
+    if no_images and unit == "image":
+        raise InputError("--unit image makes a study of each picture; leave --no-images away")
+
+    def write_table(folder: Path, ids: Sequence[str]) -> None:
+        if table is None:
+            return
+        examinations = {study.id: study.source.rpartition("/")[2] for study in read_corpus(folder).studies}
+        states = read_labels(table, sorted(set(examinations.values())))
+        write_labels(folder / LABELS_FILE, ((name, states[examinations[name]]) for name in ids))
+
+    made = make_mimic_cxr(out, settings, release, overwrite=overwrite, track=on_console, finish=write_table)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    print_prepared(
+        console, out, made.corpus, published=None if no_images else PUBLISHED_PICTURES, unit="pictures", why=WHY
+    )
+    console.print(f"findings without a heading: {made.unheaded:,} reports")

@@ -1,0 +1,54 @@
+"""Rows of a CSV file by column name, compressed or not."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpronet.errors import InputError
+
+
+def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[dict[str, str], str]]:
+    """Yield each row by lower-case column name, and where it stands; empty lines are passed over.
+
+    Args:
+        path: a .csv file, or a .csv.gz.
+        columns: names, in lower case, that must be there.
+
+    Raises:
+        InputError: the file is missing, is no UTF-8 CSV, lacks a column, or a row has too few or too many cells.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw: Any = gzip.GzipFile(fileobj=stream) if path.suffix.lower() == ".gz" else stream
+            with io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+                yield from _rows(path, text, columns)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _rows(path: Path, text: io.TextIOWrapper, columns: Sequence[str]) -> Iterator[tuple[dict[str, str], str]]:
+    reader = csv.reader(text, strict=True)
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+        if len(set(names)) != len(names):
+            raise InputError(f"{path}: a column name stands twice; rename one")
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(f"{path}: lacks the column {missing[0]!r}; it has {', '.join(names[:8]) or 'none'}")
+        for cells in reader:
+            where = f"{path}, line {reader.line_num}"
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise InputError(f"{where}: {len(cells)} cells in {len(names)} columns; quote texts that hold commas")
+            yield dict(zip(names, cells, strict=True)), where
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
