@@ -81,6 +81,14 @@ def tiny_recipe(phantom_folder: Path) -> Recipe:
     return dataclasses.replace(recipe, corpus=str(phantom_folder))
 
 
+@pytest.fixture
+def tiny_recipe_file(tmp_path: Path) -> Path:
+    """The tiny recipe as a file, without a corpus."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_RECIPE)
+    return path
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run trained by the tiny recipe; read it, don't write to it."""

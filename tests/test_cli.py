@@ -1,50 +1,28 @@
 """The command line, from nothing to a report, and one line for every mistake."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from xpronet.cli import run
+from xpronet.cli import app, run
 from xpronet.files import read_json_lines
+from xpronet.train import loop as train_loop
 
-TINY = """
-[images]
-size = 64
-short_side = 64
-[vocabulary]
-min_count = 1
-max_words = 30
-[batches]
-size = 8
-[backbone]
-depth = 18
-width = 8
-[text]
-width = 8
-[prototypes]
-per_finding = 2
-restarts = 1
-[model]
-width = 16
-feed_forward = 16
-heads = 2
-layers = 1
-gamma = 3
-[train]
-epochs = 1
-[generate]
-max_words = 30
-"""
+README = Path(__file__).parents[1] / "README.md"
 
 
-def test_every_step_from_nothing_to_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_step_from_nothing_to_a_report(
+    tmp_path: Path, tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     corpus, out = tmp_path / "corpus", tmp_path / "run"
-    recipe, predictions = tmp_path / "tiny.toml", tmp_path / "predictions.jsonl"
-    recipe.write_text(TINY)
+    predictions = tmp_path / "predictions.jsonl"
 
     def xpronet(*arguments: object) -> str:
         status = run([str(argument) for argument in arguments])
@@ -55,11 +33,11 @@ def test_every_step_from_nothing_to_a_report(tmp_path: Path, capsys: pytest.Capt
     xpronet("prepare", "phantom", "--out", corpus, "--studies", 40, "--prevalence", "balanced", "--size", 64)
     xpronet("label", corpus, "--overwrite")
     bank = tmp_path / "bank.safetensors"
-    narrow = ("--depth", 18, "--width", 8, "--size", 64, "--short-side", 64, "--text-width", 8, "--per-finding", 2)
+    narrow = ("--depth", 18, "--width", 8, "--size", 64, "--short-side", 64, "--text-width", 8, "--per-finding", 4)
     xpronet("prototypes", corpus, "--out", bank, *narrow)
-    assert "Trained 4 steps" in xpronet("train", recipe, "--corpus", corpus, "--prototypes", bank, "--out", out)
-    more = ("--resume", "--set", "train.epochs=2", "--corpus", corpus, "--out", out)
-    assert "Trained 8 steps" in xpronet("train", recipe, *more)
+    train = ("train", tiny_recipe_file, "--corpus", corpus, "--out", out)
+    assert "Trained 4 steps" in xpronet(*train, "--prototypes", bank, "--set", "train.epochs=1")
+    assert "Trained 8 steps" in xpronet(*train, "--resume")
     xpronet("generate", out, "--corpus", corpus, "--out", predictions)
     lines = read_json_lines(predictions)
     assert len(lines) == 8
@@ -167,3 +145,47 @@ def test_help_is_quick_and_needs_no_torch() -> None:
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "xpronet", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip().count(".") == 2
+
+
+def test_an_interrupt_says_how_to_go_on(
+    tmp_path: Path,
+    tiny_recipe_file: Path,
+    phantom_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first_step = train_loop._step
+
+    def interrupted_step(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return first_step(*arguments)
+
+    out = tmp_path / "run"
+    train = ["train", str(tiny_recipe_file), "--corpus", str(phantom_folder), "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr(train_loop, "_step", interrupted_step)
+        assert run(train) == 130
+    assert "xpronet: stopped at step 1; go on with --resume" in capsys.readouterr().err
+    assert run([*train, "--resume"]) == 0
+
+
+def test_an_interrupt_without_a_word_is_told_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xpronet.recipe.read_recipe", interrupted)
+    assert run(["train", "any.toml", "--out", "nowhere"]) == 130
+    assert capsys.readouterr().err == "xpronet: interrupted\n"
+
+
+def _readme_commands() -> list[str]:
+    return [line.strip() for line in README.read_text().splitlines() if line.startswith("    xpronet ")]
+
+
+@pytest.mark.parametrize("command", _readme_commands())
+def test_the_readme_shows_commands_that_exist(command: str) -> None:
+    _, bound, ignored = app.parse_args(command.split()[1:], exit_on_error=False, print_error=False)
+    assert bound.arguments
+    assert not ignored

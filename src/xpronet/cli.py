@@ -16,6 +16,8 @@ app = App(
     version=__version__,
     # A flag that is not given is off: no --no-flag, no --empty-list.
     default_parameter=Parameter(negative=()),
+    # `run` tells of an interrupt itself: how far the work came and how to go on.
+    suppress_keyboard_interrupt=False,
 )
 prepare = App(name="prepare", help="Make a corpus folder.")
 
@@ -58,7 +60,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write(f"xpronet: {one_line(error)}\n")
         return 2
     except KeyboardInterrupt as interrupted:
-        sys.stderr.write(f"xpronet: {interrupted or 'interrupted'}\n")
+        sys.stderr.write(f"xpronet: {str(interrupted) or 'interrupted'}\n")
         return 130
     return 0
 

@@ -1,5 +1,6 @@
 """Write files and folders whole or not at all, and never over what a user has without being told to."""
 
+import errno
 import json
 import os
 import shutil
@@ -31,7 +32,8 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
         os.chmod(name, 0o666 & ~_umask())
     temporary = Path(name)
     try:
-        yield temporary
+        with _room(path):
+            yield temporary
         with _explained(path):
             if synced:
                 _sync(temporary)
@@ -57,7 +59,8 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         os.chmod(temporary, 0o777 & ~_umask())
     try:
-        yield temporary
+        with _room(path):
+            yield temporary
         with _explained(path):
             # The old folder is moved aside first, so that no moment exists with half of each in place.
             aside = temporary.with_name(temporary.name + ".old")
@@ -88,6 +91,12 @@ def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = Fal
             line = json.dumps(value, ensure_ascii=False) + "\n"
             with _explained(path):
                 stream.write(line)
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Append one JSON value as a line."""
+    with _explained(path), path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def read_text(path: Path) -> str:
@@ -159,6 +168,17 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Turn a full disk, met by whoever fills the file or folder, into a line for the user."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{path}: cannot be written ({error.strerror}); free some space") from error
+        raise
 
 
 def _sync(path: Path) -> None:

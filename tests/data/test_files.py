@@ -1,7 +1,10 @@
 """Files whole or not at all, and never over what is there."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +148,16 @@ def test_paths_stay_in_their_folder(tmp_path: Path) -> None:
     for path in ("../secret", "images/../../secret", str(tmp_path / "secret"), "link", "a\0b"):
         with pytest.raises(InputError):
             confined(folder, path)
+
+
+@pytest.mark.parametrize("new", [new_file, new_folder])
+def test_a_full_disk_is_one_line_and_leaves_nothing(new: Callable[..., Any], tmp_path: Path) -> None:
+    told = r"target: cannot be written \(No space left on device\); free some space"
+    with pytest.raises(InputError, match=told), new(tmp_path / "target"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_failure_while_filling_a_file_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), new_file(tmp_path / "target"):
+        raise PermissionError(errno.EACCES, "some other file")

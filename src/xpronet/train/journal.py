@@ -1,11 +1,10 @@
 """The run's journal: one JSON line an event, in the order of steps."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-from xpronet.files import read_json_lines, write_json_lines
+from xpronet.files import append_json_line, read_json_lines, write_json_lines
 
 JOURNAL_FILE = "journal.jsonl"
 
@@ -23,8 +22,7 @@ class Journal:
     def write(self, event: str, *, step: int, **values: Any) -> None:
         """Append one event."""
         line = {"event": event, "step": step, "time": round(time.time(), 1), **values}
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        append_json_line(self._path, line)
 
 
 def read_journal(run: Path) -> list[dict[str, Any]]:
