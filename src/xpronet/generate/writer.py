@@ -16,6 +16,7 @@ from xpronet.generate.report import FindingScore, Report
 from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.decoding import Decoding
+from xpronet.model.visibility import present_findings
 from xpronet.train.precision import forward_precision
 
 LabelsFrom = Literal["predicted", "reference", "all"]
@@ -134,12 +135,8 @@ class Writer:
                 raise InputError("--labels-from reference needs a corpus with labels.csv: run `xpronet label` on it")
             return reference.cpu().numpy().astype(bool)
         assert probabilities is not None
-        present = probabilities >= np.array([self.checkpoint.thresholds[name] for name in names])
-        if NO_FINDING in names:
-            # As in the labels it learned from: No Finding is what remains where nothing else is.
-            column = names.index(NO_FINDING)
-            present[:, column] = ~np.delete(present, column, axis=1).any(1)
-        return present
+        thresholds = torch.tensor([self.checkpoint.thresholds[name] for name in names])
+        return present_findings(torch.from_numpy(probabilities), thresholds, names.index(NO_FINDING)).numpy()
 
     def _scores(
         self, probabilities: Float[np.ndarray, " findings"], present: Bool[np.ndarray, " findings"]

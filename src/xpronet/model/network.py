@@ -16,6 +16,7 @@ from xpronet.model.attention import KeysValues
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
+from xpronet.model.visibility import Trust, present_findings
 
 
 class Patches(NamedTuple):
@@ -118,6 +119,8 @@ class XProNet(nn.Module):
         view_mask: Bool[Tensor, "B V"],
         words: Int[Tensor, "B T"],
         findings: Bool[Tensor, "B K"],
+        *,
+        trust: Trust | None = None,
     ) -> Outputs:
         """Predict each next word of given reports.
 
@@ -126,8 +129,14 @@ class XProNet(nn.Module):
             view_mask: true on real views, at least one a study.
             words: report ids from the begin mark on, without the last.
             findings: the findings whose prototypes a study may query.
+            trust: the studies that query the prototypes of predicted findings instead.
         """
-        return self.read(self.look(images, view_mask), words, findings)
+        patches = self.look(images, view_mask)
+        if trust is not None:
+            with torch.no_grad():
+                predicted = present_findings(self.predict_findings(patches), trust.thresholds, trust.no_finding)
+            findings = torch.where(trust.studies.unsqueeze(1), predicted, findings)
+        return self.read(patches, words, findings)
 
     def read(self, patches: Patches, words: Int[Tensor, "B T"], findings: Bool[Tensor, "B K"]) -> Outputs:
         """Do what `forward` does from patch features on."""

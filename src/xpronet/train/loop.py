@@ -12,7 +12,9 @@ import torch
 
 from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches
 from xpronet.errors import InputError
+from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.visibility import Trust, draw_trust, share_of_trust
 from xpronet.progress import Tracker, silent
 from xpronet.train.journal import Journal
 from xpronet.train.losses import Losses, LossSettings, losses
@@ -87,7 +89,10 @@ def fit(
             for batch in track(batches, f"epoch {epoch + 1}/{settings.epochs}", steps_per_epoch - done):
                 set_rates(optimiser, settings, step=standing.step, steps_per_epoch=steps_per_epoch)
                 torch.manual_seed(settings.seed * 1_000_003 + standing.step)
-                seen.append(_step(checkpoint, batch.to(device), optimiser, settings, loss_settings))
+                share = share_of_trust(
+                    settings.predicted_labels, step=standing.step, steps=settings.epochs * steps_per_epoch
+                )
+                seen.append(_step(checkpoint, batch.to(device), optimiser, settings, loss_settings, share))
                 standing.step += 1
                 if asked:
                     save_last(run, checkpoint, optimiser, standing)
@@ -127,11 +132,14 @@ def _step(
     optimiser: torch.optim.Optimizer,
     settings: TrainSettings,
     loss_settings: LossSettings,
+    trusted_share: float,
 ) -> Losses:
-    """Learn from one batch; return its loss terms, detached."""
+    """Learn from one batch, a share of it with predicted findings; return its loss terms, detached."""
     network = checkpoint.network
+    trusting = settings.predicted_labels > 0 and network.findings_head is not None
+    trust = _draw_trust(checkpoint, batch, trusted_share) if trusting else None
     with forward_precision(batch.images.device, settings.precision):
-        outputs = network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings)
+        outputs = network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings, trust=trust)
         terms = losses(outputs, batch.words[:, 1:], batch.word_mask[:, 1:], batch.findings, loss_settings)
     if not torch.isfinite(terms.total):
         studies = ", ".join(batch.ids[:3])
@@ -144,6 +152,12 @@ def _step(
     clip_gradients((parameter for group in optimiser.param_groups for parameter in group["params"]), settings)
     optimiser.step()
     return Losses(*(term.detach() for term in terms))
+
+
+def _draw_trust(checkpoint: Checkpoint, batch: Batch, share: float) -> Trust:
+    names = checkpoint.findings
+    thresholds = torch.tensor([checkpoint.thresholds[name] for name in names], device=batch.images.device)
+    return draw_trust(len(batch.ids), share, thresholds, names.index(NO_FINDING))
 
 
 def _score(validation: Validation, settings: TrainSettings) -> float:

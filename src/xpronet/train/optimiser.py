@@ -40,6 +40,10 @@ class TrainSettings:
     """Largest norm of the gradient; 0 does not clip, as published."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the forward pass; weights and losses stay fp32."""
+    predicted_labels: float = 0.0
+    """Share of studies that, at the end of training, see the prototypes of predicted findings, as when reports are
+    written, in place of the reference's; it grows evenly from none at the first step.
+    Without a findings head it changes nothing."""
     freeze_backbone: bool = False
     """Leave the backbone, batch statistics included, as it came."""
     patience: int = 0
@@ -62,6 +66,8 @@ class TrainSettings:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must not be negative")
         if not 0 < self.decay <= 1 or not 0 <= self.warm_up < 1:
             raise InputError("train.decay must be in (0, 1] and train.warm_up in [0, 1)")
+        if not 0 <= self.predicted_labels <= 1:
+            raise InputError(f"train.predicted_labels = {self.predicted_labels}: must be between 0 and 1")
 
 
 def make_optimiser(network: XProNet, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.model.checkpoint import TRAINING_FILE, WEIGHTS_FILE, Checkpoint, load_tensors, load_weights
+from xpronet.model.checkpoint import (
+    TRAINING_FILE,
+    WEIGHTS_FILE,
+    Checkpoint,
+    load_checkpoint,
+    load_tensors,
+    load_weights,
+)
 
 LAST = Path("checkpoints") / "last"
 BEST = Path("checkpoints") / "best"
@@ -54,6 +61,8 @@ def resume(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) 
     if not (folder / TRAINING_FILE).is_file():
         raise InputError(f"{run}: nothing to resume (no {LAST}); leave out --resume")
     load_weights(checkpoint.network, folder / WEIGHTS_FILE)
+    # Training with predicted findings goes by the thresholds of the last epoch.
+    checkpoint.thresholds = load_checkpoint(folder).thresholds
     _fill(optimiser, load_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
     return Standing(**read_json(folder / TRAINING_FILE))
 
