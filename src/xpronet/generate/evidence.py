@@ -1,9 +1,14 @@
-"""Where each written word came from: regions it looked at, prototypes that answered it."""
+"""Where each written word came from: regions it looked at, prototypes that answered it.
+
+Shape legend: B studies, T words, S regions of all views, P prototypes.
+"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from xpronet.data.vocabulary import Vocabulary
@@ -15,35 +20,28 @@ PROTOTYPES_SHOWN = 10
 """Prototypes listed for a word (the paper's figure 1 shows ten)."""
 
 
-def explain_words(
-    network: XProNet,
-    encoded: Encoded,
-    found: list[Found],
-    *,
-    vocabulary: Vocabulary,
-    findings: tuple[str, ...],
-    num_views: int,
-) -> list[tuple[WordEvidence, ...]]:
-    """Read the written reports once more and note what every word was drawn from.
+class Reading(NamedTuple):
+    """What reading a written report once more tells of every word."""
+
+    log_probabilities: Float[Tensor, "B T"]
+    """Of each word, given those before it."""
+    attention: Float[Tensor, "B T S"]
+    """Cross-attention on the regions, averaged over layers and heads."""
+    shares: Float[Tensor, "B T P"] | None
+    """Each prototype's share in the response to each word, averaged over heads; None without a prototype network."""
+
+
+def read_again(network: XProNet, encoded: Encoded, words: Int[Tensor, "B length"]) -> Reading:
+    """Read written reports once more, all words at once.
+
+    A word is asked which prototypes answer it where it stands as input to the next: one position after the one it
+    was predicted at.
 
     Args:
         network: in evaluation mode.
         encoded: the studies.
-        found: their reports.
-        vocabulary: names the words.
-        findings: names the prototypes.
-        num_views: views in the batch; regions are shared out evenly among them.
-
-    Returns:
-        The evidence for each word of each study.
+        words: ids, one more than T: from the begin mark on.
     """
-    length = max(len(report.words) for report in found)
-    if length == 0:
-        return [() for _ in found]
-    words = torch.full((len(found), length + 1), vocabulary.padding, device=encoded.region_mask.device)
-    words[:, 0] = vocabulary.begin
-    for row, report in enumerate(found):
-        words[row, 1 : len(report.words) + 1] = torch.tensor(report.words, dtype=torch.long)
     embedded, _ = network.embed(words[:, :-1], encoded)
     decoded = network.decoder(
         embedded, network.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
@@ -51,15 +49,53 @@ def explain_words(
     assert decoded.attention is not None
     log_probabilities = network.word_output(decoded.words).float().log_softmax(-1)
     chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
-    attention = _by_view(decoded.attention, num_views)
-    shares = _shares(network, encoded, words[:, 1:])
+    shares = None
+    if network.matching is not None and encoded.bank is not None:
+        queries = network.place(words[:, 1:], start=1)
+        shares = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
+    return Reading(chosen, decoded.attention.float(), shares)
+
+
+def written_words(found: list[Found], vocabulary: Vocabulary) -> Int[Tensor, "B length"]:
+    """Return the reports that a search found as ids from the begin mark on, padded to the longest."""
+    words = torch.full((len(found), 1 + max(len(report.words) for report in found)), vocabulary.padding)
+    words[:, 0] = vocabulary.begin
+    for row, report in enumerate(found):
+        words[row, 1 : len(report.words) + 1] = torch.tensor(report.words, dtype=torch.long)
+    return words
+
+
+def explain_words(
+    reading: Reading,
+    found: list[Found],
+    *,
+    vocabulary: Vocabulary,
+    findings: tuple[str, ...],
+    per_finding: int | None,
+    num_views: int,
+) -> list[tuple[WordEvidence, ...]]:
+    """Note what every word was drawn from.
+
+    Args:
+        reading: of the reports.
+        found: the reports.
+        vocabulary: names the words.
+        findings: names the prototypes.
+        per_finding: prototypes of each finding; None where prototypes belong to no finding.
+        num_views: views in the batch; regions are shared out evenly among them.
+
+    Returns:
+        The evidence for each word of each study.
+    """
+    attention = _by_view(reading.attention, num_views)
+    shares = reading.shares.cpu().numpy() if reading.shares is not None else None
     return [
         tuple(
             WordEvidence(
                 text=text,
-                log_probability=float(chosen[row, place]),
+                log_probability=float(reading.log_probabilities[row, place]),
                 attention=attention[row, place],
-                prototypes=_strongest(shares[row, place], findings, network) if shares is not None else (),
+                prototypes=_strongest(shares[row, place], findings, per_finding) if shares is not None else (),
             )
             for place, text in enumerate(vocabulary.word_list(report.words))
         )
@@ -76,25 +112,11 @@ def _by_view(attention: Tensor, num_views: int) -> np.ndarray:
     return grid
 
 
-def _shares(network: XProNet, encoded: Encoded, words: Tensor) -> np.ndarray | None:
-    """Return each prototype's share in the response to each written word, averaged over heads: (B, T, P).
-
-    A word is asked about where it stands as input to the next: one position after the one it was predicted at.
-    """
-    if network.matching is None or encoded.bank is None:
-        return None
-    queries = network.place(words, start=1)
-    shares: np.ndarray = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1).cpu().numpy()
-    return shares
-
-
-def _strongest(shares: np.ndarray, findings: tuple[str, ...], network: XProNet) -> tuple[PrototypeUse, ...]:
-    per_finding = network.settings.per_finding
-    by_finding = network.settings.visible == "findings"
+def _strongest(shares: np.ndarray, findings: tuple[str, ...], per_finding: int | None) -> tuple[PrototypeUse, ...]:
     uses = []
     for row in np.argsort(-shares, kind="stable")[:PROTOTYPES_SHOWN]:
         if shares[row] <= 0:
             break
-        name, index = (findings[row // per_finding], row % per_finding) if by_finding else ("", row)
+        name, index = (findings[row // per_finding], row % per_finding) if per_finding else ("", row)
         uses.append(PrototypeUse(finding=name, index=int(index), weight=float(shares[row])))
     return tuple(uses)

@@ -1,7 +1,7 @@
 """Write reports about studies with a trained network."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor
 from xpronet.data.text import readable
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings, Found, beam_search
-from xpronet.generate.evidence import explain_words
-from xpronet.generate.report import FindingScore, Report
+from xpronet.generate.evidence import explain_words, written_words
+from xpronet.generate.report import FindingScore, Report, WordEvidence
+from xpronet.generate.runtime import Described, Runtime, TorchRuntime
 from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.decoding import Decoding
 from xpronet.model.visibility import present_findings
 from xpronet.train.precision import forward_precision
 
@@ -27,27 +27,32 @@ class Writer:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Described,
         *,
         device: torch.device,
         settings: BeamSettings,
         labels_from: LabelsFrom = "predicted",
         precision: Literal["fp32", "bf16"] = "fp32",
+        runtime: Runtime | None = None,
     ) -> None:
-        """Move the network to the device.
+        """Make the network ready, on the device.
 
         Args:
-            checkpoint: the network and what belongs to it.
+            checkpoint: what belongs to the network and, unless `runtime` has it, the network.
             device: where to compute.
             settings: width and limits of the search.
             labels_from: what decides which prototypes are visible: the network's own findings, the reference's
                 (reproduction only: it tells the model what is in the report), or nothing, so that all are.
             precision: arithmetic of the network.
+            runtime: what computes the network; PyTorch if left out.
 
         Raises:
             InputError: predicted findings are asked of a model without a findings head.
         """
-        if labels_from == "predicted" and checkpoint.network.findings_head is None:
+        if runtime is None:
+            assert isinstance(checkpoint, Checkpoint), "only a checkpoint has a network for PyTorch"
+            runtime = TorchRuntime(checkpoint.network, device)
+        if labels_from == "predicted" and not runtime.predicts_findings:
             raise InputError(
                 "this model cannot predict findings (no findings head): choose --labels-from all, or reference for "
                 "reproduction"
@@ -57,7 +62,7 @@ class Writer:
         self.settings = settings
         self.labels_from = labels_from
         self.precision = precision
-        self.network = checkpoint.network.to(device).eval()
+        self.runtime = runtime
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
         marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
@@ -82,33 +87,20 @@ class Writer:
             with_evidence: note for each word where it came from.
         """
         with torch.inference_mode(), forward_precision(self.device, self.precision):
-            patches = self.network.look(images.to(self.device), view_mask.to(self.device))
-            probabilities = None
-            if self.network.findings_head is not None:
-                probabilities = self.network.predict_findings(patches).cpu().numpy()
+            seen = self.runtime.look(images, view_mask)
+            probabilities = seen.probabilities.cpu().numpy() if seen.probabilities is not None else None
             present = self._present(probabilities, findings, len(ids))
-            encoded = self.network.encode(patches, torch.from_numpy(present).to(self.device))
+            encoded = self.runtime.encode(seen.patches, torch.from_numpy(present))
             found = beam_search(
-                Decoding(self.network, encoded, num_beams=self.settings.beams, max_steps=self.settings.max_words),
+                self.runtime.begin(encoded, num_beams=self.settings.beams, max_words=self.settings.max_words),
                 num_studies=len(ids),
                 begin=self.checkpoint.vocabulary.begin,
                 end=self.checkpoint.vocabulary.end,
                 settings=self.settings,
                 forbidden=self._forbidden,
-                device=self.device,
+                device=self.runtime.device,
             )
-            evidence = (
-                [()] * len(ids)
-                if not with_evidence
-                else explain_words(
-                    self.network,
-                    encoded,
-                    found,
-                    vocabulary=self.checkpoint.vocabulary,
-                    findings=self.checkpoint.findings,
-                    num_views=images.shape[1],
-                )
-            )
+            evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
         return [
             Report(
                 id=study,
@@ -120,6 +112,19 @@ class Writer:
             )
             for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
         ]
+
+    def _explain(self, encoded: Any, found: list[Found], num_views: int) -> list[tuple[WordEvidence, ...]]:
+        if not any(report.words for report in found):
+            return [() for _ in found]
+        words = written_words(found, self.checkpoint.vocabulary)
+        return explain_words(
+            self.runtime.explain(encoded, words),
+            found,
+            vocabulary=self.checkpoint.vocabulary,
+            findings=self.checkpoint.findings,
+            per_finding=self.checkpoint.per_finding,
+            num_views=num_views,
+        )
 
     def _present(
         self,

@@ -50,6 +50,11 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     """Where it stands in its training, and what it scored."""
 
+    @property
+    def per_finding(self) -> int | None:
+        """Return the prototypes of each finding, None where prototypes belong to no finding."""
+        return self.network.settings.per_finding if self.network.settings.visible == "findings" else None
+
     def save(self, folder: Path, *, extra_tensors: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
         """Write the folder anew; until it is complete, a folder that was there before stays.
 

@@ -1,0 +1,96 @@
+"""What a writer asks of a network, whatever computes it: PyTorch, or a runtime that needs no PyTorch network.
+
+Shape legend: B studies, V views, K findings, N beams, T words.
+"""
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from xpronet.data.transforms import ImageSettings
+from xpronet.data.vocabulary import Vocabulary
+from xpronet.generate.beam import NextWord
+from xpronet.generate.evidence import Reading, read_again
+from xpronet.model.decoding import Decoding
+from xpronet.model.network import Encoded, Patches, XProNet
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What must be known of a model to write reports with it; a checkpoint knows it, and so does an exported folder."""
+
+    vocabulary: Vocabulary
+    images: ImageSettings
+    max_views: int
+    max_words: int
+    findings: tuple[str, ...]
+    thresholds: dict[str, float]
+
+    @property
+    def per_finding(self) -> int | None:
+        """Return the prototypes of each finding, None where prototypes belong to no finding."""
+        ...
+
+
+class Seen(NamedTuple):
+    """What a runtime saw in the pictures of a batch of studies."""
+
+    patches: Any
+    """Features of every region, in the runtime's own form."""
+    probabilities: Float[Tensor, "B K"] | None
+    """Of each finding; None of a network without a findings head."""
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A network that can look at pictures, begin reports, continue them word by word, and say what it looked at."""
+
+    device: torch.device
+    """Where its scores of words are."""
+    predicts_findings: bool
+    """Whether the network has a findings head."""
+
+    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
+        """Look at the pictures."""
+        ...
+
+    def encode(self, patches: Any, findings: Bool[Tensor, "B K"]) -> Any:
+        """Return what the words are written about, with the prototypes of these findings visible."""
+        ...
+
+    def begin(self, encoded: Any, *, num_beams: int, max_words: int) -> NextWord:
+        """Begin reports."""
+        ...
+
+    def explain(self, encoded: Any, words: Int[Tensor, "B T"]) -> Reading:
+        """Read written reports once more; `words` are ids from the begin mark on."""
+        ...
+
+
+class TorchRuntime:
+    """The network itself."""
+
+    def __init__(self, network: XProNet, device: torch.device) -> None:
+        """Move the network to the device."""
+        self.network = network.to(device).eval()
+        self.device = device
+        self.predicts_findings = network.findings_head is not None
+
+    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
+        """Look at the pictures."""
+        patches = self.network.look(images.to(self.device), view_mask.to(self.device))
+        return Seen(patches, self.network.predict_findings(patches) if self.predicts_findings else None)
+
+    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
+        """Return what the words are written about, with the prototypes of these findings visible."""
+        return self.network.encode(patches, findings.to(self.device))
+
+    def begin(self, encoded: Encoded, *, num_beams: int, max_words: int) -> NextWord:
+        """Begin reports."""
+        return Decoding(self.network, encoded, num_beams=num_beams, max_steps=max_words)
+
+    def explain(self, encoded: Encoded, words: Int[Tensor, "B T"]) -> Reading:
+        """Read written reports once more."""
+        return read_again(self.network, encoded, words.to(self.device))
