@@ -20,6 +20,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 prepare = App(name="prepare", help="Make a corpus folder.")
+show = App(name="show", help="Draw what a model learned and why it wrote what it wrote.")
 
 # Commands are named as strings, so that each is imported only when it is called.
 prepare.command("xpronet.commands.prepare_phantom:phantom", name="phantom", help="Draw chest X-rays, with their truth.")
@@ -29,6 +30,8 @@ prepare.command(
     "xpronet.commands.prepare_mimic_cxr:mimic_cxr", name="mimic-cxr", help="MIMIC-CXR, its official layout."
 )
 prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
+show.command("xpronet.commands.show_atlas:atlas", name="atlas", help="Draw a map of the prototypes.")
+show.command("xpronet.commands.show_curves:curves", name="curves", help="Draw how training went.")
 app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipeline on drawn X-rays.")
 app.command(prepare)
 app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")
@@ -39,6 +42,7 @@ app.command("xpronet.commands.report:report", name="report", help="Write a draft
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
+app.command(show)
 app.command("xpronet.commands.trap:trap", name="trap", help="Find the constant text that scores best.")
 app.command(
     "xpronet.commands.import_checkpoint:import_checkpoint",

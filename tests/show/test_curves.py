@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from xpronet.errors import InputError
-from xpronet.show import curves
-from xpronet.show.curves import BLUE, ORANGE, draw_curves
+from xpronet.show import figures
+from xpronet.show.curves import draw_curves
+from xpronet.show.figures import BLUE, ORANGE
 from xpronet.show.variants import SeedsScore, Variant
 
 pytest.importorskip("matplotlib")
@@ -72,7 +73,7 @@ def test_several_seeds_are_rings_and_no_constant_is_no_line(tmp_path: Path) -> N
 
 
 def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    monkeypatch.setattr(figures, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"extra \[plots\]"):
         draw_curves(POINTS, CONSTANTS, setting="γ", files=(tmp_path / "sweep.png",))
     assert not list(tmp_path.iterdir())

@@ -49,7 +49,8 @@ def sweep(
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
     from xpronet.recipe import read_recipe
-    from xpronet.show.curves import check_plots, draw_curves
+    from xpronet.show.curves import draw_curves
+    from xpronet.show.figures import check_plots
     from xpronet.show.variants import variants_markdown, variants_view
     from xpronet.trials.folder import open_trials
     from xpronet.trials.variants import sweep_values

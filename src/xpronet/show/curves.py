@@ -1,37 +1,15 @@
 """A score against a setting: the paper's figures 5 and 6, with intervals and what a constant text scores."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from xpronet.errors import InputError
 from xpronet.evaluate.clinical import MAIN
-from xpronet.files import new_file
+from xpronet.show.figures import BLUE, ORANGE, check_plots, house_style, save_figure
 from xpronet.show.variants import Variant
 
 PANELS = ("BLEU-4", MAIN)
 """The paper's score, and the one that a constant text cannot flatter."""
-BLUE, ORANGE = "#0072B2", "#D55E00"
-"""Of the colours that people with any colour vision tell apart."""
-STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",  # text stays text: searchable, and read in the reader's own font
-    "svg.hashsalt": "xpronet",  # the same curves give the same bytes
-}
-
-
-def check_plots() -> None:
-    """Make sure before long work that plots can be drawn.
-
-    Raises:
-        InputError: the extra is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise InputError("plots need the extra [plots]: pip install 'xpronet[plots]'")
 
 
 def draw_curves(
@@ -51,10 +29,9 @@ def draw_curves(
         InputError: the extra is not installed, or a file cannot be written.
     """
     check_plots()
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         figure = Figure(figsize=(4.6 * len(PANELS), 3.9), layout="constrained")
         for axes, score in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
             _draw_panel(axes, score, points, constants)
@@ -62,10 +39,7 @@ def draw_curves(
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
         for file in files:
-            # Without its date an SVG depends on the curves alone; PNG has none.
-            metadata = {"Date": None} if file.suffix == ".svg" else {}
-            with new_file(file, overwrite=True) as temporary:
-                figure.savefig(temporary, format=file.suffix.removeprefix("."), dpi=160, metadata=metadata)
+            save_figure(figure, file, overwrite=True)
 
 
 def _draw_panel(axes: Any, score: str, points: Mapping[float, Variant], constants: Sequence[Variant]) -> None:

@@ -1,0 +1,59 @@
+"""`xpronet show atlas`: a map of the prototypes, the paper's figure 2."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+
+def atlas(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    corpus: Path | None = None,
+    seed: int = 0,
+    perplexity: float = 30.0,
+    overwrite: bool = False,
+) -> None:
+    """Draw the prototypes on a plane, those of each finding with a mark of their own.
+
+    Args:
+        run: run or checkpoint folder.
+        out: figure to write, .png or .svg.
+        corpus: corpus folder whose train studies are counted; by default the counts that the run's bank was made from.
+        seed: the same seed gives the same map.
+        perplexity: about how many neighbours of a prototype count as near.
+        overwrite: replace the file if it is there.
+    """
+    from xpronet.experiment import BANK_FILE
+    from xpronet.model.checkpoint import load_checkpoint
+    from xpronet.prototypes.bank import PrototypeBank
+    from xpronet.show.atlas import AtlasSettings, draw_atlas, make_atlas, owners, projected_bank
+    from xpronet.show.figures import check_figure
+
+    settings = AtlasSettings(seed=seed, perplexity=perplexity)
+    check_figure(out, overwrite=overwrite)
+    checkpoint = load_checkpoint(run)
+    vectors = projected_bank(checkpoint, run)
+    bank = PrototypeBank.load(run / BANK_FILE) if (run / BANK_FILE).is_file() else None
+    made = make_atlas(vectors, owners(checkpoint, bank, run), settings)
+    counts: Mapping[str, int] | None = _counts(corpus) if corpus is not None else bank.counts if bank else None
+    draw_atlas(made, counts, out, title=f"Prototypes of {run.resolve().name}", overwrite=overwrite)
+    Console(soft_wrap=True).print(
+        f"Wrote {out}: {len(vectors)} prototypes; the nearest one is of the same finding for {made.purity:.0%} "
+        f"(by chance {made.chance:.0%})",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    """Return how many train studies have each finding."""
+    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.labels.findings import FINDINGS
+    from xpronet.labels.tables import label_matrix, read_labels
+
+    ids = [study.id for study in read_corpus(folder).split("train")]
+    labels = label_matrix(read_labels(folder / LABELS_FILE, ids), ids)
+    return {name: int(count) for name, count in zip(FINDINGS, (labels == 1).sum(0), strict=True)}

@@ -1,0 +1,212 @@
+"""How trainings went: losses, validation scores, learning rates and gradient norms from the journals of runs."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xpronet.errors import InputError
+from xpronet.show.figures import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH, house_style, save_figure
+from xpronet.train.journal import JOURNAL_FILE, read_journal
+
+RUN_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK, AMBER, SKY)
+OTHER_LOSSES = {
+    "image_contrast": ("image contrast", "-", "o"),
+    "text_contrast": ("text contrast", "--", "s"),
+    "findings": ("findings", ":", "^"),
+}
+"""Loss terms beside that of the words: their names, lines and marks."""
+SCORE_LINES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
+SCORE_NAMES = {"findings_f1": "macro-F1 of the findings head", "bleu4": "BLEU-4", "published": "published score"}
+SCORES_TITLE = "Validation scores"
+DENSE = 40
+"""Points from which on a line is drawn without marks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One quantity of a run over its steps."""
+
+    steps: tuple[int, ...]
+    """Where it was noted."""
+    values: tuple[float, ...]
+    """What it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a run's journal says in numbers."""
+
+    name: str
+    """What the run is called."""
+    train: Mapping[str, Curve]
+    """Means over each epoch: words, image_contrast, text_contrast, findings, total."""
+    val: Mapping[str, Curve]
+    """After each epoch: word_loss and scores."""
+    single: Mapping[str, Curve]
+    """What single steps noted of themselves, by the last part of its name; empty where they noted nothing."""
+    rates: Mapping[str, Curve]
+    """Learning rates: of single steps where they are noted, else after each epoch."""
+    best: int | None
+    """The step of the checkpoint that was kept as the best."""
+
+
+def read_history(run: Path, name: str) -> History:
+    """Read the numbers of a run's journal; events and values that are unknown are passed over.
+
+    Raises:
+        InputError: the run has no journal, or no epoch of it is done.
+    """
+    events = read_journal(run)
+    path = run / JOURNAL_FILE
+    train: dict[str, list[tuple[int, float]]] = {}
+    val: dict[str, list[tuple[int, float]]] = {}
+    single: dict[str, list[tuple[int, float]]] = {}
+    epoch_rates: dict[str, list[tuple[int, float]]] = {}
+    best = None
+    for number, event in enumerate(events, 1):
+        if not isinstance(event, dict) or type(event.get("step")) is not int:
+            raise InputError(f"{path}, event {number}: no event of a training; name a run that `xpronet train` made")
+        for parts, value in _numbers(event):
+            series = single
+            if event.get("event") == "epoch":
+                series = {"train": train, "val": val}.get(parts[0], epoch_rates)
+            series.setdefault(parts[-1], []).append((event["step"], value))
+        if event.get("event") == "epoch" and event.get("best") is True:
+            best = event["step"]
+    if not train:
+        raise InputError(f"{path}: no epoch is done yet; wait for the first")
+    rates = {key: _curve(points) for key, points in {**epoch_rates, **single}.items() if key.endswith("learning_rate")}
+    return History(
+        name=name,
+        train={key: _curve(points) for key, points in train.items()},
+        val={key: _curve(points) for key, points in val.items()},
+        single={key: _curve(points) for key, points in single.items()},
+        rates=rates,
+        best=best,
+    )
+
+
+def draw_training(histories: Sequence[History], path: Path, *, overwrite: bool = False) -> None:
+    """Draw word losses, other losses, validation scores, learning rates and, where noted, gradient norms.
+
+    A run has a colour, a quantity a kind of line. Epochs are means over their steps; single steps, where the journal
+    has them, lie thin behind.
+
+    Args:
+        histories: of one run or several, at most seven.
+        path: the .png or .svg file.
+        overwrite: replace the file if it is there.
+
+    Raises:
+        InputError: there are more than seven runs, or the file cannot be written.
+    """
+    if len(histories) > len(RUN_COLOURS):
+        raise InputError(f"{len(histories)} runs; at most {len(RUN_COLOURS)} can be told apart in one figure")
+    from matplotlib.figure import Figure
+
+    panels = [_draw_words, _draw_others, _draw_scores, _draw_rates]
+    if any("norm" in key for history in histories for key in history.single):
+        panels.append(_draw_norms)
+    rows = math.ceil(len(panels) / 2)
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 3.9 * rows + 0.5), layout="constrained")
+        grid: list[Any] = list(figure.subplots(rows, 2, squeeze=False).flat)
+        for draw, axes in zip(panels, grid, strict=False):
+            for colour, history in zip(RUN_COLOURS, histories, strict=False):
+                draw(axes, history, colour)
+            axes.set_xlabel("step")
+            axes.grid(color="0.9")
+            axes.set_axisbelow(True)
+            axes.margins(y=0.12)
+            _key(axes)
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+        from matplotlib.lines import Line2D
+
+        handles = [
+            Line2D([], [], color=colour, linewidth=3, label=history.name)
+            for colour, history in zip(RUN_COLOURS, histories, strict=False)
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=12)
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def _draw_words(axes: Any, history: History, colour: str) -> None:
+    axes.set_title("Word loss (nats a word)", loc="left")
+    _line(axes, history.single.get("words"), colour, "-", "", label=None)
+    _line(axes, history.train.get("words"), colour, "-", "o", label="train")
+    validated = history.val.get("word_loss")
+    _line(axes, validated, colour, "--", "s", label="validation")
+    if validated is not None and history.best in validated.steps:
+        value = validated.values[validated.steps.index(history.best)]
+        axes.plot(history.best, value, "o", markersize=15, mfc="none", mec=colour, mew=1.5, label="kept as the best")
+
+
+def _draw_others(axes: Any, history: History, colour: str) -> None:
+    axes.set_title("Other terms of the loss", loc="left")
+    for key, (name, line, mark) in OTHER_LOSSES.items():
+        _line(axes, history.single.get(key), colour, line, "", label=None)
+        _line(axes, history.train.get(key), colour, line, mark, label=name)
+
+
+def _draw_scores(axes: Any, history: History, colour: str) -> None:
+    axes.set_title(SCORES_TITLE, loc="left")
+    scores = sorted(set(history.val) - {"word_loss"})
+    for key, (line, mark) in zip(scores, SCORE_LINES, strict=False):
+        _line(axes, history.val[key], colour, line, mark, label=SCORE_NAMES.get(key, key))
+    if not scores:
+        axes.text(0.5, 0.5, "none in this journal", transform=axes.transAxes, ha="center")
+
+
+def _draw_rates(axes: Any, history: History, colour: str) -> None:
+    axes.set_title("Learning rate", loc="left")
+    for (key, curve), (line, mark) in zip(sorted(history.rates.items()), SCORE_LINES, strict=False):
+        _line(axes, curve, colour, line, mark, label=key.replace("_", " "))
+    axes.yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
+
+
+def _draw_norms(axes: Any, history: History, colour: str) -> None:
+    axes.set_title("Norm of the gradients", loc="left")
+    norms = sorted((key, curve) for key, curve in history.single.items() if "norm" in key)
+    for (key, curve), (line, mark) in zip(norms, SCORE_LINES, strict=False):
+        _line(axes, curve, colour, line, mark, label=key.replace("_", " "))
+    axes.set_yscale("log")
+
+
+def _line(axes: Any, curve: Curve | None, colour: str, line: str, mark: str, *, label: str | None) -> None:
+    """Draw one curve; without a label it is what lies thin behind another."""
+    if curve is None:
+        return
+    marked = mark if len(curve.steps) < DENSE else ""
+    faint = {"linewidth": 0.7, "alpha": 0.45} if label is None else {"linewidth": 1.8}
+    axes.plot(curve.steps, curve.values, color=colour, linestyle=line, marker=marked, ms=5, label=label, **faint)
+
+
+def _key(axes: Any) -> None:
+    """Explain the kinds of lines, once each and in grey, since a colour is a run; a single kind needs no words."""
+    from matplotlib.lines import Line2D
+
+    kinds: dict[str, Line2D] = {}
+    for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+        same = ("linestyle", "marker", "markersize", "markerfacecolor")
+        looks = {key: getattr(handle, f"get_{key}")() for key in same}
+        if looks["markerfacecolor"] != "none":
+            looks["markerfacecolor"] = GREY
+        kinds.setdefault(name, Line2D([], [], color=GREY, **looks))
+    if len(kinds) > 1 or axes.get_title(loc="left") == SCORES_TITLE:
+        axes.legend(kinds.values(), kinds, frameon=False, handlelength=3)
+
+
+def _numbers(event: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield the numbers of an event with their names, those of objects inside it too."""
+    for name, value in event.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, (*before, name))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*before, name), float(value)
+
+
+def _curve(points: Sequence[tuple[int, float]]) -> Curve:
+    return Curve(steps=tuple(step for step, _ in points), values=tuple(value for _, value in points))

@@ -1,0 +1,72 @@
+"""`xpronet show`: every figure from a small run, and one line for every mistake."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from xpronet.cli import run as command_line
+from xpronet.experiment import train_run
+from xpronet.labels.findings import FINDINGS
+from xpronet.recipe import Recipe
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def bare_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without prototypes and without a findings head."""
+    model = dataclasses.replace(tiny_recipe.model, visible="none", findings_head=False)
+    train = dataclasses.replace(tiny_recipe.train, epochs=1, best_by="word_loss")
+    loss = dataclasses.replace(tiny_recipe.loss, findings=0.0)
+    folder = tmp_path_factory.mktemp("bare") / "run"
+    train_run(dataclasses.replace(tiny_recipe, model=model, train=train, loss=loss), folder)
+    return folder
+
+
+def show(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    status = command_line(["show", *map(str, arguments)])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    return printed.out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    status = command_line(["show", *map(str, arguments)])
+    told = capsys.readouterr().err
+    assert status == 2
+    assert told.startswith("xpronet: ")
+    assert told.count("\n") == 1
+    return told
+
+
+def test_an_atlas_names_findings_and_counts(
+    tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("a.svg", "b.svg", "c.png", "d.png")]
+    for file in files:
+        assert "56 prototypes" in show(capsys, "atlas", tiny_run, "--out", file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[2].read_bytes() == files[3].read_bytes()
+    said = files[0].read_text()
+    assert all(finding in said for finding in FINDINGS)
+    # Counted again from the corpus, the counts are those that the bank was made from.
+    show(capsys, "atlas", tiny_run, "--out", files[1], "--corpus", phantom_folder, "--overwrite")
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_curves_are_drawn(tiny_run: Path, bare_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(capsys, "curves", tiny_run, bare_run, "--out", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert "RUNS" in refused(capsys, "curves", "--out", tmp_path / "none.png")
+
+
+def test_what_cannot_be_drawn_is_told_in_a_line(
+    tiny_run: Path, bare_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figure.png"
+    assert "no prototypes" in refused(capsys, "atlas", bare_run, "--out", out)
+    assert ".png or .svg" in refused(capsys, "atlas", tiny_run, "--out", tmp_path / "figure.pdf")
+    out.write_text("mine")
+    assert "--overwrite" in refused(capsys, "atlas", tiny_run, "--out", out)
+    assert out.read_text() == "mine"
