@@ -7,3 +7,10 @@ class InputError(ValueError):
     The message is one line that names the file, the value and the remedy; the command line prints it without a
     traceback and exits with status 2. Everything else that goes wrong is ours and keeps its traceback.
     """
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of the same run has ended, so this one cannot go on.
+
+    The message is one line; it is empty in processes that leave the telling to another.
+    """

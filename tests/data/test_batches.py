@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.data.batches import Batch, BatchSettings, StudyDataset, StudySampler, collate_studies, load_batches
+from xpronet.data.batches import WHOLE, Batch, BatchSettings, StudyDataset, StudySampler, collate_studies, load_batches
 from xpronet.data.corpus import Corpus
 from xpronet.data.images import write_grey
 from xpronet.data.records import Study, View
@@ -144,7 +144,7 @@ def test_workers_read_the_same(corpus):
 
 def test_workers_that_start_afresh_can_be_sent_everything(corpus):
     sent = pickle.loads(pickle.dumps((dataset(corpus), partial(collate_studies, padding=0))))
-    assert sent[1]([sent[0][0, 1]]).ids == ("study-1",)
+    assert sent[1](sent[0].part_of_batch([(0, 1)], WHOLE)).ids == ("study-1",)
 
 
 def test_batch_moves_to_a_device(corpus):

@@ -64,12 +64,41 @@ class Batch:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Which part of every batch to read: that of one of several processes, which together read the whole."""
+
+    number: int = 0
+    """The part, from 0."""
+    of: int = 1
+    """How many parts there are."""
+
+    def rows(self, size: int) -> range:
+        """Return which studies of a batch are in the part; sizes of parts differ by one at most."""
+        return range(size * self.number // self.of, size * (self.number + 1) // self.of)
+
+
+WHOLE = Part()
+"""All of it."""
+
+
 @dataclass(frozen=True)
 class _Item:
     id: str
     images: UInt8[np.ndarray, "views height width"]
     words: list[int]
     findings: Bool[np.ndarray, " findings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Items:
+    """A part of a batch, and what it must share with the other parts: the padding."""
+
+    items: Sequence[_Item]
+    num_views: int
+    length: int
+    size: int
+    num_findings: int
 
 
 class StudyDataset(Dataset[_Item]):
@@ -137,6 +166,34 @@ class StudyDataset(Dataset[_Item]):
             views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
         return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
 
+    def part_of_batch(self, keys: Sequence[tuple[int, int]], part: Part) -> _Items:
+        """Return a part of the batch of these studies; no picture of another part is opened."""
+        items = [self[keys[row]] for row in part.rows(len(keys))]
+        if part.of == 1:
+            num_views, length = max(len(item.images) for item in items), max(len(item.words) for item in items)
+        else:
+            studies = [self._studies[number] for _, number in keys]
+            num_views = max(min(len(study.views), self._max_views) for study in studies)
+            length = max(len(self._vocabulary.encode(study.report)) for study in studies)
+        return _Items(
+            items=items,
+            num_views=num_views,
+            length=length,
+            size=self._images.size,
+            num_findings=self._findings.shape[1],
+        )
+
+
+class _PartOfBatches(Dataset[_Items]):
+    """The studies of one part of each batch; of the others only the lengths that decide about padding."""
+
+    def __init__(self, dataset: StudyDataset, part: Part) -> None:
+        self._dataset = dataset
+        self._part = part
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> _Items:
+        return self._dataset.part_of_batch(keys, self._part)
+
 
 class StudySampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, study number): shuffled by seed and epoch, or in order."""
@@ -168,10 +225,21 @@ def load_batches(
     epoch: int = 0,
     seed: int | None = None,
     start: int = 0,
+    part: Part = WHOLE,
 ) -> Iterable[Batch]:
-    """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise."""
+    """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise.
+
+    Args:
+        dataset: the studies.
+        settings: studies in a batch.
+        padding: id that fills the end of a report.
+        epoch: which epoch, from 0.
+        seed: of the order.
+        start: batches of the epoch to leave out.
+        part: which studies of every batch.
+    """
     loader: DataLoader[Any] = DataLoader(
-        dataset,
+        _PartOfBatches(dataset, part),
         batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start),
         num_workers=settings.workers,
         collate_fn=partial(collate_studies, padding=padding),
@@ -181,25 +249,25 @@ def load_batches(
     return loader
 
 
-def collate_studies(items: Sequence[_Item], *, padding: int) -> Batch:
-    """Put studies together, padded."""
-    num_views = max(len(item.images) for item in items)
-    length = max(len(item.words) for item in items)
-    height, width = items[0].images.shape[1:]
-    images = np.zeros((len(items), num_views, height, width), np.uint8)
-    view_mask = np.zeros((len(items), num_views), bool)
-    words = np.full((len(items), length), padding, np.int64)
-    word_mask = np.zeros((len(items), length), bool)
+def collate_studies(part: _Items, *, padding: int) -> Batch:
+    """Put studies together, padded as the whole batch that they are part of."""
+    items = part.items
+    images = np.zeros((len(items), part.num_views, part.size, part.size), np.uint8)
+    view_mask = np.zeros((len(items), part.num_views), bool)
+    words = np.full((len(items), part.length), padding, np.int64)
+    word_mask = np.zeros((len(items), part.length), bool)
+    findings = np.zeros((len(items), part.num_findings), bool)
     for row, item in enumerate(items):
         images[row, : len(item.images)] = item.images
         view_mask[row, : len(item.images)] = True
         words[row, : len(item.words)] = item.words
         word_mask[row, : len(item.words)] = True
+        findings[row] = item.findings
     return Batch(
         ids=tuple(item.id for item in items),
         images=torch.from_numpy(images),
         view_mask=torch.from_numpy(view_mask),
         words=torch.from_numpy(words),
         word_mask=torch.from_numpy(word_mask),
-        findings=torch.from_numpy(np.stack([item.findings for item in items])),
+        findings=torch.from_numpy(findings),
     )

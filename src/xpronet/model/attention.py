@@ -20,7 +20,7 @@ class KeysValues(NamedTuple):
 
 def split_heads(features: Float[Tensor, "*batch length width"], heads: int) -> Float[Tensor, "*batch heads length d"]:
     """Cut the width into heads: (..., L, H·D) to (..., H, L, D)."""
-    return features.reshape(*features.shape[:-1], heads, -1).transpose(-3, -2)
+    return features.reshape(*features.shape[:-1], heads, features.shape[-1] // heads).transpose(-3, -2)
 
 
 def join_heads(features: Float[Tensor, "*batch heads length d"]) -> Float[Tensor, "*batch length width"]:
