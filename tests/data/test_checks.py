@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xpronet.commands.prepare_check import check
 from xpronet.data.checks import check_corpus, length_bins
 from xpronet.data.corpus import CORPUS_FILE, STUDIES_FILE, write_corpus
-from xpronet.data.images import write_grey
+from xpronet.data.images import at_depth, read_grey, write_grey
 from xpronet.data.records import Study, View
 from xpronet.errors import InputError
 
@@ -66,6 +66,11 @@ def truncate(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:45])
 
 
+def deepen(folder: Path) -> None:
+    path = folder / "images" / "1.png"
+    write_grey(path, at_depth(read_grey(path), 16), overwrite=True)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     r"1 pictures are missing \(first images/1.png\)": lambda folder: (folder / "images" / "1.png").unlink(),
     r"1 pictures cannot be read \(first images/1.png\)": truncate,
@@ -73,6 +78,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "1 pictures stand in two places.*1 files in images/ belong to no": lambda folder: edit(
         folder, 1, view={"path": "images/0.png"}
     ),
+    r"1 pictures have 16 bits, not the 8 of corpus.json \(first images/1.png\)": deepen,
     "1 files in images/ belong to no study": lambda folder: (folder / "images" / "x").write_text(""),
     r"1 patients are in more than one split.*first p0": lambda folder: edit(folder, 5, patient="p0"),
     "1 studies have no report": lambda folder: edit(folder, 1, report=" "),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from xpronet.data.images import eight_bits, picture_size, read_grey, resize, resize_short_side, write_grey
+from xpronet.data.images import eight_bits, read_grey, read_header, resize, resize_short_side, write_grey
 from xpronet.errors import InputError
 
 
@@ -43,7 +43,7 @@ def test_what_is_written_is_read(grey: np.ndarray, tmp_path_factory: pytest.Temp
     assert back.dtype == grey.dtype
     np.testing.assert_array_equal(back, grey)
     assert back.flags.writeable
-    assert picture_size(path) == (grey.shape[1], grey.shape[0])
+    assert read_header(path) == (grey.shape[1], grey.shape[0], 8 * grey.itemsize)
 
 
 def test_grey_in_every_clothing_is_the_same_grey() -> None:
@@ -161,7 +161,7 @@ def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="empty file"):
         read_grey(tmp_path / "empty.png")
     with pytest.raises(InputError, match="not a PNG"):
-        picture_size(tmp_path / "empty.png")
+        read_header(tmp_path / "empty.png")
 
 
 def test_content_counts_not_the_name(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from xpronet.commands.prepare_iu_xray import iu_xray
+from xpronet.data.cache import PictureForm
+from xpronet.data.checks import check_corpus
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.data.images import eight_bits, read_grey, resize_short_side
 from xpronet.data.iu_reports import IuReport, parse_report, picture_name, read_iu_reports
@@ -66,7 +68,9 @@ def every_picture() -> list[str]:
 def made(reports: Path, images: Path | None, out: Path, **values: Any) -> tuple[Corpus, IuPrepared]:
     release = {key: values.pop(key) for key in ("tolerate", "without_picture") if key in values}
     settings = IuSettings(reports=reports, images=images, **{"split": "seed:0", **values})
-    prepared = make_iu_xray(out, settings, ReleaseSettings(images=None, short_side=32, **release), overwrite=True)
+    prepared = make_iu_xray(
+        out, settings, ReleaseSettings(images=None, pictures=PictureForm(short_side=32), **release), overwrite=True
+    )
     return read_corpus(out), prepared
 
 
@@ -193,6 +197,32 @@ def test_a_second_try_goes_on(reports: Path, tmp_path: Path) -> None:
     assert len(stored) == 34
     assert sorted(path.stat().st_mtime_ns for path in stored)[:-1] == sorted(kept.values())
     assert read_grey(corpus.view_path(corpus.studies[0].views[0]))[0, 0] == 77
+
+
+def test_depths_are_never_mixed(reports: Path, tmp_path: Path) -> None:
+    images = draw(tmp_path / "png", every_picture())
+    damaged = images / f"{name(1, 1)}.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"made so far wait in \.iu\.pictures"):
+        made(reports, images, tmp_path / "iu")
+    damaged.write_bytes(whole)
+    settings = IuSettings(reports=reports, images=images, split="seed:0")
+    release = ReleaseSettings(images=None, pictures=PictureForm(short_side=32, depth=16))
+    make_iu_xray(tmp_path / "iu", settings, release)
+    checked = check_corpus(tmp_path / "iu", decode=True)
+    assert (checked.problems, checked.corpus.made["depth"]) == ([], 16)
+    assert not list(tmp_path.glob(".iu*"))
+
+
+def test_a_corpus_of_texts_clears_what_waited(reports: Path, tmp_path: Path) -> None:
+    images = draw(tmp_path / "png", every_picture()[:-1])
+    (images / f"{name(1, 1)}.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="damaged"):
+        made(reports, images, tmp_path / "iu", tolerate=1)
+    assert list(tmp_path.glob(".iu*"))
+    made(reports, None, tmp_path / "iu")
+    assert not list(tmp_path.glob(".iu*"))
 
 
 def test_pictures_in_an_archive(reports: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mimic_tree import Truth, write_tree
 
 from xpronet.commands.prepare_mimic_cxr import mimic_cxr
+from xpronet.data.cache import PictureForm
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.data.mimic_cxr import MimicPrepared, MimicSettings, find_table, make_mimic_cxr
 from xpronet.data.release import LEFT_OUT_FILE, ReleaseSettings
@@ -31,7 +32,10 @@ def made(root: Path, out: Path, *, images: bool = True, **values: Any) -> tuple[
     release = {name: values.pop(name) for name in ("tolerate", "without_picture") if name in values}
     settings = MimicSettings(root=root, **values)
     prepared = make_mimic_cxr(
-        out, settings, ReleaseSettings(images=root if images else None, short_side=32, **release), overwrite=True
+        out,
+        settings,
+        ReleaseSettings(images=root if images else None, pictures=PictureForm(short_side=32), **release),
+        overwrite=True,
     )
     return read_corpus(out), prepared
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xpronet.cli import run
 from xpronet.commands.prepare_table import table
+from xpronet.data.cache import PictureForm
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.data.images import read_grey
 from xpronet.data.records import SPLITS, Study
@@ -44,7 +46,9 @@ def written(folder: Path, rows: Rows, form: str) -> Path:
 
 def made(path: Path, pictures: Path | None, **values: Any) -> tuple[Corpus, Prepared]:
     form = values.pop("form", path.suffix[1:])
-    chosen = TableSettings(table=path, form=form, images=pictures, name="mine", short_side=32, **values)
+    chosen = TableSettings(
+        table=path, form=form, images=pictures, name="mine", pictures=PictureForm(short_side=32), **values
+    )
     out = path.parent / "corpus"
     prepared = make_table(out, chosen, overwrite=True)
     return read_corpus(out), prepared
@@ -224,7 +228,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=reason):
             TableSettings(**{"table": tmp_path, "form": "csv", "images": None, "name": "x", **wrong})
     with pytest.raises(InputError, match="short_side = 8"):
-        TableSettings(table=tmp_path, form="csv", images=None, name="x", short_side=8)
+        TableSettings(table=tmp_path, form="csv", images=None, name="x", pictures=PictureForm(short_side=8))
 
 
 def test_command_wants_one_table_and_pictures_or_none(tmp_path: Path) -> None:
@@ -257,3 +261,18 @@ def test_command_on_real_pictures(shared: Path, tmp_path: Path, capsys: pytest.C
         (view,) = study.views
         assert read_grey(corpus.view_path(view)).shape == (view.height, view.width)
         assert min(view.width, view.height) <= 256
+
+
+def test_depth_on_the_command_line(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, [{"id": str(n), "report": "Clear.", "image": "a.png"} for n in range(10)], "csv")
+    command = ["prepare", "table", "--csv", str(path), "--images", str(pictures), "--out", str(tmp_path / "o")]
+    assert run([*command, "--depth", "12"]) == 2
+    assert "12" in capsys.readouterr().err
+    assert run([*command, "--depth", "16"]) == 0
+    corpus = read_corpus(tmp_path / "o")
+    assert corpus.made["depth"] == 16
+    assert {read_grey(corpus.view_path(view)).dtype for study in corpus.studies for view in study.views} == {
+        np.dtype("uint16")
+    }
+    assert run(["prepare", "check", str(tmp_path / "o"), "--decode"]) == 0
+    assert "grey, 16 bits" in capsys.readouterr().out

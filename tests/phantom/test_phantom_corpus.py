@@ -1,11 +1,13 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from xpronet.data.checks import check_corpus
 from xpronet.data.corpus import read_corpus
-from xpronet.data.images import read_grey
+from xpronet.data.images import eight_bits, read_grey
 from xpronet.errors import InputError
 from xpronet.files import read_json_lines
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
@@ -53,6 +55,20 @@ def test_regions_are_there_for_what_is_present(folder: Path) -> None:
             regions = read_regions(path)
             assert regions.shape == (len(FINDINGS), 64, 64)
             assert {FINDINGS[bit] for bit in np.flatnonzero(regions.any(axis=(1, 2)))} == set(record["findings"])
+
+
+def test_sixteen_bits_show_the_same_pictures(folder: Path, tmp_path: Path) -> None:
+    few = dataclasses.replace(SMALL, studies=10)
+    make_phantom(tmp_path / "eight", few, workers=1)
+    make_phantom(tmp_path / "sixteen", dataclasses.replace(few, depth=16), workers=1)
+    corpus = read_corpus(tmp_path / "sixteen")
+    assert corpus.made["depth"] == 16
+    assert check_corpus(tmp_path / "sixteen").problems == []
+    for study in corpus.studies:
+        for view in study.views:
+            deep, flat = (read_grey(tmp_path / name / view.path) for name in ("sixteen", "eight"))
+            assert len(np.unique(deep)) > 256
+            np.testing.assert_allclose(eight_bits(deep), flat.astype(int), atol=1)
 
 
 def test_the_number_of_processes_changes_nothing(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from xpronet.data.checks import CorpusCheck, check_corpus, length_bins
+from xpronet.data.checks import CorpusCheck, check_corpus, length_bins, stored_depth
 from xpronet.data.corpus import LABELS_FILE
 from xpronet.data.records import SPLITS
 from xpronet.errors import InputError
@@ -21,7 +21,7 @@ BAR = 40
 
 
 def check(corpus: Path, *, decode: bool = False) -> None:
-    """Verify files, sizes, ids and splits of a corpus folder, and print what is in it on one page.
+    """Verify files, sizes, depth, ids and splits of a corpus folder, and print what is in it on one page.
 
     Args:
         corpus: a corpus folder.
@@ -50,6 +50,8 @@ def _print_counts(console: Console, checked: CorpusCheck) -> None:
     console.print(f"patients: {f'{checked.patients:,}' if checked.patients else 'not named by the source'}")
     views = ", ".join(f"{position} {count:,}" for position, count in checked.positions.most_common())
     console.print(f"views: {checked.positions.total():,}{f' ({views})' if views else ''}")
+    if checked.positions:
+        console.print(f"pictures: grey, {stored_depth(corpus)} bits")
     if checked.pictureless:
         console.print(f"studies without a picture: {checked.pictureless:,}")
 

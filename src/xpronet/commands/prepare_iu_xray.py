@@ -6,7 +6,9 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
+from xpronet.data.cache import PictureForm
 from xpronet.data.download import download_open_i
+from xpronet.data.images import Depth
 from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray
 from xpronet.data.release import ReleaseSettings
 from xpronet.errors import InputError
@@ -31,6 +33,7 @@ def iu_xray(
     projections: Path | None = None,
     without_picture: Literal["keep", "drop"] = "keep",
     short_side: int = 256,
+    depth: Depth = 8,
     tolerate: int = 0,
     overwrite: bool = False,
 ) -> None:
@@ -48,6 +51,7 @@ def iu_xray(
         projections: a CSV of filename and projection, such as Kaggle's indiana_projections.csv.
         without_picture: what becomes of a study none of whose pictures is there.
         short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         tolerate: how many pictures and reports may be missing or damaged.
         overwrite: replace the corpus folder if it exists.
     """
@@ -62,7 +66,12 @@ def iu_xray(
     settings = IuSettings(
         reports=reports, images=images, split=split, text=text, missing=missing, projections=projections
     )
-    release = ReleaseSettings(images=images, short_side=short_side, tolerate=tolerate, without_picture=without_picture)
+    release = ReleaseSettings(
+        images=images,
+        pictures=PictureForm(short_side=short_side, depth=depth),
+        tolerate=tolerate,
+        without_picture=without_picture,
+    )
     made = make_iu_xray(out, settings, release, overwrite=overwrite, track=on_console)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     print_prepared(console, out, made.corpus, published=PUBLISHED_STUDIES, unit="studies", why=WHY)

@@ -7,7 +7,9 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
+from xpronet.data.cache import PictureForm
 from xpronet.data.corpus import LABELS_FILE, read_corpus
+from xpronet.data.images import Depth
 from xpronet.data.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
 from xpronet.data.release import ReleaseSettings
 from xpronet.errors import InputError
@@ -33,6 +35,7 @@ def mimic_cxr(
     labels: Literal["chexpert", "negbio", "none"] = "chexpert",
     without_picture: Literal["keep", "drop"] = "keep",
     short_side: int = 256,
+    depth: Depth = 8,
     tolerate: int = 0,
     overwrite: bool = False,
 ) -> None:
@@ -50,6 +53,7 @@ def mimic_cxr(
         labels: the table that becomes labels.csv; studies without a row in it are left out. none: label them later.
         without_picture: what becomes of a study none of whose pictures is there.
         short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         tolerate: how many pictures and reports may be missing or damaged.
         overwrite: replace the corpus folder if it exists.
     """
@@ -59,7 +63,7 @@ def mimic_cxr(
     )
     release = ReleaseSettings(
         images=None if no_images else root,
-        short_side=short_side,
+        pictures=PictureForm(short_side=short_side, depth=depth),
         tolerate=tolerate,
         without_picture=without_picture,
     )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from xpronet.data.cache import PictureForm
+from xpronet.data.images import Depth
 from xpronet.data.table import TableSettings, make_table
 from xpronet.data.table_rows import Form
 from xpronet.errors import InputError
@@ -19,6 +21,7 @@ def table(
     images: Path | None = None,
     no_images: bool = False,
     short_side: int = 256,
+    depth: Depth = 8,
     name: str | None = None,
     licence: str = "unknown",
     seed: int = 0,
@@ -38,6 +41,7 @@ def table(
         images: the folder that the table's picture paths start from.
         no_images: make a corpus of texts, for labelling and for scores.
         short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         name: what the corpus is called; by default the folder of the table.
         licence: the terms under which pictures and texts may be used.
         seed: draws the split where the table has none.
@@ -55,7 +59,7 @@ def table(
         table=path,
         form=form,
         images=images,
-        short_side=short_side,
+        pictures=PictureForm(short_side=short_side, depth=depth),
         name=name or path.resolve().parent.name,
         licence=licence,
         seed=seed,

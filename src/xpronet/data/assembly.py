@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xpronet.data.cache import Unreadable, make_cache
+from xpronet.data.cache import PictureForm, Unreadable, make_cache
 from xpronet.data.corpus import IMAGES_FOLDER
 from xpronet.data.dicom import read_view_position
 from xpronet.data.drafts import Draft
-from xpronet.data.images import picture_size
+from xpronet.data.images import read_header
 from xpronet.data.records import Study, View
 from xpronet.errors import InputError
 from xpronet.progress import Tracker
@@ -59,22 +59,32 @@ def kept_pictures(out: Path) -> Path:
     return out.absolute().with_name(f".{out.absolute().name}.pictures")
 
 
+def waiting_pictures(out: Path) -> str:
+    """Return what a user must know of the pictures that wait beside `out`, as the end of a message; often nothing."""
+    kept = kept_pictures(out)
+    count = sum(path.suffix == ".png" for path in kept.iterdir()) if kept.is_dir() else 0
+    return f" ({count:,} pictures made so far wait in {kept.name} for the next try)" if count else ""
+
+
+def clear_waiting(out: Path) -> None:
+    """Remove what a stopped try left beside `out`: the corpus is whole, or needs no pictures."""
+    shutil.rmtree(kept_pictures(out), ignore_errors=True)
+
+
 def cache_pictures(
-    drafts: Sequence[Draft], images: Path, out: Path, short_side: int, track: Tracker
+    drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker
 ) -> list[Unreadable]:
     """Make the grey pictures of all studies beside `out`; return those that cannot be read.
 
     What is made stays there until `place_pictures` moves it, so that the next try goes on where this one stopped. The
-    names there stand for source and size: another choice of studies finds its own pictures and no other's.
+    names there stand for source, size and depth: another choice of studies finds its own pictures and no other's.
     """
     kept = kept_pictures(out)
     sources = dict.fromkeys(images / path for draft in drafts for path, _ in draft.pictures)
-    return make_cache(
-        [(source, _kept(kept, source, short_side)) for source in sources], short_side=short_side, track=track
-    )
+    return make_cache([(source, _kept(kept, source, form)) for source in sources], form, track=track)
 
 
-def place_pictures(drafts: Sequence[Draft], images: Path, out: Path, folder: Path, short_side: int) -> Places:
+def place_pictures(drafts: Sequence[Draft], images: Path, out: Path, folder: Path, form: PictureForm) -> Places:
     """Move the pictures that `cache_pictures` made into the corpus `folder`, and return where they lie."""
     places = name_places(drafts)
     kept = kept_pictures(out)
@@ -82,13 +92,12 @@ def place_pictures(drafts: Sequence[Draft], images: Path, out: Path, folder: Pat
     uses = Counter(path for draft in drafts for path, _ in draft.pictures)
     for draft in drafts:
         for place, (path, _) in zip(places[draft.id], draft.pictures, strict=True):
-            source = _kept(kept, images / path, short_side)
+            source = _kept(kept, images / path, form)
             uses[path] -= 1
             if uses[path]:
                 shutil.copyfile(source, folder / place)
             else:
                 os.replace(source, folder / place)
-    shutil.rmtree(kept, ignore_errors=True)
     return places
 
 
@@ -97,7 +106,7 @@ def finished_study(draft: Draft, places: Sequence[str], folder: Path) -> Study:
     assert draft.split is not None
     views = []
     for place, (_, position) in zip(places, draft.pictures, strict=True):
-        width, height = picture_size(folder / place)
+        width, height, _ = read_header(folder / place)
         views.append(View(path=place, position=position, width=width, height=height))
     return Study(
         id=draft.id,
@@ -110,8 +119,8 @@ def finished_study(draft: Draft, places: Sequence[str], folder: Path) -> Study:
     )
 
 
-def _kept(kept: Path, source: Path, short_side: int) -> Path:
-    name = hashlib.sha256(f"{short_side} {source.absolute()}".encode()).hexdigest()
+def _kept(kept: Path, source: Path, form: PictureForm) -> Path:
+    name = hashlib.sha256(f"{form.short_side} {form.depth} {source.absolute()}".encode()).hexdigest()
     return kept / f"{name}.png"
 
 

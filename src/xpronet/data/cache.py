@@ -1,4 +1,4 @@
-"""The grey picture cache: every picture of a corpus as a small 8-bit PNG, made once by several processes."""
+"""The grey picture cache: every picture of a corpus as a small PNG of 8 or 16 bits, made once by several processes."""
 
 import itertools
 import multiprocessing
@@ -9,10 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
-
-from xpronet.data.images import eight_bits, read_grey, resize_short_side, write_grey
+from xpronet.data.images import Depth, at_depth, read_grey, resize_short_side, write_grey
 from xpronet.errors import InputError
 from xpronet.progress import Tracker, silent
 
@@ -32,17 +31,36 @@ class Unreadable:
     """One line that names it, what is wrong and the remedy."""
 
 
-def make_cache(
-    pairs: Sequence[Pair], *, short_side: int | None = 256, workers: int | None = None, track: Tracker = silent
-) -> list[Unreadable]:
-    """Write each picture as 8-bit grey PNG with the short side given; return those that cannot be read.
+@dataclass(frozen=True, kw_only=True)
+class PictureForm:
+    """What every picture of a corpus looks like."""
 
-    Smaller pictures keep their size. Run again after an interruption, it passes over what is whole, no older than its
-    source and of the right size. A picture that crashes its decoder costs that picture only.
+    short_side: int | None = 256
+    """In pixels, at least 32; smaller pictures keep their size, and None keeps every picture's."""
+    depth: Depth = 8
+    """Bits of a grey value. 16 keeps what DICOM and 16-bit PNG have beyond 8, and what averaging pixels adds."""
+
+    def __post_init__(self) -> None:
+        if self.short_side is not None and self.short_side < 32:
+            raise InputError(f"short_side = {self.short_side}: at least 32 pixels are needed")
+        if self.depth not in get_args(Depth):
+            raise InputError(f"depth = {self.depth}: choose 8 or 16 bits")
+
+
+STANDARD = PictureForm()
+
+
+def make_cache(
+    pairs: Sequence[Pair], form: PictureForm = STANDARD, *, workers: int | None = None, track: Tracker = silent
+) -> list[Unreadable]:
+    """Write each picture as grey PNG of one form; return those that cannot be read.
+
+    Run again after an interruption, it passes over what is whole, no older than its source and of that form. A picture
+    that crashes its decoder costs that picture only.
 
     Args:
         pairs: where each picture is, and where its PNG goes.
-        short_side: in pixels; None keeps every picture's size.
+        form: size and depth of the PNG.
         workers: processes; by default one for each core, and 1 stays in this process.
         track: told of each picture done.
 
@@ -50,16 +68,16 @@ def make_cache(
         InputError: a destination cannot be written.
     """
     workers = min(workers or _cores(), max(1, len(pairs)))
-    outcomes = _here(pairs, short_side) if workers == 1 else _in_processes(pairs, short_side, workers)
+    outcomes = _here(pairs, form) if workers == 1 else _in_processes(pairs, form, workers)
     return [outcome for outcome in track(outcomes, "Pictures", len(pairs)) if outcome is not None]
 
 
-def _here(pairs: Iterable[Pair], short_side: int | None) -> Iterator[Unreadable | None]:
+def _here(pairs: Iterable[Pair], form: PictureForm) -> Iterator[Unreadable | None]:
     for pair in pairs:
-        yield _cache_one(pair, short_side)
+        yield _cache_one(pair, form)
 
 
-def _in_processes(pairs: Iterable[Pair], short_side: int | None, workers: int) -> Iterator[Unreadable | None]:
+def _in_processes(pairs: Iterable[Pair], form: PictureForm, workers: int) -> Iterator[Unreadable | None]:
     """Yield each picture's outcome in the order of completion, with a bounded number under way."""
     remaining = iter(pairs)
     under_way: list[Pair] = []
@@ -67,23 +85,23 @@ def _in_processes(pairs: Iterable[Pair], short_side: int | None, workers: int) -
     while not whole:
         with _pool(workers) as pool:
             try:
-                yield from _drain(pool, remaining, under_way, short_side, workers * WAITING_PER_WORKER)
+                yield from _drain(pool, remaining, under_way, form, workers * WAITING_PER_WORKER)
                 whole = True
             except BrokenProcessPool:
                 # A decoder took its process down. Any of those under way may be to blame: each goes alone, below.
                 pass
         while under_way:
-            yield _alone(under_way.pop(), short_side)
+            yield _alone(under_way.pop(), form)
 
 
 def _drain(
-    pool: ProcessPoolExecutor, remaining: Iterator[Pair], under_way: list[Pair], short_side: int | None, limit: int
+    pool: ProcessPoolExecutor, remaining: Iterator[Pair], under_way: list[Pair], form: PictureForm, limit: int
 ) -> Iterator[Unreadable | None]:
     futures: dict[Future[Unreadable | None], Pair] = {}
     while True:
         for pair in itertools.islice(remaining, limit - len(futures)):
             under_way.append(pair)
-            futures[pool.submit(_cache_one, pair, short_side)] = pair
+            futures[pool.submit(_cache_one, pair, form)] = pair
         if not futures:
             return
         for future in wait(futures, return_when=FIRST_COMPLETED).done:
@@ -92,10 +110,10 @@ def _drain(
             yield outcome
 
 
-def _alone(pair: Pair, short_side: int | None) -> Unreadable | None:
+def _alone(pair: Pair, form: PictureForm) -> Unreadable | None:
     with _pool(1) as pool:
         try:
-            return pool.submit(_cache_one, pair, short_side).result()
+            return pool.submit(_cache_one, pair, form).result()
         except BrokenProcessPool:
             return Unreadable(path=pair[0], reason=f"{pair[0]}: crashes its decoder; export it uncompressed or as PNG")
 
@@ -115,14 +133,14 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _cache_one(pair: Pair, short_side: int | None) -> Unreadable | None:
+def _cache_one(pair: Pair, form: PictureForm) -> Unreadable | None:
     source, destination = pair
     try:
-        if _is_done(source, destination, short_side):
+        if _is_done(source, destination, form):
             return None
-        grey = eight_bits(read_grey(source))
-        if short_side is not None:
-            grey = resize_short_side(grey, short_side)
+        grey = at_depth(read_grey(source), form.depth)
+        if form.short_side is not None:
+            grey = resize_short_side(grey, form.short_side)
     except InputError as error:
         reason = str(error)
         return Unreadable(path=source, reason=reason if str(source) in reason else f"{source}: {reason}")
@@ -131,9 +149,9 @@ def _cache_one(pair: Pair, short_side: int | None) -> Unreadable | None:
     return None
 
 
-def _is_done(source: Path, destination: Path, short_side: int | None) -> bool:
-    """Tell whether a whole, recent PNG of the right size is there; doubtful ones are made again."""
-    if short_side is None or not destination.is_file() or not source.is_file():
+def _is_done(source: Path, destination: Path, form: PictureForm) -> bool:
+    """Tell whether a whole, recent PNG of the right form is there; doubtful ones are made again."""
+    if form.short_side is None or not destination.is_file() or not source.is_file():
         return False
     if destination.stat().st_mtime < source.stat().st_mtime:
         return False
@@ -141,4 +159,4 @@ def _is_done(source: Path, destination: Path, short_side: int | None) -> bool:
         cached = read_grey(destination)
     except InputError:
         return False
-    return cached.dtype == np.uint8 and min(cached.shape) == short_side
+    return cached.dtype.itemsize * 8 == form.depth and min(cached.shape) == form.short_side

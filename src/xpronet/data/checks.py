@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xpronet.data.corpus import CORPUS_FILE, IMAGES_FOLDER, Corpus, read_corpus
 from xpronet.data.drafts import straddling
-from xpronet.data.images import picture_size, read_grey
+from xpronet.data.images import read_grey, read_header
 from xpronet.data.records import SPLITS, Study
 from xpronet.data.text import clean
 from xpronet.errors import InputError
@@ -46,7 +46,7 @@ class CorpusCheck:
 
 
 def check_corpus(folder: Path, *, decode: bool = False, track: Tracker = silent) -> CorpusCheck:
-    """Verify files, sizes, ids and splits of a corpus folder.
+    """Verify files, sizes, depth, ids and splits of a corpus folder.
 
     Args:
         folder: the corpus.
@@ -83,6 +83,12 @@ def length_bins(lengths: Sequence[int]) -> list[tuple[str, int]]:
     return [(name, counts[number]) for number, name in enumerate(names)]
 
 
+def stored_depth(corpus: Corpus) -> int:
+    """Return the bits of a grey value that a corpus states for its pictures; 8 where it was made without a choice."""
+    depth = corpus.made.get("depth", 8)
+    return depth if isinstance(depth, int) else 8
+
+
 def _count_problems(corpus: Corpus) -> Iterator[str]:
     written = read_json(corpus.folder / CORPUS_FILE).get("studies")
     counted = Counter(study.split for study in corpus.studies)
@@ -102,10 +108,11 @@ def _patient_problems(studies: Sequence[Study]) -> Iterator[str]:
 def _picture_problems(corpus: Corpus, decode: bool, track: Tracker) -> Iterator[str]:
     wrong: dict[str, list[str]] = {}
     seen: Counter[str] = Counter()
+    depth = stored_depth(corpus)
     for study in track(corpus.studies, "Check pictures", len(corpus.studies)):
         for view in study.views:
             seen[view.path] += 1
-            problem = _view_problem(corpus.view_path(view), (view.width, view.height), decode)
+            problem = _view_problem(corpus.view_path(view), (view.width, view.height, depth), decode)
             if problem is not None:
                 wrong.setdefault(problem, []).append(view.path)
     for problem, paths in wrong.items():
@@ -114,16 +121,20 @@ def _picture_problems(corpus: Corpus, decode: bool, track: Tracker) -> Iterator[
     yield from _summed("files in images/ belong to no study", _orphans(corpus.folder, seen))
 
 
-def _view_problem(path: Path, size: tuple[int, int], decode: bool) -> str | None:
+def _view_problem(path: Path, recorded: tuple[int, int, int], decode: bool) -> str | None:
     if not path.is_file():
         return "are missing"
     try:
-        found = picture_size(path)
+        found = read_header(path)
         if decode:
             read_grey(path)
     except InputError:
         return "cannot be read"
-    return None if found == size else "have another size than their record says"
+    if found[:2] != recorded[:2]:
+        return "have another size than their record says"
+    if found.depth != recorded[2]:
+        return f"have {found.depth} bits, not the {recorded[2]} of {CORPUS_FILE}"
+    return None
 
 
 def _orphans(folder: Path, seen: Counter[str]) -> list[str]:

@@ -5,7 +5,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
@@ -19,6 +19,7 @@ from xpronet.files import new_file
 
 Grey: TypeAlias = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 Resized: TypeAlias = UInt8[np.ndarray, "new_height new_width"] | UInt16[np.ndarray, "new_height new_width"]
+Depth: TypeAlias = Literal[8, 16]
 Source: TypeAlias = Path | BinaryIO | io.BytesIO  # BytesIO lacks some of BinaryIO's attributes at run time
 
 MAX_PIXELS = 100_000_000
@@ -67,21 +68,31 @@ def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS) -> Grey:
         raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Return width and height of a PNG file, from its first bytes.
+class PngHeader(NamedTuple):
+    """What a PNG file says of itself in its first bytes."""
+
+    width: int
+    """Columns."""
+    height: int
+    """Rows."""
+    depth: int
+    """Bits of a sample: 1, 2, 4, 8 or 16."""
+
+
+def read_header(path: Path) -> PngHeader:
+    """Return size and depth of a PNG file, from its first bytes.
 
     Raises:
         InputError: the file is missing or no PNG.
     """
     try:
         with path.open("rb") as stream:
-            head = stream.read(24)
+            head = stream.read(25)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(head) < 24 or not head.startswith(PNG_MARK):
+    if len(head) < 25 or not head.startswith(PNG_MARK):
         raise InputError(f"{path}: not a PNG file; make it again")
-    width, height = struct.unpack(">II", head[16:])
-    return width, height
+    return PngHeader(*struct.unpack(">IIB", head[16:]))
 
 
 def write_grey(path: Path, grey: Grey, *, overwrite: bool = False, synced: bool = True) -> None:
@@ -105,6 +116,14 @@ def eight_bits(grey: Grey) -> UInt8[np.ndarray, "height width"]:
     if grey.dtype == np.uint8:
         return grey
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def at_depth(grey: Grey, depth: Depth) -> Grey:
+    """Return a picture in 8 or 16 bits; going up and down again changes nothing."""
+    if depth == 8:
+        return eight_bits(grey)
+    # 255 x 257 = 65535: the ends of both scales meet.
+    return grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
 
 
 def resize(grey: Grey, width: int, height: int) -> Resized:

@@ -6,7 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xpronet.data.assembly import Places, cache_pictures, finished_study, order_views, place_pictures
+from xpronet.data.assembly import (
+    Places,
+    cache_pictures,
+    clear_waiting,
+    finished_study,
+    order_views,
+    place_pictures,
+    waiting_pictures,
+)
+from xpronet.data.cache import STANDARD, PictureForm
 from xpronet.data.corpus import write_corpus
 from xpronet.data.drafts import Draft, straddling
 from xpronet.data.records import SPLITS
@@ -27,16 +36,14 @@ class ReleaseSettings:
 
     images: Path | None
     """The folder that picture paths start from; None makes a corpus of texts."""
-    short_side: int = 256
-    """Short side of the cached pictures, in pixels; smaller ones keep their size."""
+    pictures: PictureForm = STANDARD
+    """Size and depth of the stored pictures."""
     tolerate: int = 0
     """How many pictures and files may be missing or damaged."""
     without_picture: Literal["keep", "drop"] = "keep"
     """What becomes of a study none of whose pictures is there: its text stays, or it is left out."""
 
     def __post_init__(self) -> None:
-        if self.short_side < 32:
-            raise InputError(f"short_side = {self.short_side}: at least 32 pixels are needed")
         if self.tolerate < 0:
             raise InputError(f"tolerate = {self.tolerate}: give the number of pictures that may be missing")
 
@@ -116,17 +123,17 @@ def write_release(
     lost, dropped = list(lost), Counter(dropped)
     with new_folder(out, overwrite=overwrite) as folder:
         named = len(lost) + sum(len(draft.pictures) for draft in drafts)
-        _check_tolerance(lost, named, settings)
+        _check_tolerance(lost, named, settings, out)
         places: Places = {draft.id: () for draft in drafts}
         if settings.images is not None:
             order_views(drafts, settings.images)
-            lost += _cached(drafts, settings.images, out, settings.short_side, track)
-            _check_tolerance(lost, named, settings)
+            lost += _cached(drafts, settings.images, out, settings.pictures, track)
+            _check_tolerance(lost, named, settings, out)
             if settings.without_picture == "drop":
                 kept = [draft for draft in drafts if draft.pictures]
                 dropped["no picture that can be read"] += len(drafts) - len(kept)
                 drafts = kept
-            places = place_pictures(drafts, settings.images, out, folder, settings.short_side)
+            places = place_pictures(drafts, settings.images, out, folder, settings.pictures)
         if not drafts:
             raise InputError(f"{out}: no study is left ({explain_dropped(dropped)}); nothing is written")
         counts = write_corpus(
@@ -136,7 +143,7 @@ def write_release(
             licence=licence,
             made={
                 **made,
-                "short_side": None if settings.images is None else settings.short_side,
+                **({"short_side": None} if settings.images is None else asdict(settings.pictures)),
                 "without_picture": settings.without_picture,
                 "dropped": dict(+dropped),
                 "lost": len(lost),
@@ -145,6 +152,7 @@ def write_release(
         write_json_lines(folder / LEFT_OUT_FILE, map(asdict, lost))
         if finish is not None:
             finish(folder, [draft.id for draft in drafts])
+    clear_waiting(out)
     return Prepared(
         studies={split: counts[split] for split in SPLITS},
         pictures={split: sum(len(d.pictures) for d in drafts if d.split == split) for split in SPLITS},
@@ -160,9 +168,9 @@ def explain_dropped(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} with {reason}" for reason, count in dropped.items() if count) or "none was given"
 
 
-def _cached(drafts: Sequence[Draft], images: Path, out: Path, short_side: int, track: Tracker) -> list[Lost]:
+def _cached(drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker) -> list[Lost]:
     """Make the pictures, take those that cannot be read off their studies, and return them."""
-    unreadable = cache_pictures(drafts, images, out, short_side, track)
+    unreadable = cache_pictures(drafts, images, out, form, track)
     reasons = {picture.path: picture.reason.replace(f"{images}/", "", 1) for picture in unreadable}
     lost = []
     for draft in drafts if reasons else ():
@@ -173,7 +181,7 @@ def _cached(drafts: Sequence[Draft], images: Path, out: Path, short_side: int, t
     return lost
 
 
-def _check_tolerance(lost: Sequence[Lost], named: int, settings: ReleaseSettings) -> None:
+def _check_tolerance(lost: Sequence[Lost], named: int, settings: ReleaseSettings, out: Path) -> None:
     if len(lost) <= settings.tolerate:
         return
     missing = [item.file for item in lost if item.reason == MISSING]
@@ -182,5 +190,5 @@ def _check_tolerance(lost: Sequence[Lost], named: int, settings: ReleaseSettings
     parts += [f"{len(damaged):,} damaged (first {damaged[0]})"] if damaged else []
     raise InputError(
         f"{settings.images or 'the reports'}: {len(lost):,} of {named:,} files of the release cannot be used: "
-        f"{'; '.join(parts)}; complete them, or go on without with --tolerate {len(lost)}"
+        f"{'; '.join(parts)}; complete them, or go on without with --tolerate {len(lost)}{waiting_pictures(out)}"
     )

@@ -1,11 +1,19 @@
 """Corpora from a table of a user's own and a folder of pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xpronet.data.assembly import Places, cache_pictures, finished_study, order_views, place_pictures
-from xpronet.data.cache import Unreadable
+from xpronet.data.assembly import (
+    Places,
+    cache_pictures,
+    clear_waiting,
+    finished_study,
+    order_views,
+    place_pictures,
+    waiting_pictures,
+)
+from xpronet.data.cache import STANDARD, PictureForm, Unreadable
 from xpronet.data.corpus import write_corpus
 from xpronet.data.drafts import Draft, draw_splits, straddling
 from xpronet.data.records import SPLITS
@@ -25,8 +33,8 @@ class TableSettings:
     """What kind of file it is."""
     images: Path | None
     """The folder that picture paths start from; None makes a corpus of texts."""
-    short_side: int = 256
-    """Short side of the cached pictures, in pixels; smaller ones keep their size."""
+    pictures: PictureForm = STANDARD
+    """Size and depth of the stored pictures."""
     name: str
     """What the corpus is called."""
     licence: str = "unknown"
@@ -39,8 +47,6 @@ class TableSettings:
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise InputError(f"table.form = {self.form!r}: choose csv, jsonl or annotation")
-        if self.short_side < 32:
-            raise InputError(f"short_side = {self.short_side}: at least 32 pixels are needed")
         if self.tolerate < 0:
             raise InputError(f"tolerate = {self.tolerate}: give the number of studies that may be left out")
         if self.images is not None and not self.images.is_dir():
@@ -71,21 +77,21 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
     with new_folder(out, overwrite=overwrite) as folder:
         drafts = read_drafts(settings.table, settings.form, texts_only=settings.images is None)
         _mark_unusable(drafts, settings.images)
-        left_out = _left_out(drafts, settings, [])
+        left_out = _left_out(drafts, settings, [], "")
         usable = [draft for draft in drafts if draft.problem is None]
         if usable and usable[0].split is None:
             draw_splits(usable, settings.seed, str(settings.table))
         places: Places = {draft.id: () for draft in drafts}
         if settings.images is not None:
             order_views(usable, settings.images)
-            unreadable = cache_pictures(usable, settings.images, out, settings.short_side, track)
+            unreadable = cache_pictures(usable, settings.images, out, settings.pictures, track)
             bad = {picture.path for picture in unreadable}
             for draft in usable:
                 if any(settings.images / path in bad for path, _ in draft.pictures):
                     draft.problem = "a picture that cannot be read"
-            left_out = _left_out(drafts, settings, unreadable)
+            left_out = _left_out(drafts, settings, unreadable, waiting_pictures(out))
             usable = [draft for draft in usable if draft.problem is None]
-            places = place_pictures(usable, settings.images, out, folder, settings.short_side)
+            places = place_pictures(usable, settings.images, out, folder, settings.pictures)
         if not usable:
             raise InputError(f"{settings.table}: no usable study; {_explanation(left_out)}")
         for draft in usable:
@@ -99,11 +105,12 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
                 "command": "prepare table",
                 "table": settings.table.name,
                 "form": settings.form,
-                "short_side": None if settings.images is None else settings.short_side,
+                **({"short_side": None} if settings.images is None else asdict(settings.pictures)),
                 "seed": settings.seed,
                 "left_out": {reason: len(ids) for reason, ids in left_out.items()},
             },
         )
+    clear_waiting(out)
     return Prepared(
         studies={split: counts[split] for split in SPLITS},
         left_out=left_out,
@@ -129,7 +136,7 @@ def _mark_unusable(drafts: Sequence[Draft], images: Path | None) -> None:
 
 
 def _left_out(
-    drafts: Sequence[Draft], settings: TableSettings, unreadable: Sequence[Unreadable]
+    drafts: Sequence[Draft], settings: TableSettings, unreadable: Sequence[Unreadable], waiting: str
 ) -> dict[str, list[str]]:
     """Return the ids left out by reason, unless they are too many."""
     left_out: dict[str, list[str]] = {}
@@ -141,7 +148,7 @@ def _left_out(
         example = f"; {unreadable[0].reason}" if unreadable else ""
         raise InputError(
             f"{settings.table}: {count} of {len(drafts)} studies cannot be used: {_explanation(left_out)}{example}; "
-            f"mend them, or leave them out with --tolerate {count}"
+            f"mend them, or leave them out with --tolerate {count}{waiting}"
         )
     return left_out
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import UInt16
 from PIL import Image
 
 from xpronet.data.corpus import IMAGES_FOLDER, LABELS_FILE, write_corpus
+from xpronet.data.images import Depth, Grey
 from xpronet.data.records import SPLITS, Study, View
 from xpronet.errors import InputError
 from xpronet.files import new_folder, write_json_lines
@@ -48,6 +49,8 @@ class PhantomSettings:
     """Natural: most studies are normal. Balanced: each finding is in about a fifth of the studies."""
     size: int = 256
     """Side of the pictures in pixels, 64 to 1024."""
+    depth: Depth = 8
+    """Bits of a grey value."""
 
     def __post_init__(self) -> None:
         if not FEWEST_STUDIES <= self.studies <= MOST_STUDIES:
@@ -58,6 +61,8 @@ class PhantomSettings:
             raise InputError(f"prevalence = {self.prevalence!r}: choose one of {', '.join(get_args(Prevalence))}")
         if not SMALLEST <= self.size <= LARGEST:
             raise InputError(f"size = {self.size}: choose {SMALLEST} to {LARGEST} pixels")
+        if self.depth not in get_args(Depth):
+            raise InputError(f"depth = {self.depth}: choose 8 or 16 bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ class Phantom:
 
     record: Record
     """What is there."""
-    views: dict[str, tuple[UInt8[np.ndarray, "size size"], UInt16[np.ndarray, "size size"]]]
+    views: dict[str, tuple[Grey, UInt16[np.ndarray, "size size"]]]
     """Picture and regions by view position."""
     report: str
     """What the report says."""
@@ -78,7 +83,7 @@ def draw_phantom(present: frozenset[str], number: int, settings: PhantomSettings
     """Make one study with the findings given; `number` and the seed decide everything else."""
     record_rng, picture_rng, report_rng = (np.random.default_rng([settings.seed, number, 2, part]) for part in range(3))
     record = draw_record(present, record_rng)
-    views = draw_study(record, size=settings.size, rng=picture_rng)
+    views = draw_study(record, size=settings.size, rng=picture_rng, depth=settings.depth)
     report, states = write_report(record, report_rng)
     return Phantom(record=record, views=views, report=report, states=states)
 

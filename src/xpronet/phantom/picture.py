@@ -1,8 +1,9 @@
 """Draw a record as two pictures with the region of each finding."""
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import UInt16
 
+from xpronet.data.images import Depth, Grey
 from xpronet.phantom.bones import draw_ribs
 from xpronet.phantom.canvas import Canvas, Mask
 from xpronet.phantom.devices import draw_devices
@@ -25,7 +26,6 @@ from xpronet.phantom.scene import Scene
 
 POSITIONS = ("PA", "LATERAL")
 
-Picture = UInt8[np.ndarray, "size size"]
 Regions = UInt16[np.ndarray, "size size"]
 
 _IN_THE_CHEST = {
@@ -41,19 +41,21 @@ _IN_THE_CHEST = {
 }
 
 
-def draw_study(record: Record, *, size: int, rng: np.random.Generator) -> dict[str, tuple[Picture, Regions]]:
+def draw_study(
+    record: Record, *, size: int, rng: np.random.Generator, depth: Depth = 8
+) -> dict[str, tuple[Grey, Regions]]:
     """Draw one patient from the front and from the side.
 
     Returns:
         The picture (air black, bone white) and the regions (bit k set where finding k of FINDINGS is) by view position.
     """
     patient = draw_patient(record, rng)
-    return {position: _draw_view(record, patient, position == "PA", size, rng) for position in POSITIONS}
+    return {position: _draw_view(record, patient, position == "PA", size, rng, depth) for position in POSITIONS}
 
 
 def _draw_view(
-    record: Record, patient: Patient, frontal: bool, size: int, rng: np.random.Generator
-) -> tuple[Picture, Regions]:
+    record: Record, patient: Patient, frontal: bool, size: int, rng: np.random.Generator, depth: Depth
+) -> tuple[Grey, Regions]:
     shift = (rng.uniform(-0.07, 0.07), rng.uniform(-0.06, 0.07))
     canvas = Canvas(size=size, tilt=rng.normal(0, 3.5), scale=rng.uniform(0.80, 1.06), shift=shift)
     scene = frontal_scene(patient, canvas, rng) if frontal else lateral_scene(patient, canvas, rng)
@@ -64,7 +66,7 @@ def _draw_view(
     scene.depth += scene.vessels
     draw_ribs(scene, patient, record.get("Fracture", ()))
     draw_devices(scene, patient, record.get("Support Devices", ()))
-    return _expose(scene.depth, canvas, rng), scene.regions
+    return _expose(scene.depth, canvas, rng, depth), scene.regions
 
 
 def _mark_big_organs(scene: Scene, patient: Patient, record: Record) -> None:
@@ -78,16 +80,17 @@ def _mark_big_organs(scene: Scene, patient: Patient, record: Record) -> None:
         scene.mark("Enlarged Cardiomediastinum", upper)
 
 
-def _expose(depth: Mask, canvas: Canvas, rng: np.random.Generator) -> Picture:
+def _expose(thickness: Mask, canvas: Canvas, rng: np.random.Generator, depth: Depth) -> Grey:
     """Turn attenuation into grey values: exposure, contrast and noise differ from film to film."""
     contrast = np.float32(rng.uniform(3.0, 7.0))
     exposure = np.float32(rng.uniform(0.36, 0.58))
     tilt = rng.normal(0, 0.05, 2).astype(np.float32)
-    level = depth + tilt[0] * canvas.across + tilt[1] * (canvas.down - np.float32(0.5))
+    level = thickness + tilt[0] * canvas.across + tilt[1] * (canvas.down - np.float32(0.5))
     # Quanta are few behind dense tissue, and a finer matrix has more noise a pixel.
     noise = np.float32(rng.uniform(0.006, 0.016)) * np.sqrt(canvas.size / 256)
-    level = level + noise.astype(np.float32) * rng.standard_normal(depth.shape, dtype=np.float32)
+    level = level + noise.astype(np.float32) * rng.standard_normal(thickness.shape, dtype=np.float32)
     grey = 1 / (1 + np.exp(-contrast * (level - exposure)))
     floor = 1 / (1 + np.exp(contrast * exposure))
     grey = (grey - floor) / (np.float32(0.97) - floor)
-    return (np.clip(grey, 0, 1) * 255 + 0.5).astype(np.uint8)
+    white, kind = (255, np.uint8) if depth == 8 else (65535, np.uint16)
+    return (np.clip(grey, 0, 1) * white + 0.5).astype(kind)
