@@ -17,7 +17,7 @@ from xpronet.encoders.texts import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
 from xpronet.encoders.weights import backbone_name, load_backbone
 from xpronet.errors import InputError
 from xpronet.evaluate.epoch import EpochScore, protocol_of
-from xpronet.files import write_json, write_text
+from xpronet.files import make_folder, write_json, write_text
 from xpronet.generate.corpus import write_reports
 from xpronet.generate.writer import LabelsFrom, Writer
 from xpronet.labels.findings import FINDINGS
@@ -31,7 +31,7 @@ from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe
 from xpronet.train.loop import fit
-from xpronet.train.state import Standing
+from xpronet.train.state import Standing, last_checkpoint
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
@@ -52,7 +52,7 @@ def train_run(
         recipe: the experiment; its corpus names the folder.
         run: a new folder, or one to go on with.
         bank: prototypes made before; by default they are made as the recipe says, or taken from the resumed run.
-        resumed: go on from the run's last checkpoint.
+        resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first.
         track: shows progress.
 
     Raises:
@@ -61,6 +61,9 @@ def train_run(
     corpus = recipe_corpus(recipe)
     if run.exists() and any(run.iterdir()) and not resumed:
         raise InputError(f"{run}: already exists; choose another name, or add --resume to go on with it")
+    begun = last_checkpoint(run) is not None
+    if resumed and not begun and not (run / RECIPE_FILE).is_file():
+        raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
@@ -102,7 +105,7 @@ def train_run(
     if bank is not None and network.matching is not None:
         with torch.no_grad():
             network.matching.bank.copy_(torch.from_numpy(bank.vectors))
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
     write_text(run / RECIPE_FILE, recipe.to_toml(), overwrite=resumed)
     write_json(run / VOCABULARY_FILE, vocabulary.record(), overwrite=resumed)
     if bank is not None:
@@ -125,7 +128,7 @@ def train_run(
         batch_settings=recipe.batches,
         device=device,
         score_reports=score_reports,
-        resumed=resumed,
+        resumed=begun,
         track=track,
     )
 

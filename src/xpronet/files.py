@@ -36,10 +36,10 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
             yield temporary
         with _explained(path):
             if synced:
-                _sync(temporary)
+                sync(temporary)
             os.replace(temporary, path)
             if synced:
-                _sync(path.parent)
+                sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -47,6 +47,9 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; move it there when the block ends without an error.
+
+    A folder that was there is exchanged in one step, so that at every moment one of the two is whole and in place
+    (where the system cannot exchange names, the old one is gone for a moment).
 
     Raises:
         InputError: `path` exists and is not empty and `overwrite` is false, or its parent cannot be written.
@@ -62,15 +65,55 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         with _room(path):
             yield temporary
         with _explained(path):
-            # The old folder is moved aside first, so that no moment exists with half of each in place.
+            sync(temporary)
             aside = temporary.with_name(temporary.name + ".old")
-            if path.exists():
+            if not path.exists():
+                os.replace(temporary, path)
+            elif not _exchange(temporary, path):
                 os.replace(path, aside)
-            os.replace(temporary, path)
-            _sync(path.parent)
+                os.replace(temporary, path)
+            sync(path.parent)
             shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def point(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target` beside it; one that was there is replaced in one step.
+
+    Raises:
+        InputError: the folder cannot be written, or its file system has no links.
+    """
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    with _explained(link):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        try:
+            if link.is_dir() and not link.is_symlink():
+                # A folder that was copied without its links.
+                discard(link)
+            os.replace(temporary, link)
+            sync(link.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of ours; half of it is never seen under its name."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    with _explained(folder):
+        os.replace(folder, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, where it is not there yet.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
@@ -181,7 +224,19 @@ def _room(path: Path) -> Iterator[None]:
         raise
 
 
-def _sync(path: Path) -> None:
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names in one step; say whether the system could."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+    return bool(rename(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file or folder outlive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -3,9 +3,9 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 Item = TypeVar("Item")
 
@@ -29,6 +30,29 @@ class Tracker(Protocol):
         ...
 
 
+class Noted(Generic[Item]):
+    """Items with a line about how the work goes, changed while it goes; trackers that can show it do."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        """Take the items; there is nothing to note yet."""
+        self._items = items
+        self.note = ""
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+
+class _NotedProgress(Progress):
+    """A bar with the items' note below it."""
+
+    noted: Noted[object] | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.noted is not None and self.noted.note:
+            yield Text(self.noted.note, style="dim")
+
+
 def silent(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
     """Hand on `items` and say nothing: the default of every library function."""
     return items
@@ -37,6 +61,7 @@ def silent(items: Iterable[Item], description: str, total: int) -> Iterable[Item
 def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Hand on `items` with a progress bar on standard error, or plain lines where that is no terminal."""
     console = Console(stderr=True)
+    noted = items if isinstance(items, Noted) else None
     if console.is_terminal:
         columns = (
             TextColumn("{task.description}"),
@@ -45,7 +70,8 @@ def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=console, expand=True) as progress:
+        with _NotedProgress(*columns, console=console, expand=True) as progress:
+            progress.noted = noted
             yield from progress.track(items, total=total, description=description)
         return
     started = shown = time.monotonic()
@@ -56,5 +82,6 @@ def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[
         now = time.monotonic()
         if now - shown >= SECONDS_BETWEEN_LINES:
             shown = now
-            sys.stderr.write(f"{description}: {done}/{total}, {done / (now - started):.1f} a second\n")
+            how = noted.note if noted is not None and noted.note else f"{done / (now - started):.1f} a second"
+            sys.stderr.write(f"{description}: {done}/{total}, {how}\n")
     sys.stderr.write(f"{description}: {done} in {time.monotonic() - started:.1f} s\n")

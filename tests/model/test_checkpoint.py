@@ -9,7 +9,9 @@ from safetensors.torch import load_file, save_file
 from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary, VocabularySettings
 from xpronet.errors import InputError
+from xpronet.files import point
 from xpronet.model.checkpoint import Checkpoint, find_checkpoint, fingerprint, load_checkpoint, load_tensors
+from xpronet.model.manifest import write_manifest
 
 NAMES = ("Edema", "Fracture", "Pneumonia", "No Finding")
 
@@ -38,6 +40,7 @@ def change(path, edit) -> None:
     record = json.loads(path.read_text())
     edit(record)
     path.write_text(json.dumps(record))
+    write_manifest(path.parent)
 
 
 def test_there_and_back(checkpoint, folder):
@@ -70,6 +73,7 @@ def test_saving_again_leaves_no_trace_of_the_old(checkpoint, folder):
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
         "findings.json",
+        "manifest.json",
         "model.safetensors",
         "optimiser.safetensors",
         "training.json",
@@ -110,6 +114,8 @@ def refuse(folder, told: str) -> None:
 def test_truncated_weights_are_refused(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
+    refuse(folder, r"model.safetensors: damaged \(\d+ bytes, \d+ were saved\); take another checkpoint")
+    write_manifest(folder)
     refuse(folder, "not a whole safetensors file")
 
 
@@ -119,8 +125,12 @@ def test_pickle_bytes_are_refused_unread(folder):
             return (pytest.fail, ("the pickle was run",))
 
     (folder / "model.safetensors").write_bytes(pickle.dumps(Trap()))
+    refuse(folder, "model.safetensors: damaged")
+    write_manifest(folder)
     refuse(folder, "not a whole safetensors file")
     torch.save({"word_output.bias": Trap()}, folder / "model.safetensors")
+    refuse(folder, "model.safetensors: damaged")
+    write_manifest(folder)
     refuse(folder, "not a whole safetensors file")
 
 
@@ -159,13 +169,53 @@ def test_tensors_that_do_not_fit_are_refused_by_name(folder, edit, told):
     state = load_file(folder / "model.safetensors")
     edit(state)
     save_file(state, folder / "model.safetensors")
+    refuse(folder, r"model.safetensors: damaged \(")
+    write_manifest(folder)
     refuse(folder, told)
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "config.json", "vocabulary.json", "findings.json", "training.json"]
+)
+def test_one_flipped_bit_is_refused_by_name(folder, file):
+    path = folder / file
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    refuse(folder, f"{file}: damaged \\(not the bytes that were saved\\)")
+
+
+def test_a_damaged_or_missing_manifest_is_refused(folder):
+    manifest = folder / "manifest.json"
+    whole = manifest.read_text()
+    for text, told in [
+        ("{", "manifest.json: not JSON"),
+        ("[]", "not a manifest"),
+        ('{"files": {}}', "says nothing of config.json"),
+        (whole.replace("model.safetensors", "model.safetensor"), "says nothing of model.safetensors"),
+    ]:
+        manifest.write_text(text)
+        refuse(folder, told)
+    manifest.unlink()
+    refuse(folder, "manifest.json: no such file")
+
+
+def test_checkpoints_from_before_there_were_manifests_are_read(folder):
+    change(folder / "config.json", lambda record: record.update(format=1))
+    (folder / "manifest.json").unlink()
+    assert load_checkpoint(folder).findings == NAMES
+
+
+def test_a_run_that_goes_on_does_not_mix_two_checkpoints(checkpoint, tmp_path):
+    checkpoint.save(tmp_path / "checkpoints" / "best-1")
+    point(tmp_path / "checkpoints" / "best", "best-1")
+    assert find_checkpoint(tmp_path) == (tmp_path / "checkpoints" / "best-1").resolve()
 
 
 @pytest.mark.parametrize(
     ("file", "edit", "told"),
     [
-        ("config.json", lambda record: record.update(format=2), "not a checkpoint of format 1"),
+        ("config.json", lambda record: record.update(format=3), "not a checkpoint of format 1 or 2"),
         ("config.json", lambda record: record.pop("model"), "damaged checkpoint"),
         ("config.json", lambda record: record["model"].update(wings=2), "wings"),
         ("config.json", lambda record: record["model"].update(heads=3), r"model\.heads = 3"),
@@ -189,6 +239,7 @@ def test_settings_that_do_not_fit_are_refused(folder, file, edit, told):
 @pytest.mark.parametrize("text", ["", "{", "\x80\x04"])
 def test_files_that_are_no_json_are_refused_by_name(folder, file, text):
     (folder / file).write_text(text)
+    write_manifest(folder)
     refuse(folder, f"{file}: not JSON")
 
 
@@ -196,5 +247,6 @@ def test_files_that_are_no_json_are_refused_by_name(folder, file, text):
 @pytest.mark.parametrize("value", ["[]", "null", "3", '"text"'])
 def test_json_of_another_kind_is_refused(folder, file, value):
     (folder / file).write_text(value)
+    write_manifest(folder)
     with pytest.raises(InputError):
         load_checkpoint(folder)

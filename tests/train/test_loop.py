@@ -32,13 +32,29 @@ def test_the_run_folder_holds_what_the_design_says(tiny_run: Path) -> None:
         "journal.jsonl",
         "checkpoints",
     }
-    files = {"model.safetensors", "config.json", "vocabulary.json", "findings.json", "training.json"}
+    files = {
+        "model.safetensors",
+        "config.json",
+        "vocabulary.json",
+        "findings.json",
+        "training.json",
+        "manifest.json",
+    }
+    assert {path.name for path in (tiny_run / "checkpoints").iterdir()} == {
+        "last",
+        "best",
+        "step-00000004",
+        "step-00000008",
+        "best-00000004",
+        "best-00000008",
+    }
+    assert (tiny_run / "checkpoints/last").resolve().name == "step-00000008"
     assert {path.name for path in (tiny_run / "checkpoints/best").iterdir()} == files
     assert {path.name for path in (tiny_run / "checkpoints/last").iterdir()} == {*files, "optimiser.safetensors"}
 
 
 def test_the_validation_loss_falls(tiny_run: Path) -> None:
-    losses = [event["val"]["word_loss"] for event in read_journal(tiny_run)]
+    losses = [event["val"]["word_loss"] for event in read_journal(tiny_run, "epoch")]
     assert len(losses) == 2
     assert losses[1] < losses[0]
 
@@ -54,7 +70,7 @@ def test_resuming_after_an_epoch_equals_never_stopping(tiny_recipe: Recipe, tiny
     assert not _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
     train_run(tiny_recipe, tmp_path / "run", resumed=True)
     assert _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
-    assert [event["epoch"] for event in read_journal(tmp_path / "run")] == [1, 2]
+    assert [event["epoch"] for event in read_journal(tmp_path / "run", "epoch")] == [1, 2]
 
 
 def test_training_with_predicted_findings_resumes_to_the_bit(
@@ -126,14 +142,14 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: 
         ),
     )
     train_run(still, tmp_path / "run")
-    assert len(read_journal(tmp_path / "run")) == 2
+    assert len(read_journal(tmp_path / "run", "epoch")) == 2
 
 
 def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path) -> None:
     settings = dataclasses.replace(tiny_recipe.train, epochs=3, best_by="bleu4")
     recipe = dataclasses.replace(tiny_recipe, train=settings)
     standing = train_run(recipe, tmp_path / "run")
-    events = read_journal(tmp_path / "run")
+    events = read_journal(tmp_path / "run", "epoch")
     scores = [event["val"]["bleu4"] for event in events]
     assert standing.best_score == max(scores)
     assert standing.best_epoch == scores.index(max(scores)) + 1
@@ -169,7 +185,7 @@ def test_an_interrupt_while_an_epoch_is_judged_stops_after_it(tiny_recipe: Recip
     with pytest.raises(Interrupted, match="after epoch 1"):
         train_run(tiny_recipe, tmp_path / "run", track=stop_after_the_last_batch)
     assert (tmp_path / "run/checkpoints/last").is_dir()
-    assert [event["epoch"] for event in read_journal(tmp_path / "run")] == [1]
+    assert [event["epoch"] for event in read_journal(tmp_path / "run", "epoch")] == [1]
 
 
 def test_checkpoints_write_what_was_trained(tiny_run: Path, tiny_recipe: Recipe) -> None:

@@ -16,7 +16,7 @@ def generate(
     labels_from: Literal["predicted", "reference", "all"] = "predicted",
     beams: int = 3,
     batch: int = 32,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     overwrite: bool = False,
 ) -> None:
     """Write a report about every study of a split.

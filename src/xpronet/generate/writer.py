@@ -32,7 +32,7 @@ class Writer:
         device: torch.device,
         settings: BeamSettings,
         labels_from: LabelsFrom = "predicted",
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         runtime: Runtime | None = None,
     ) -> None:
         """Make the network ready, on the device.

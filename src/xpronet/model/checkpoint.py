@@ -17,10 +17,12 @@ from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
 from xpronet.files import new_file, new_folder, read_json, write_json
+from xpronet.model.manifest import MANIFEST_FILE, check_files, write_manifest
 from xpronet.model.network import XProNet
 from xpronet.model.settings import ModelSettings
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no manifest; such checkpoints are still read."""
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
@@ -80,6 +82,7 @@ class Checkpoint:
             write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
             write_json(temporary / FINDINGS_FILE, {"names": list(self.findings), "thresholds": self.thresholds})
             write_json(temporary / TRAINING_FILE, self.training)
+            write_manifest(temporary)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -89,12 +92,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         InputError: no checkpoint is there, or a file in it is damaged or does not fit the others.
     """
     folder = find_checkpoint(folder)
+    check_checkpoint(folder)
     config = read_json(folder / CONFIG_FILE)
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
     findings = read_json(folder / FINDINGS_FILE)
     training = read_json(folder / TRAINING_FILE)
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; make it again")
     try:
         network = XProNet(
             backbone=ResNet(BackboneSettings(**config["backbone"])),
@@ -123,13 +125,36 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint folder that a path means: itself, or the best (else the last) of a run folder.
 
+    A link is followed once, so that all files are read from one checkpoint though the run goes on.
+
     Raises:
         InputError: there is none.
     """
     for folder in (path, path / "checkpoints" / "best", path / "checkpoints" / "last"):
         if (folder / CONFIG_FILE).is_file():
-            return folder
+            return folder.resolve() if folder.is_symlink() else folder
     raise InputError(f"{path}: neither a checkpoint nor a run with one; train one with `xpronet train`")
+
+
+def check_checkpoint(folder: Path, *extra_files: str) -> None:
+    """Compare a checkpoint's files with the sizes and hashes that were noted when it was saved.
+
+    Args:
+        folder: the checkpoint folder.
+        extra_files: files that must be there beside those of every checkpoint.
+
+    Raises:
+        InputError: a file is missing or is not the one that was saved, or the folder is of an unknown format.
+    """
+    files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
+    sealed = (folder / MANIFEST_FILE).exists()
+    if sealed:
+        check_files(folder, files)
+    config = read_json(folder / CONFIG_FILE)
+    if not isinstance(config, dict) or config.get("format") not in (1, FORMAT):
+        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format 1 or {FORMAT}; make it again")
+    if config["format"] != 1 and not sealed:
+        raise InputError(f"{folder / MANIFEST_FILE}: no such file; take another checkpoint")
 
 
 def load_weights(network: XProNet, path: Path) -> None:

@@ -1,10 +1,16 @@
-"""The run's journal: one JSON line an event, in the order of steps."""
+"""The run's journal: one JSON line an event, in the order of steps.
 
+Everything in it but times is a function of the recipe: a run that was killed and resumed has the journal of one that
+never stopped.
+"""
+
+import json
 import time
 from pathlib import Path
 from typing import Any
 
-from xpronet.files import append_json_line, read_json_lines, write_json_lines
+from xpronet.errors import InputError
+from xpronet.files import append_json_line, read_text, sync, write_json_lines
 
 JOURNAL_FILE = "journal.jsonl"
 
@@ -16,7 +22,7 @@ class Journal:
         """Open the journal; what it says of steps after `step` is dropped, since they will be taken again."""
         self._path = run / JOURNAL_FILE
         if self._path.exists():
-            kept = [event for event in read_json_lines(self._path) if event["step"] <= step]
+            kept = [event for event in read_journal(run) if event["step"] <= step]
             write_json_lines(self._path, kept, overwrite=True)
 
     def write(self, event: str, *, step: int, **values: Any) -> None:
@@ -24,11 +30,40 @@ class Journal:
         line = {"event": event, "step": step, "time": round(time.time(), 1), **values}
         append_json_line(self._path, line)
 
+    def sync(self) -> None:
+        """Make the lines outlive a power cut; done before a checkpoint that stands for them."""
+        if self._path.exists():
+            sync(self._path)
 
-def read_journal(run: Path) -> list[dict[str, Any]]:
+
+def read_journal(run: Path, event: str | None = None) -> list[dict[str, Any]]:
     """Return a run's events, oldest first.
 
+    A last line that is not whole is passed over: a kill or a power cut can come in the middle of it.
+
+    Args:
+        run: the run folder.
+        event: only those of this name; by default all.
+
     Raises:
-        InputError: the run has no journal.
+        InputError: the run has no journal, or one with something else in it.
     """
-    return read_json_lines(run / JOURNAL_FILE)
+    path = run / JOURNAL_FILE
+    *lines, rest = read_text(path).split("\n")
+    events: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        found = _event(line)
+        if found is not None:
+            events.append(found)
+        elif number < len(lines) or rest:
+            raise InputError(f"{path}, line {number}: not an event of a journal; remove the line")
+    return [found for found in events if event in (None, found["event"])]
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(event, dict) and isinstance(event.get("step"), int) and isinstance(event.get("event"), str)
+    return event if whole else None

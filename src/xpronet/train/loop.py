@@ -1,31 +1,28 @@
 """The training loop, to be read top to bottom."""
 
-import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import torch
 
 from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches
 from xpronet.errors import InputError
-from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.visibility import Trust, draw_trust, share_of_trust
-from xpronet.progress import Tracker, silent
+from xpronet.progress import Noted, Tracker, silent
+from xpronet.train.interrupts import Interrupted, interrupts
 from xpronet.train.journal import Journal
-from xpronet.train.losses import Losses, LossSettings, losses
-from xpronet.train.optimiser import TrainSettings, clip_gradients, make_optimiser, set_rates
-from xpronet.train.precision import forward_precision
-from xpronet.train.state import Standing, resume, save_best, save_last
+from xpronet.train.losses import LossSettings
+from xpronet.train.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
+from xpronet.train.pace import Pace, spelled
+from xpronet.train.precision import make_scaler
+from xpronet.train.state import Standing, resume, save_best, save_last, sweep
+from xpronet.train.step import StepResult, grouped, take_step
 from xpronet.train.validate import Validation, validate
 
-
-class Interrupted(KeyboardInterrupt):
-    """Training was stopped from outside and can be resumed."""
+__all__ = ["Interrupted", "fit"]
 
 
 def fit(
@@ -64,100 +61,191 @@ def fit(
     """
     assert settings.best_by_reports == (score_reports is not None)
     network = checkpoint.network.to(device)
-    if device.type == "cpu" or settings.precision == "bf16":
+    if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, settings)
+    scaler = make_scaler(device, settings.precision)
     standing = resume(run, checkpoint, optimiser) if resumed else Standing()
-    journal = Journal(run, step=standing.step)
-    steps_per_epoch = math.ceil(len(train_set) / batch_settings.size)
+    if standing.scaler and scaler.is_enabled():
+        scaler.load_state_dict(standing.scaler)
+    sweep(run, standing.step)
+    training = _Training(
+        run=run,
+        checkpoint=checkpoint,
+        optimiser=optimiser,
+        scaler=scaler,
+        standing=standing,
+        journal=Journal(run, step=standing.step),
+        settings=settings,
+        loss_settings=loss_settings,
+        steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
+    )
     padding = checkpoint.vocabulary.padding
 
-    with _interrupts() as asked:
-        for epoch in range(standing.step // steps_per_epoch, settings.epochs):
+    with interrupts() as asked:
+        for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
             # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
-            if settings.patience and epoch - standing.best_epoch >= settings.patience:
+            if stopped_early(standing, settings, epoch):
                 break
-            network.train()
-            if settings.freeze_backbone:
-                network.backbone.eval()
             started = time.monotonic()
-            done = standing.step - epoch * steps_per_epoch
             batches = load_batches(
-                train_set, batch_settings, padding=padding, epoch=epoch, seed=settings.seed, start=done
+                train_set,
+                batch_settings,
+                padding=padding,
+                epoch=epoch,
+                seed=settings.seed,
+                start=(standing.step - epoch * training.steps_per_epoch) * settings.accumulate,
             )
-            seen: list[Losses] = []
-            for batch in track(batches, f"epoch {epoch + 1}/{settings.epochs}", steps_per_epoch - done):
-                set_rates(optimiser, settings, step=standing.step, steps_per_epoch=steps_per_epoch)
-                torch.manual_seed(settings.seed * 1_000_003 + standing.step)
-                share = share_of_trust(
-                    settings.predicted_labels, step=standing.step, steps=settings.epochs * steps_per_epoch
-                )
-                seen.append(_step(checkpoint, batch.to(device), optimiser, settings, loss_settings, share))
-                standing.step += 1
-                if asked:
-                    save_last(run, checkpoint, optimiser, standing)
-                    raise Interrupted(f"stopped at step {standing.step}; go on with --resume")
+            training.learn(epoch, batches, device=device, asked=asked, track=track)
             validation = validate(
                 network, load_batches(val_set, batch_settings, padding=padding), precision=settings.precision
             )
             _adopt_thresholds(checkpoint, validation)
             score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
-            better = _is_better(score, standing, settings)
-            if better:
-                standing.best_score, standing.best_epoch = score, epoch + 1
-                save_best(run, checkpoint, standing)
-            save_last(run, checkpoint, optimiser, standing)
-            journal.write(
-                "epoch",
-                step=standing.step,
-                epoch=epoch + 1,
-                train={name: _mean(seen, name) for name in Losses._fields},
-                val={
-                    "word_loss": validation.word_loss,
-                    "findings_f1": validation.findings_f1,
-                    settings.best_by: score,
-                },
-                best=better,
-                learning_rate=optimiser.param_groups[0]["lr"],
-                seconds=round(time.monotonic() - started, 2),
-            )
+            training.close(epoch, validation, score, seconds=time.monotonic() - started)
             if asked:
                 raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
     return standing
 
 
-def _step(
-    checkpoint: Checkpoint,
-    batch: Batch,
-    optimiser: torch.optim.Optimizer,
-    settings: TrainSettings,
-    loss_settings: LossSettings,
-    trusted_share: float,
-) -> Losses:
-    """Learn from one batch, a share of it with predicted findings; return its loss terms, detached."""
-    network = checkpoint.network
-    trusting = settings.predicted_labels > 0 and network.findings_head is not None
-    trust = _draw_trust(checkpoint, batch, trusted_share) if trusting else None
-    with forward_precision(batch.images.device, settings.precision):
-        outputs = network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings, trust=trust)
-        terms = losses(outputs, batch.words[:, 1:], batch.word_mask[:, 1:], batch.findings, loss_settings)
-    if not torch.isfinite(terms.total):
-        studies = ", ".join(batch.ids[:3])
-        raise InputError(
-            f"the loss is {terms.total.item()} at a batch with {studies}; lower train.learning_rate or set "
-            "train.clip_norm"
+def stopped_early(standing: Standing, settings: TrainSettings, epoch: int) -> bool:
+    """Say whether training ends before an epoch, counted from 0, because it got no better for too long."""
+    return bool(settings.patience) and epoch - standing.best_epoch >= settings.patience
+
+
+def is_finished(standing: Standing, settings: TrainSettings, steps_per_epoch: int) -> bool:
+    """Say whether nothing is left to train."""
+    epoch, within = divmod(standing.step, steps_per_epoch)
+    return epoch >= settings.epochs or (not within and stopped_early(standing, settings, epoch))
+
+
+@dataclass(kw_only=True)
+class _Training:
+    """What an epoch works on."""
+
+    run: Path
+    checkpoint: Checkpoint
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    standing: Standing
+    journal: Journal
+    settings: TrainSettings
+    loss_settings: LossSettings
+    steps_per_epoch: int
+
+    def __post_init__(self) -> None:
+        self.pace = Pace()
+
+    def learn(
+        self, epoch: int, batches: Iterable[Batch], *, device: torch.device, asked: list[int], track: Tracker
+    ) -> None:
+        """Take the steps of an epoch that are left."""
+        network, settings, standing = self.checkpoint.network, self.settings, self.standing
+        network.train()
+        if settings.freeze_backbone:
+            network.backbone.eval()
+        end = (epoch + 1) * self.steps_per_epoch
+        groups = Noted(grouped(batches, settings.accumulate))
+        for group in track(groups, f"epoch {epoch + 1}/{settings.epochs}", end - standing.step):
+            set_rates(self.optimiser, settings, step=standing.step, steps_per_epoch=self.steps_per_epoch)
+            result = take_step(
+                self.checkpoint,
+                [batch.to(device) for batch in group],
+                self.optimiser,
+                self.scaler,
+                step=standing.step,
+                steps=settings.epochs * self.steps_per_epoch,
+                settings=settings,
+                loss_settings=self.loss_settings,
+            )
+            self._count(result)
+            groups.note = self._note(result)
+            # The epoch's last step is saved after the validation that belongs to it.
+            if standing.step < end and (asked or (settings.save_steps and not standing.step % settings.save_steps)):
+                self._save()
+                if asked:
+                    raise Interrupted(f"stopped at step {standing.step}; go on with --resume")
+
+    def close(self, epoch: int, validation: Validation, score: float, *, seconds: float) -> None:
+        """Keep an epoch: the best checkpoint, the journal's line, the last checkpoint, in this order.
+
+        Whatever a kill leaves undone is done again from the last checkpoint, which comes last.
+        """
+        standing, settings = self.standing, self.settings
+        better = _is_better(score, standing, settings)
+        means = {name: total / standing.counted for name, total in standing.sums.items()}
+        standing.sums, standing.counted = {}, 0
+        if better:
+            standing.best_score, standing.best_epoch = score, epoch + 1
+            save_best(self.run, self.checkpoint, standing)
+        self.journal.write(
+            "epoch",
+            step=standing.step,
+            epoch=epoch + 1,
+            train=means,
+            val={"word_loss": validation.word_loss, "findings_f1": validation.findings_f1, settings.best_by: score},
+            best=better,
+            learning_rate=self.optimiser.param_groups[0]["lr"],
+            seconds=round(seconds, 2),
         )
-    optimiser.zero_grad()
-    torch.autograd.backward(terms.total)
-    clip_gradients((parameter for group in optimiser.param_groups for parameter in group["params"]), settings)
-    optimiser.step()
-    return Losses(*(term.detach() for term in terms))
+        self._save()
 
+    def _count(self, result: StepResult) -> None:
+        """Add a step to where the run stands, and to the journal where it is time; end the run on its policy."""
+        standing, settings = self.standing, self.settings
+        standing.step += 1
+        self.pace.add(len(result.studies))
+        if result.finite:
+            standing.skipped = 0
+            standing.counted += 1
+            for name, value in result.terms.items():
+                standing.sums[name] = standing.sums.get(name, 0.0) + value
+        else:
+            self._leave_out(result)
+        if self.scaler.is_enabled():
+            standing.scaler = self.scaler.state_dict()
+        if settings.log_steps and not standing.step % settings.log_steps and result.finite:
+            self.journal.write("step", step=standing.step, **self._line(result))
 
-def _draw_trust(checkpoint: Checkpoint, batch: Batch, share: float) -> Trust:
-    names = checkpoint.findings
-    thresholds = torch.tensor([checkpoint.thresholds[name] for name in names], device=batch.images.device)
-    return draw_trust(len(batch.ids), share, thresholds, names.index(NO_FINDING))
+    def _leave_out(self, result: StepResult) -> None:
+        """Tell of a step that was no number; raise where the settings want an end."""
+        standing, settings = self.standing, self.settings
+        standing.skipped += 1
+        overflow = self.scaler.is_enabled() and result.has_loss  # the scaler looks for its scale
+        told = {"loss": str(result.terms["total"]), "gradient_norm": str(result.gradient_norm)}
+        self.journal.write("not finite", step=standing.step, studies=list(result.studies), **told)
+        some = ", ".join(result.studies[:3])
+        what = "the gradient is no number" if result.has_loss else f"the loss is {told['loss']}"
+        if settings.on_nan == "stop" and not overflow:
+            raise InputError(
+                f"{what} at a batch with {some}; lower train.learning_rate or set train.clip_norm, or leave such "
+                "steps out with train.on_nan = 'skip'"
+            )
+        if standing.skipped >= settings.most_skipped:
+            raise InputError(f"{what} for {standing.skipped} steps in a row, the last with {some}; lower the rates")
+
+    def _line(self, result: StepResult) -> dict[str, Any]:
+        return {
+            "epoch": (self.standing.step - 1) // self.steps_per_epoch + 1,
+            "train": result.terms,
+            "gradient_norm": result.gradient_norm,
+            "learning_rates": [group["lr"] for group in self.optimiser.param_groups],
+            "studies_per_second": round(self.pace.studies_per_second, 2),
+            "seconds_left": round(self.pace.left(self.settings.epochs * self.steps_per_epoch - self.standing.step)),
+        }
+
+    def _note(self, result: StepResult) -> str:
+        line = self._line(result)
+        parts = {name.removesuffix("_contrast"): value for name, value in result.terms.items() if name != "total"}
+        return (
+            f"{line['studies_per_second']:.1f} studies/s, {spelled(float(line['seconds_left']))} left, "
+            f"loss {result.terms['total']:.3f} ({', '.join(f'{name} {value:.2f}' for name, value in parts.items())}), "
+            f"rate {line['learning_rates'][0]:.1e}"
+        )
+
+    def _save(self) -> None:
+        self.journal.sync()
+        save_last(self.run, self.checkpoint, self.optimiser, self.standing, keep=self.settings.keep)
 
 
 def _score(validation: Validation, settings: TrainSettings) -> float:
@@ -177,25 +265,3 @@ def _is_better(score: float, standing: Standing, settings: TrainSettings) -> boo
 def _adopt_thresholds(checkpoint: Checkpoint, validation: Validation) -> None:
     if validation.thresholds is not None:
         checkpoint.thresholds = dict(zip(checkpoint.findings, map(float, validation.thresholds), strict=True))
-
-
-def _mean(seen: list[Losses], name: str) -> float:
-    return float(torch.stack([getattr(terms, name) for terms in seen]).mean()) if seen else math.nan
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list instead of breaking off in the middle of a step."""
-    asked: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

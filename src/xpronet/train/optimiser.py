@@ -38,8 +38,14 @@ class TrainSettings:
     """Of all parameters."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 does not clip, as published."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the forward pass; weights and losses stay fp32."""
+    accumulate: int = 1
+    """Batches whose gradients make one step, each weighed alike; contrastive pairs are those within a batch."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """Where loss or gradient are no numbers: end the run, or leave the step out; the journal names the studies."""
+    most_skipped: int = 20
+    """Steps that may be left out in a row before the run ends all the same."""
     predicted_labels: float = 0.0
     """Share of studies that, at the end of training, see the prototypes of predicted findings, as when reports are
     written, in place of the reference's; it grows evenly from none at the first step.
@@ -52,16 +58,24 @@ class TrainSettings:
     """The validation score that chooses the best epoch: lowest word loss; highest macro-F1 of the findings head; or of
     reports written after each epoch, highest BLEU-4 or highest BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published)."""
 
+    save_steps: int = 0
+    """Steps between checkpoints to go on from; 0 saves after each epoch only."""
+    keep: int = 2
+    """Checkpoints to go on from that are kept; older ones are removed."""
+    log_steps: int = 20
+    """Steps between the journal's lines on losses, gradient norm and speed; 0 writes one line an epoch only."""
+
     @property
     def best_by_reports(self) -> bool:
         """Say whether reports must be written to choose the best epoch."""
         return self.best_by in ("bleu4", "published")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "decay_epochs"):
+        for name in ("epochs", "decay_epochs", "accumulate", "most_skipped", "keep"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must be at least 1")
-        for name in ("learning_rate", "backbone_learning_rate", "weight_decay", "clip_norm", "patience", "seed"):
+        rates = ("learning_rate", "backbone_learning_rate", "weight_decay", "clip_norm")
+        for name in (*rates, "patience", "seed", "save_steps", "log_steps"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must not be negative")
         if not 0 < self.decay <= 1 or not 0 <= self.warm_up < 1:
@@ -95,6 +109,11 @@ def make_optimiser(network: XProNet, settings: TrainSettings) -> torch.optim.Opt
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     return torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-9, weight_decay=settings.weight_decay, amsgrad=True)
+
+
+def count_steps(num_studies: int, *, batch_size: int, accumulate: int) -> int:
+    """Return the optimiser steps of one epoch."""
+    return math.ceil(math.ceil(num_studies / batch_size) / accumulate)
 
 
 def set_rates(optimiser: torch.optim.Optimizer, settings: TrainSettings, *, step: int, steps_per_epoch: int) -> None:

@@ -1,29 +1,37 @@
 """Where a run stands, and keeping it: checkpoints/last to go on from, checkpoints/best to use.
 
 Everything random in training is drawn from the seed and the step (dropout) or the seed, epoch and study (order, crops),
-so a step and the optimiser's moments are all that resuming needs.
+so a step, the optimiser's moments and the gradient scaler are all that resuming needs.
+
+Each checkpoint is a folder of its own, checkpoints/step-00000123 or checkpoints/best-00000123, that appears whole;
+`last` and `best` are links to the newest, moved in one step once it is there. A kill at any moment leaves both on
+something whole.
 """
 
 import dataclasses
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from xpronet.errors import InputError
-from xpronet.files import read_json
+from xpronet.files import discard, point, read_json
 from xpronet.model.checkpoint import (
+    CONFIG_FILE,
+    FINDINGS_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
     Checkpoint,
-    load_checkpoint,
+    check_checkpoint,
     load_tensors,
     load_weights,
 )
 
-LAST = Path("checkpoints") / "last"
-BEST = Path("checkpoints") / "best"
+CHECKPOINTS = Path("checkpoints")
+LAST = CHECKPOINTS / "last"
+BEST = CHECKPOINTS / "best"
 OPTIMISER_FILE = "optimiser.safetensors"
 
 
@@ -37,34 +45,94 @@ class Standing:
     """Best validation score so far, by the settings' `best_by`."""
     best_epoch: int = 0
     """Epochs that were done when it was reached."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Each loss term, summed over the epoch's steps so far."""
+    counted: int = 0
+    """Steps in `sums`."""
+    skipped: int = 0
+    """Steps left out in a row, up to now."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """State of the gradient scaler; empty without one."""
 
 
-def save_last(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer, standing: Standing) -> None:
-    """Keep everything needed to go on."""
+def save_last(
+    run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer, standing: Standing, *, keep: int = 2
+) -> None:
+    """Keep everything needed to go on, and of what was kept before the newest, `keep` in all."""
     checkpoint.training = dataclasses.asdict(standing)
-    checkpoint.save(run / LAST, extra_tensors={OPTIMISER_FILE: _flatten(optimiser)})
+    name = f"step-{standing.step:08d}"
+    checkpoint.save(run / CHECKPOINTS / name, extra_tensors={OPTIMISER_FILE: _flatten(optimiser)})
+    point(run / LAST, name)
+    _prune(run, "step-*", keep)
 
 
 def save_best(run: Path, checkpoint: Checkpoint, standing: Standing) -> None:
-    """Keep the network as it is now as the one to use."""
+    """Keep the network as it is now as the one to use, and the one before it for whoever still reads it."""
     checkpoint.training = dataclasses.asdict(standing)
-    checkpoint.save(run / BEST)
+    name = f"best-{standing.step:08d}"
+    checkpoint.save(run / CHECKPOINTS / name)
+    point(run / BEST, name)
+    _prune(run, "best-*", 2)
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """Return the folder to go on from: the last, or where the link is lost the newest; None where there is none."""
+    if (run / LAST / CONFIG_FILE).is_file():
+        return (run / LAST).resolve()
+    return max((run / CHECKPOINTS).glob("step-*"), default=None)
+
+
+def read_standing(folder: Path) -> Standing:
+    """Return where a checkpoint stood.
+
+    Raises:
+        InputError: it says nothing of it.
+    """
+    try:
+        return Standing(**read_json(folder / TRAINING_FILE))
+    except TypeError:
+        raise InputError(f"{folder / TRAINING_FILE}: not the standing of a run; take another checkpoint") from None
 
 
 def resume(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) -> Standing:
     """Fill network and optimiser from the last checkpoint and return where it stood.
 
     Raises:
-        InputError: there is none, or it does not fit the recipe.
+        InputError: there is none, it is damaged, or it does not fit the recipe.
     """
-    folder = run / LAST
-    if not (folder / TRAINING_FILE).is_file():
+    folder = last_checkpoint(run)
+    if folder is None:
         raise InputError(f"{run}: nothing to resume (no {LAST}); leave out --resume")
+    try:
+        check_checkpoint(folder, OPTIMISER_FILE)
+    except InputError as error:
+        raise InputError(f"{error}; remove {folder} to go on from the one before") from None
     load_weights(checkpoint.network, folder / WEIGHTS_FILE)
     # Training with predicted findings goes by the thresholds of the last epoch.
-    checkpoint.thresholds = load_checkpoint(folder).thresholds
+    checkpoint.thresholds = read_json(folder / FINDINGS_FILE)["thresholds"]
     _fill(optimiser, load_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
-    return Standing(**read_json(folder / TRAINING_FILE))
+    return read_standing(folder)
+
+
+def sweep(run: Path, step: int) -> None:
+    """Remove what kills have left of a run's checkpoints: halves, and those after the step it goes on from."""
+    if not (run / CHECKPOINTS).is_dir():
+        return
+    for path in (run / CHECKPOINTS).glob(".*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for path in (run / CHECKPOINTS).glob("step-*"):
+        if path.name > f"step-{step:08d}" and path.resolve() != (run / LAST).resolve():
+            discard(path)
+
+
+def _prune(run: Path, pattern: str, keep: int) -> None:
+    pointed = {(run / link).resolve() for link in (LAST, BEST)}
+    for folder in sorted((run / CHECKPOINTS).glob(pattern))[:-keep]:
+        if folder.resolve() not in pointed:
+            discard(folder)
 
 
 def _flatten(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -76,10 +144,16 @@ def _fill(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Pa
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         position, _, name = key.partition(".")
+        if not position.isdecimal():
+            raise InputError(f"{path}: {key!r} is no optimiser's tensor; take another checkpoint")
         state.setdefault(int(position), {})[name] = tensor
     whole = optimiser.state_dict()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for number, moments in state.items():
-        if number >= len(parameters) or moments["exp_avg"].shape != parameters[number].shape:
+        if (
+            number >= len(parameters)
+            or "exp_avg" not in moments
+            or any(moment.shape not in (torch.Size(), parameters[number].shape) for moment in moments.values())
+        ):
             raise InputError(f"{path}: does not fit the network; resume with the recipe that the run began with")
     optimiser.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

@@ -1,0 +1,51 @@
+"""A folder's manifest: the size and SHA-256 of each file, so that damage is found before anything is used."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from xpronet.errors import InputError
+from xpronet.files import read_json, write_json
+
+MANIFEST_FILE = "manifest.json"
+
+
+def write_manifest(folder: Path) -> None:
+    """Note the size and hash of every file of a folder."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST_FILE
+    }
+    write_json(folder / MANIFEST_FILE, {"files": files}, overwrite=True)
+
+
+def check_files(folder: Path, names: Sequence[str]) -> None:
+    """Compare files with what the manifest says of them; other files of the folder are nobody's concern.
+
+    Raises:
+        InputError: the manifest is no manifest, or a file is not in it, missing, or not as it was saved.
+    """
+    manifest = folder / MANIFEST_FILE
+    record = read_json(manifest)
+    files = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(files, dict):
+        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+    for name in names:
+        path, noted = folder / name, files.get(name)
+        if not isinstance(noted, dict):
+            raise InputError(f"{manifest}: says nothing of {name}; take another checkpoint")
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; take another checkpoint")
+        size = path.stat().st_size
+        if size != noted.get("bytes"):
+            raise InputError(
+                f"{path}: damaged ({size} bytes, {noted.get('bytes')} were saved); take another checkpoint"
+            )
+        if _sha256(path) != noted.get("sha256"):
+            raise InputError(f"{path}: damaged (not the bytes that were saved); take another checkpoint")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
