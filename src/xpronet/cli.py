@@ -32,6 +32,12 @@ prepare.command(
 prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
 show.command("xpronet.commands.show_atlas:atlas", name="atlas", help="Draw a map of the prototypes.")
 show.command("xpronet.commands.show_curves:curves", name="curves", help="Draw how training went.")
+show.command(
+    "xpronet.commands.show_prototype:prototype", name="prototype", help="Draw what is nearest to one prototype."
+)
+show.command(
+    "xpronet.commands.show_prototype:prototypes", name="prototypes", help="Write examples of all prototypes, for pages."
+)
 app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipeline on drawn X-rays.")
 app.command(prepare)
 app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")

@@ -1,6 +1,8 @@
 """`xpronet show`: every figure from a small run, and one line for every mistake."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,11 +63,40 @@ def test_curves_are_drawn(tiny_run: Path, bare_run: Path, tmp_path: Path, capsys
     assert "RUNS" in refused(capsys, "curves", "--out", tmp_path / "none.png")
 
 
+def test_a_prototype_is_drawn_with_its_words(
+    tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "prototype.svg"
+    printed = show(
+        capsys, "prototype", tiny_run, "cardiomegaly", 1, "--corpus", phantom_folder, "--out", out, "--regions", 2
+    )
+    said = out.read_text()
+    assert "Cardiomegaly, prototype 1" in said
+    assert said.count("<image") == 2
+    for word in printed.split("Words: ")[1].split("\n")[0].split(", "):
+        assert f">{word.split()[0]}<" in said
+
+
+def test_examples_of_all_prototypes_are_written(
+    tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    assert "56 prototypes" in show(capsys, "prototypes", run, "--corpus", phantom_folder)
+    record = json.loads((run / "prototype_examples.json").read_text())
+    assert {len(finding["prototypes"]) for finding in record["findings"]} == {4}
+    assert "--overwrite" in refused(capsys, "prototypes", run, "--corpus", phantom_folder)
+
+
 def test_what_cannot_be_drawn_is_told_in_a_line(
-    tiny_run: Path, bare_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Path, bare_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "figure.png"
     assert "no prototypes" in refused(capsys, "atlas", bare_run, "--out", out)
+    there = ("--corpus", phantom_folder, "--out", out)
+    assert "no prototypes" in refused(capsys, "prototype", bare_run, "Edema", 0, *there)
+    assert "'Odema' is no finding" in refused(capsys, "prototype", tiny_run, "Odema", 0, *there)
+    assert "0 to 3" in refused(capsys, "prototype", tiny_run, "Edema", 4, *there)
     assert ".png or .svg" in refused(capsys, "atlas", tiny_run, "--out", tmp_path / "figure.pdf")
     out.write_text("mine")
     assert "--overwrite" in refused(capsys, "atlas", tiny_run, "--out", out)

@@ -1,0 +1,83 @@
+"""One prototype in pictures and words: the train regions and words that are nearest to it."""
+
+from pathlib import Path
+from typing import Any
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.transforms import ImageSettings
+from xpronet.show.examples import region_view
+from xpronet.show.figures import AMBER, BLUE, GREY, WIDTH, house_style, save_figure
+from xpronet.show.nearest import Neighbours
+
+PICTURES_A_ROW = 4
+PICTURE = 1.5
+"""Side of a picture in inches."""
+
+
+def draw_prototype(
+    neighbours: Neighbours, corpus: Corpus, images: ImageSettings, path: Path, *, overwrite: bool = False
+) -> None:
+    """Draw the pictures with the nearest regions boxed, and beside them the nearest words as bars.
+
+    Args:
+        neighbours: of the prototype, with at least one region.
+        corpus: where the pictures are.
+        images: how pictures are shown to the model.
+        path: the .png or .svg file.
+        overwrite: replace the file if it is there.
+    """
+    from matplotlib.figure import Figure
+
+    studies = {study.id: study for study in corpus.studies}
+    rows = -(-len(neighbours.regions) // PICTURES_A_ROW)
+    with house_style():
+        figure = Figure(figsize=(WIDTH, max(3.6, rows * (PICTURE + 0.55) + 0.7)), layout="constrained")
+        whole: Any = figure.add_gridspec(1, 2, width_ratios=(7, 3))
+        grid = whole[0].subgridspec(rows, PICTURES_A_ROW)
+        for place, region in enumerate(neighbours.regions):
+            axes: Any = figure.add_subplot(grid[place // PICTURES_A_ROW, place % PICTURES_A_ROW])
+            study = studies[region.study]
+            axes.imshow(region_view(corpus, study, region, images), cmap="gray", vmin=0, vmax=255)
+            draw_box(axes, region.box, images.size)
+            axes.set_axis_off()
+            position = study.views[region.view].position or f"view {region.view + 1}"
+            axes.set_title(f"{study.id}, {position}\ncosine {region.cosine:.2f}", fontsize=9)
+        _draw_words(figure.add_subplot(whole[1]), neighbours)
+        figure.suptitle(
+            f"{neighbours.finding}, prototype {neighbours.index}: nearest of {neighbours.studies:,} train studies with "
+            "the finding",
+            fontsize=14,
+        )
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def draw_box(axes: Any, box: tuple[float, float, float, float], size: int) -> None:
+    """Frame a region of a picture of `size` pixels: amber within black, seen on any grey."""
+    from matplotlib.patches import Rectangle
+
+    left, top, width, height = (part * size for part in box)
+    for colour, line in (("black", 4.0), (AMBER, 2.0)):
+        # Half a pixel: the first pixel's middle lies at 0.
+        corner = (left - 0.5, top - 0.5)
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=line))
+
+
+def _draw_words(axes: Any, neighbours: Neighbours) -> None:
+    words = neighbours.words
+    axes.set_title("Nearest words, cosine\n(and how often they stand)", loc="left", fontsize=11)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks(range(len(words)), [word.text for word in words], fontsize=11)
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    if not words:
+        axes.text(0, 0.5, "none", transform=axes.transAxes)
+        return
+    cosines = [word.cosine for word in words]
+    axes.barh(range(len(words)), cosines, color=BLUE, height=0.55)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    # Room for the numbers behind the longest bar.
+    axes.set_xlim(min(0.0, *cosines), max(0.01, *cosines) * 1.9)
+    for place, word in enumerate(words):
+        text = f" {word.cosine:.2f} ({word.count:,})"
+        axes.text(max(0.0, word.cosine), place, text, va="center", fontsize=10)
