@@ -42,6 +42,19 @@ def test_clean_keeps_what_carries_meaning(report, expected):
     assert clean(report) == expected
 
 
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ("The Heart is normal. 2. L1 of 3X4 CM.", "The Heart is normal . L1 of 3 x 4 CM ."),
+        ("CT of T12-L1 at 10:30 PM", "CT of T12-L1 at 10:30 PM ."),
+        ("seen by Dr. _____, XXXX-year-old", "seen by Dr . ___ XXXX-year-old ."),
+        ("", ""),
+    ],
+)
+def test_clean_keeps_case_where_asked(report, expected):
+    assert clean(report, lower_case=False) == expected
+
+
 PIECES = st.sampled_from(
     [
         "The",
@@ -162,3 +175,8 @@ def test_real_reports_lose_no_number(shared):
             seen += 1
             assert found in words
     assert seen > 20
+
+
+@given(st.text(alphabet="abXY 0123.,?!%/-'\n_", max_size=60))
+def test_case_is_all_that_lower_case_changes(report: str):
+    assert clean(report, lower_case=False).lower() == clean(report)

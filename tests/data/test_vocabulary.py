@@ -87,6 +87,27 @@ def test_readable():
     assert vocabulary.readable(vocabulary.encode("the 3.7 cm mass. lungs clear")) == "The 3.7 cm mass. Lungs clear."
 
 
+def test_case_is_kept_where_asked():
+    vocabulary = build_vocabulary(["The CT of L1. the CT"], VocabularySettings(min_count=1, lower_case=False))
+    assert vocabulary.words == (".", "CT", "L1", "The", "of", "the")
+    assert vocabulary.readable(vocabulary.encode("The CT. of L1")) == "The CT. Of L1."
+    assert vocabulary.word_list(vocabulary.encode("ct")) == ["<unk>", "."]
+    assert read_vocabulary(vocabulary.record(), "here").settings == vocabulary.settings
+
+
+@pytest.mark.parametrize("cleaning", ["published-iu", "published-mimic"])
+def test_published_rules_refuse_to_keep_case(cleaning):
+    with pytest.raises(InputError, match=rf"lower_case = false: the rule {cleaning} always makes lower case"):
+        VocabularySettings(cleaning=cleaning, lower_case=False)
+
+
+def test_vocabularies_of_earlier_checkpoints_are_in_lower_case():
+    record = build().record()
+    del record["lower_case"]
+    assert read_vocabulary(record, "here").settings == build().settings
+    assert build().settings.lower_case
+
+
 @pytest.mark.parametrize("ids", ["separate", "published"])
 def test_record_and_back(ids):
     vocabulary = build(ids=ids, max_words=77)

@@ -34,3 +34,9 @@ def test_words_are_separated_by_single_spaces(text: str, name: str) -> None:
 def test_an_unknown_protocol_is_refused() -> None:
     with pytest.raises(InputError, match="choose one of full-text"):
         find_protocol("bleu")
+
+
+def test_case_is_no_difference_under_any_protocol():
+    for protocol in PROTOCOLS.values():
+        assert protocol.reports(["The CT of the Heart."]) == protocol.references(["the ct of the heart."])
+        assert protocol.stamp(with_train=False)["case"] == "lower"

@@ -78,3 +78,8 @@ def test_fewer_words_or_words_across_a_full_stop_are_no_phrase(other: str):
 
 def test_a_report_cut_off_in_a_sentence_matches_without_its_full_stop():
     assert shown("No effusion", "No effusion.") == [("sentence", "No effusion")]
+
+
+def test_words_that_kept_their_case_are_compared_without_it():
+    _, words = readable_words(["The", "CT", "shows", "nothing", "."])
+    assert shared_words(words, find_words("the ct shows nothing.")) == ("sentence",) * 5

@@ -1,4 +1,4 @@
-"""Reports as lower-case words between single spaces, sentences closed by a full stop: our rule and the published."""
+"""Reports as words between single spaces, sentences closed by a full stop: our rule and the published."""
 
 import re
 from collections.abc import Callable
@@ -22,21 +22,23 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-DIMENSIONS = re.compile(r"(?<=\d)x(?=\.?\d)")
+DIMENSIONS = re.compile(r"(?<=\d)[xX](?=\.?\d)")
 BARE_DECIMAL = re.compile(r"(?<![^\s(<>~-])\.(?=\d)")
 SENTENCE_ENDS = frozenset(".?!;")
 
 
-def clean(report: str) -> str:
+def clean(report: str, *, lower_case: bool = True) -> str:
     """Return a report as words and full stops, keeping what carries meaning.
 
     Decimals ("3.7 cm"), levels ("L1"), times and blanks ("___") stay whole; list numbers, quotes, brackets and commas
     go. A line break counts as the end of a sentence only where a blank line follows or a new line starts with a list
-    number: reports are wrapped at a fixed width.
+    number: reports are wrapped at a fixed width. Without `lower_case` words keep their case, and one that begins a
+    sentence is another word than the same one inside.
     """
     text = report.replace("\r\n", "\n")
     text = re.sub(r"\n(?=\s*(?:\n|\d{1,2}[.)]\s))", ".\n", text)
-    text = LIST_NUMBER.sub(r"\1\2 ", text).replace("\n", " ").lower()
+    text = LIST_NUMBER.sub(r"\1\2 ", text).replace("\n", " ")
+    text = text.lower() if lower_case else text
     text = BARE_DECIMAL.sub("0.", DIMENSIONS.sub(" x ", text))
     words: list[str] = []
     for token in TOKEN.findall(text):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from xpronet.data.text import CLEANINGS, readable
+from xpronet.data.text import CLEANINGS, clean, readable
 from xpronet.errors import InputError
 
 UNKNOWN = "<unk>"
@@ -18,6 +18,8 @@ class VocabularySettings:
 
     cleaning: Literal["xpronet", "published-iu", "published-mimic"] = "xpronet"
     """The rule that turns a report into words."""
+    lower_case: bool = True
+    """Learn and write words in lower case; false keeps their case, which only the rule xpronet can."""
     min_count: int = 3
     """Words seen less often than this in the train reports are unknown."""
     max_words: int = 60
@@ -28,6 +30,11 @@ class VocabularySettings:
     def __post_init__(self) -> None:
         if self.cleaning not in CLEANINGS:
             raise InputError(f"vocabulary.cleaning = {self.cleaning!r}: choose one of {', '.join(CLEANINGS)}")
+        if not self.lower_case and self.cleaning != "xpronet":
+            raise InputError(
+                f"vocabulary.lower_case = false: the rule {self.cleaning} always makes lower case; "
+                'set vocabulary.cleaning = "xpronet" or leave lower_case away'
+            )
         if self.min_count < 1 or self.max_words < 2:
             raise InputError("vocabulary: min_count must be at least 1 and max_words at least 2")
         if self.ids not in ("separate", "published"):
@@ -57,7 +64,7 @@ class Vocabulary:
 
     def clean(self, report: str) -> str:
         """Return the report under the vocabulary's cleaning rule."""
-        return CLEANINGS[self.settings.cleaning](report)
+        return _cleaned(report, self.settings)
 
     def encode(self, report: str) -> list[int]:
         """Return a report's ids, from begin to end mark, at most `max_words` in all.
@@ -103,7 +110,7 @@ def build_vocabulary(reports: Iterable[str], settings: VocabularySettings) -> Vo
     """
     counts: Counter[str] = Counter()
     for report in reports:
-        counts.update(CLEANINGS[settings.cleaning](report).split())
+        counts.update(_cleaned(report, settings).split())
     words = {word for word, count in counts.items() if count >= settings.min_count}
     if not words:
         raise InputError(
@@ -127,3 +134,8 @@ def read_vocabulary(record: Any, where: str) -> Vocabulary:
         return Vocabulary([str(word) for word in words], VocabularySettings(**values))
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{where}: not a vocabulary ({error})") from None
+
+
+def _cleaned(report: str, settings: VocabularySettings) -> str:
+    # The settings allow case for our own rule only.
+    return CLEANINGS[settings.cleaning](report) if settings.lower_case else clean(report, lower_case=False)

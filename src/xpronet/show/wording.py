@@ -58,7 +58,7 @@ def readable_words(tokens: Sequence[str]) -> tuple[str, tuple[Word, ...]]:
         shown = token[:1].upper() + token[1:] if begins else token
         if text and not stops:
             text += " "
-        words.append(Word(start=len(text), end=len(text) + len(shown), key=token))
+        words.append(Word(start=len(text), end=len(text) + len(shown), key=token.lower()))
         text += shown
         begins = stops
     return text, tuple(words)
