@@ -66,9 +66,17 @@ def exhaustive(model: Prefixes, study: int, max_words: int, forbidden: tuple[int
 
 
 def search(model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices) -> list[Found]:
+    return best(search_all(model, num_studies, forbidden=forbidden, begin=begin, end=end, **choices))
+
+
+def search_all(model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices) -> list[tuple[Found, ...]]:
     return beam_search(
         model, num_studies=num_studies, begin=begin, end=end, settings=BeamSettings(**choices), forbidden=forbidden
     )
+
+
+def best(found: list[tuple[Found, ...]]) -> list[Found]:
+    return [reports[0] for reports in found]
 
 
 def same(found: list[Found], expected: list[Found], tolerance: float = 1e-4) -> None:
@@ -115,6 +123,30 @@ def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpnes
     together = found(seeds, True)
     same(found(seeds, False), together, 1e-6)
     same([found([seed], True)[0] for seed in seeds], together, 1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 1000), min_size=1, max_size=4),
+    beams=st.integers(2, 5),
+    max_words=st.integers(2, 8),
+    sharpness=st.sampled_from([0.5, 2.0]),
+)
+def test_candidates_are_the_likeliest_finished_reports(seeds, beams, max_words, sharpness):
+    def found(**choices) -> list[tuple[Found, ...]]:
+        return search_all(Prefixes(list(seeds), 5, sharpness), len(seeds), beams=beams, max_words=max_words, **choices)
+
+    several = found(choose="agreeing")
+    for reports in several:
+        scores = [report.log_probability for report in reports]
+        assert 1 <= len(reports) <= beams
+        assert scores == sorted(scores, reverse=True)
+        assert len({report.words for report in reports}) == len(reports)
+    # The first is the one that a search for a single report finds, and an early stop loses none.
+    same(best(several), best(found()), 1e-6)
+    assert [len(reports) for reports in several] == [
+        len(reports) for reports in found(choose="agreeing", stop_early=False)
+    ]
 
 
 def test_early_stop_saves_steps():
@@ -232,7 +264,7 @@ def write(network: XProNet, patches: Patches, findings: Tensor, **choices) -> li
         decoding = Decoding(
             network, network.encode(patches, findings), num_beams=steps.beams, max_steps=steps.max_words
         )
-        return beam_search(decoding, num_studies=len(findings), begin=1, end=2, settings=steps, forbidden=(0, 1))
+        return best(beam_search(decoding, num_studies=len(findings), begin=1, end=2, settings=steps, forbidden=(0, 1)))
 
 
 class Recomputed:
@@ -286,7 +318,7 @@ def test_cache_gives_what_reading_everything_again_gives(choices, beams, stop_ea
             forbidden=(0, 1),
         )
     found = write(network, patches, findings, **limits)
-    same(found, plain)
+    same(found, best(plain))
     assert len({report.log_probability for report in found}) == 4
     assert max(len(report.words) for report in found) > 2
 

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from xpronet.data.images import read_grey
 from xpronet.data.transforms import test_view as square
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings
+from xpronet.generate.choice import disagreements
 from xpronet.generate.corpus import predictions, write_reports
 from xpronet.generate.report import Report
 from xpronet.generate.writer import Writer, pad_views
 from xpronet.labels.findings import FINDINGS, NO_FINDING
+from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint, load_checkpoint
 
 CPU = torch.device("cpu")
@@ -107,3 +110,20 @@ def test_predictions_keep_the_order_and_the_reference(writer: Writer, phantom: C
 def test_no_mark_is_ever_written(writer: Writer, phantom: Corpus) -> None:
     for line in predictions(writer, phantom, phantom.split("test")):
         assert "<" not in line["report"]
+
+
+def test_the_agreeing_report_says_what_the_findings_say(checkpoint: Checkpoint, phantom: Corpus) -> None:
+    labeler = RuleLabeler()
+    studies = [_views(phantom, checkpoint, number) for number in range(8)]
+
+    def apart(choose: Literal["likeliest", "agreeing"]) -> list[int]:
+        # An untrained network's reports say little: any candidate may be nearer to what its head says.
+        settings = BeamSettings(beams=6, max_words=checkpoint.max_words, choose=choose)
+        written = _write(Writer(checkpoint, device=CPU, settings=settings), studies)
+        return [
+            disagreements(labeler.label(report.text), {finding.name: finding.present for finding in report.findings})
+            for report in written
+        ]
+
+    likeliest, agreeing = apart("likeliest"), apart("agreeing")
+    assert all(one <= other for one, other in zip(agreeing, likeliest, strict=True))

@@ -67,6 +67,7 @@ def test_beam_search(network, patches, labels, figures, stop_early):
             decoding, num_studies=6, begin=0, end=0, settings=BeamSettings(beams=3, max_words=60, stop_early=stop_early)
         )
     expected = [row[: np.argmax(row == 0) if (row == 0).any() else None].tolist() for row in figures["beam3_tokens"]]
+    found = [reports[0] for reports in found]
     assert [list(report.words) for report in found] == expected
     np.testing.assert_allclose(
         [report.log_probability for report in found], figures["beam3_logprob"], rtol=0, atol=1e-3

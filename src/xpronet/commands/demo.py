@@ -53,10 +53,10 @@ def demo(
     recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
     train_run(dataclasses.replace(recipe, corpus=str(corpus)), run, track=on_console)
     heading("4 of 6  Write reports about the test studies")
-    generate(run, corpus=corpus, out=predictions, beams=recipe.generate.beams)
+    generate(run, corpus=corpus, out=predictions)
     heading("5 of 6  Score them")
     evaluate(predictions, corpus=corpus, out=out / "scorecard.json")
     heading("6 of 6  Explain some of them")
     page = out / "reports.html"
-    write_demo_page(page, run=run, corpus=corpus, scorecard=out / "scorecard.json", beams=recipe.generate.beams)
+    write_demo_page(page, run=run, corpus=corpus, scorecard=out / "scorecard.json")
     console.print(f"Done in {time.monotonic() - started:.0f} s. Open this page: {page.resolve()}")

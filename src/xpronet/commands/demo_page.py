@@ -11,7 +11,7 @@ from xpronet.evaluate.clinical import MAIN
 NUM_STUDIES = 8
 
 
-def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path, beams: int) -> None:
+def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> None:
     """Write a page about a few test studies, abnormal ones first.
 
     Args:
@@ -19,13 +19,12 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path, bea
         run: the trained run.
         corpus: the corpus folder.
         scorecard: JSON that `xpronet evaluate` wrote.
-        beams: width of the search.
     """
+    from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import LABELS_FILE, read_corpus
     from xpronet.data.images import read_grey
     from xpronet.data.transforms import test_view
     from xpronet.files import read_json
-    from xpronet.generate.beam import BeamSettings
     from xpronet.generate.corpus import write_reports
     from xpronet.generate.writer import Writer
     from xpronet.labels.findings import collapse
@@ -38,7 +37,7 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path, bea
     labels = read_labels(corpus / LABELS_FILE, [study.id for study in studies])
     checkpoint = load_checkpoint(run)
     writer = Writer(
-        checkpoint, device=best_device(), settings=BeamSettings(beams=beams, max_words=checkpoint.max_words)
+        checkpoint, device=best_device(), settings=search_settings(run, checkpoint, beams=None, choose=None)
     )
     shown = [
         PageStudy(

@@ -14,7 +14,8 @@ def generate(
     out: Path,
     split: Literal["train", "val", "test"] = "test",
     labels_from: Literal["predicted", "reference", "all"] = "predicted",
-    beams: int = 3,
+    beams: int | None = None,
+    choose: Literal["likeliest", "agreeing"] | None = None,
     batch: int = 32,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     overwrite: bool = False,
@@ -28,23 +29,25 @@ def generate(
         split: which studies.
         labels_from: what decides which prototypes are visible: the model's findings; the reference's (for
             reproduction only: the model is told what is in the report); or nothing, so that all are.
-        beams: width of the search.
+        beams: width of the search; by default as the run's recipe says, else 3.
+        choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
+            best with the findings; by default as the run's recipe says, else the likeliest.
         batch: studies at a time.
         precision: arithmetic of the network.
         overwrite: replace the file if it is there.
     """
     import time
 
+    from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import read_corpus
     from xpronet.files import write_json_lines
-    from xpronet.generate.beam import BeamSettings
     from xpronet.generate.corpus import predictions
     from xpronet.generate.writer import Writer
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.progress import on_console
 
     checkpoint = load_checkpoint(run)
-    settings = BeamSettings(beams=beams, max_words=checkpoint.max_words)
+    settings = search_settings(run, checkpoint, beams=beams, choose=choose)
     writer = Writer(checkpoint, device=best_device(), settings=settings, labels_from=labels_from, precision=precision)
     folder = read_corpus(corpus)
     studies = folder.split(split)

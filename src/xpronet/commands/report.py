@@ -14,7 +14,8 @@ def report(
     json: Path | None = None,
     html: Path | None = None,
     labels_from: Literal["predicted", "all"] = "predicted",
-    beams: int = 3,
+    beams: int | None = None,
+    choose: Literal["likeliest", "agreeing"] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a draft report about one study.
@@ -25,14 +26,16 @@ def report(
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with pictures, findings and evidence to this file.
         labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
-        beams: width of the search.
+        beams: width of the search; by default as the run's recipe says, else 3.
+        choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
+            best with the findings; by default as the run's recipe says, else the likeliest.
         overwrite: replace files that are there.
     """
+    from xpronet.commands.searching import search_settings
     from xpronet.data.images import read_grey
     from xpronet.data.transforms import test_view
     from xpronet.errors import InputError
     from xpronet.files import write_json
-    from xpronet.generate.beam import BeamSettings
     from xpronet.generate.writer import Writer, pad_views
     from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
@@ -48,7 +51,7 @@ def report(
     writer = Writer(
         checkpoint,
         device=best_device(),
-        settings=BeamSettings(beams=beams, max_words=checkpoint.max_words),
+        settings=search_settings(run, checkpoint, beams=beams, choose=choose),
         labels_from=labels_from,
     )
     with_evidence = json is not None or html is not None

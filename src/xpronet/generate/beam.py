@@ -3,11 +3,12 @@
 Shape legend: B studies, N beams, T words written.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xpronet.errors import InputError
@@ -23,6 +24,14 @@ class BeamSettings:
     """Longest report, end mark included; IU X-Ray 60, MIMIC-CXR 100."""
     stop_early: bool = True
     """Stop a study once no running beam can still win: the same result, sooner."""
+    choose: Literal["likeliest", "agreeing"] = "likeliest"
+    """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
+    the one that agrees best with the findings that the search was given."""
+
+    @property
+    def candidates(self) -> int:
+        """Return how many finished reports of each study are wanted."""
+        return self.beams if self.choose == "agreeing" else 1
 
     def __post_init__(self) -> None:
         for name in ("beams", "max_words"):
@@ -45,7 +54,7 @@ class NextWord(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """The best report of one study."""
+    """A finished report of one study."""
 
     words: tuple[int, ...]
     """Ids without begin and end marks."""
@@ -62,11 +71,11 @@ def beam_search(
     settings: BeamSettings,
     forbidden: tuple[int, ...] = (),
     device: torch.device | None = None,
-) -> list[Found]:
-    """Return each study's most probable report among those that the search meets.
+) -> list[tuple[Found, ...]]:
+    """Return each study's most probable reports among those that the search meets, the likeliest first.
 
-    There is no length penalty, as published: log-probabilities are added, and a report that is as long as allowed
-    ends without an end mark.
+    There are as many as the settings want, or as the search meets, and at least one. There is no length penalty, as
+    published: log-probabilities are added, and a report that is as long as allowed ends without an end mark.
 
     Args:
         model: scores the next words.
@@ -92,23 +101,25 @@ def beam_search(
             search.keep(running)
             model.keep(running)
             origin = origin[running]
-    return search.found
+    # A network whose scores are no numbers finishes nothing: an empty report says so, and the scorecard counts it.
+    return [tuple(reports) or (Found((), -math.inf),) for reports in search.finished]
 
 
 class _Search:
-    """Running beams of the studies that are still searched, and the best finished report of every study."""
+    """Running beams of the studies that are still searched, and the best finished reports of every study."""
 
     def __init__(self, num_studies: int, begin: int, end: int, settings: BeamSettings, device: torch.device) -> None:
         self.settings = settings
         self.end = end
         self.study = list(range(num_studies))
-        self.found = [Found((), -float("inf")) for _ in range(num_studies)]
+        self.finished: list[list[Found]] = [[] for _ in range(num_studies)]
         self.newest = torch.full((num_studies, settings.beams), begin, device=device)
         self.words = torch.zeros((num_studies, settings.beams, 0), dtype=torch.long, device=device)
         # All beams start alike: only the first may be continued.
         self.scores = torch.full((num_studies, settings.beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0
-        self.best = torch.full((num_studies,), -torch.inf, device=device)
+        # A running beam must beat the last of the wanted reports, while they are not all there nothing.
+        self.bar = torch.full((num_studies,), -torch.inf, device=device)
 
     def extend(self, log_probabilities: Float[Tensor, "B N vocabulary"], *, last: bool) -> Int[Tensor, "B N"]:
         """Continue the best beams by one word, take out those that end; return the beam that each continues."""
@@ -126,21 +137,26 @@ class _Search:
     def running(self) -> Int[Tensor, "running"]:
         """Return which of the searched studies have a beam that can still win: scores only fall."""
         highest = self.scores.amax(1)
-        open_ = highest > (self.best if self.settings.stop_early else -torch.inf)
+        open_ = highest > (self.bar if self.settings.stop_early else -torch.inf)
         return open_.nonzero().squeeze(1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""
         self.study = [self.study[number] for number in studies.tolist()]
         self.newest, self.words = self.newest[studies], self.words[studies]
-        self.scores, self.best = self.scores[studies], self.best[studies]
+        self.scores, self.bar = self.scores[studies], self.bar[studies]
 
-    def _finish(self, ended: Tensor) -> None:
-        scores, beams = self.scores.masked_fill(~ended, -torch.inf).max(1)
-        better = scores > self.best
-        self.best = torch.where(better, scores, self.best)
-        for row in better.nonzero().squeeze(1).tolist():
-            words = self.words[row, beams[row]].tolist()
+    def _finish(self, ended: Bool[Tensor, "B N"]) -> None:
+        """Keep those of the ended beams that are among the wanted."""
+        wanted = self.settings.candidates
+        better = ended & (self.scores > self.bar.unsqueeze(1))
+        for row, beam in better.nonzero().tolist():
+            words = self.words[row, beam].tolist()
             if words[-1] == self.end:
                 words.pop()
-            self.found[self.study[row]] = Found(tuple(words), float(scores[row]))
+            finished = self.finished[self.study[row]]
+            finished.append(Found(tuple(words), float(self.scores[row, beam])))
+            finished.sort(key=lambda report: -report.log_probability)
+            del finished[wanted:]
+            if len(finished) == wanted:
+                self.bar[row] = finished[-1].log_probability

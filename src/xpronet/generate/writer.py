@@ -11,10 +11,12 @@ from torch import Tensor
 from xpronet.data.text import readable
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings, Found, beam_search
+from xpronet.generate.choice import most_agreeing
 from xpronet.generate.evidence import explain_words, written_words
 from xpronet.generate.report import FindingScore, Report, WordEvidence
 from xpronet.generate.runtime import Described, Runtime, TorchRuntime
 from xpronet.labels.findings import NO_FINDING
+from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.visibility import present_findings
 from xpronet.train.precision import forward_precision
@@ -66,6 +68,7 @@ class Writer:
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
         marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
+        self._labeler = RuleLabeler() if settings.choose == "agreeing" else None
         self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
 
     def write(
@@ -91,7 +94,7 @@ class Writer:
             probabilities = seen.probabilities.cpu().numpy() if seen.probabilities is not None else None
             present = self._present(probabilities, findings, len(ids))
             encoded = self.runtime.encode(seen.patches, torch.from_numpy(present))
-            found = beam_search(
+            candidates = beam_search(
                 self.runtime.begin(encoded, num_beams=self.settings.beams, max_words=self.settings.max_words),
                 num_studies=len(ids),
                 begin=self.checkpoint.vocabulary.begin,
@@ -100,6 +103,7 @@ class Writer:
                 forbidden=self._forbidden,
                 device=self.runtime.device,
             )
+            found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]
             evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
         return [
             Report(
@@ -112,6 +116,12 @@ class Writer:
             )
             for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
         ]
+
+    def _choose(self, candidates: Sequence[Found], present: Bool[np.ndarray, " findings"]) -> Found:
+        if self._labeler is None or self.labels_from == "all":
+            return candidates[0]
+        told = dict(zip(self.checkpoint.findings, present.tolist(), strict=True))
+        return candidates[most_agreeing([self._text(report) for report in candidates], told, self._labeler)]
 
     def _explain(self, encoded: Any, found: list[Found], num_views: int) -> list[tuple[WordEvidence, ...]]:
         if not any(report.words for report in found):

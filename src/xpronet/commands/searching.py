@@ -1,0 +1,32 @@
+"""How a run's reports are searched for: as its recipe says, unless the command line says otherwise."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from xpronet.experiment import RECIPE_FILE
+from xpronet.generate.beam import BeamSettings
+from xpronet.model.checkpoint import Checkpoint, find_checkpoint
+from xpronet.recipe import read_recipe
+
+Choose = Literal["likeliest", "agreeing"]
+
+
+def search_settings(run: Path, checkpoint: Checkpoint, *, beams: int | None, choose: Choose | None) -> BeamSettings:
+    """Return the settings of a search.
+
+    Args:
+        run: run or checkpoint folder; a run's recipe says how to search, a checkpoint on its own nothing.
+        checkpoint: what was loaded from it; it knows the longest report.
+        beams: width, where the command line names one.
+        choose: which finished report to take, where the command line says so.
+
+    Raises:
+        InputError: the recipe is damaged, or a value is wrong.
+    """
+    folder = find_checkpoint(run)
+    recipe = next((path for path in (run / RECIPE_FILE, folder.parents[1] / RECIPE_FILE) if path.is_file()), None)
+    settings = BeamSettings() if recipe is None else read_recipe(recipe).generate
+    asked: dict[str, Any] = {"beams": beams, "choose": choose}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return dataclasses.replace(settings, max_words=checkpoint.max_words, **given)
