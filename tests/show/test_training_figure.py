@@ -38,7 +38,7 @@ def test_epochs_are_read(tmp_path: Path) -> None:
 
 def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
     steps = [
-        {"event": "step", "step": n, "losses": {"words": 4.0 - n / 10}, "gradient_norm": 2.0, "learning_rate": n / 1e4}
+        {"event": "step", "step": n, "train": {"words": 4.0 - n / 10}, "gradient_norm": 2.0, "learning_rate": n / 1e4}
         for n in range(1, 9)
     ]
     plain = _run(tmp_path / "plain", _epoch(1, best=True), _epoch(2, best=True))
@@ -72,8 +72,8 @@ def test_journals_without_an_epoch_are_told(tmp_path: Path) -> None:
         read_history(tmp_path / "none", "none")
     with pytest.raises(InputError, match="no epoch is done"):
         read_history(_run(tmp_path / "young", {"event": "step", "step": 1, "loss": 3.0}), "young")
-    with pytest.raises(InputError, match="event 1: no event"):
-        read_history(_run(tmp_path / "other", {"event": "epoch"}), "other")
+    with pytest.raises(InputError, match="line 1: not an event"):
+        read_history(_run(tmp_path / "other", {"event": "epoch"}, _epoch(1, best=True)), "other")
 
 
 def test_runs_are_told_apart_by_the_ends_of_their_paths() -> None:

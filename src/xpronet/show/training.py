@@ -56,18 +56,14 @@ def read_history(run: Path, name: str) -> History:
     """Read the numbers of a run's journal; events and values that are unknown are passed over.
 
     Raises:
-        InputError: the run has no journal, or no epoch of it is done.
+        InputError: the run has no journal or a damaged one, or no epoch of it is done.
     """
-    events = read_journal(run)
-    path = run / JOURNAL_FILE
     train: dict[str, list[tuple[int, float]]] = {}
     val: dict[str, list[tuple[int, float]]] = {}
     single: dict[str, list[tuple[int, float]]] = {}
     epoch_rates: dict[str, list[tuple[int, float]]] = {}
     best = None
-    for number, event in enumerate(events, 1):
-        if not isinstance(event, dict) or type(event.get("step")) is not int:
-            raise InputError(f"{path}, event {number}: no event of a training; name a run that `xpronet train` made")
+    for event in read_journal(run):
         for parts, value in _numbers(event):
             series = single
             if event.get("event") == "epoch":
@@ -76,7 +72,7 @@ def read_history(run: Path, name: str) -> History:
         if event.get("event") == "epoch" and event.get("best") is True:
             best = event["step"]
     if not train:
-        raise InputError(f"{path}: no epoch is done yet; wait for the first")
+        raise InputError(f"{run / JOURNAL_FILE}: no epoch is done yet; wait for the first")
     rates = {key: _curve(points) for key, points in {**epoch_rates, **single}.items() if key.endswith("learning_rate")}
     return History(
         name=name,
