@@ -18,7 +18,14 @@ from xpronet.data.cache import PictureForm
 from xpronet.data.checks import check_corpus
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.data.images import eight_bits, read_grey, resize_short_side
-from xpronet.data.iu_reports import IuReport, parse_report, picture_name, read_iu_reports
+from xpronet.data.iu_reports import (
+    IuReport,
+    parse_report,
+    picture_name,
+    read_iu_reports,
+    read_position,
+    read_projections,
+)
 from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuPrepared, IuSettings, annotated_picture, make_iu_xray
 from xpronet.data.release import LEFT_OUT_FILE, ReleaseSettings
 from xpronet.errors import InputError
@@ -285,6 +292,77 @@ def test_projections_order_the_views_of_open_i(reports: Path, tmp_path: Path) ->
     positions = {study.id: [view.position for view in study.views] for study in corpus.studies}
     assert positions["CXR1"] == ["FRONTAL", "LATERAL"]
     assert positions["CXR7"] == [None, None]
+
+
+def test_a_table_marks_all_views_and_keeps_them(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = draw(tmp_path / "png", every_picture())
+    table = tmp_path / "indiana_projections.csv"
+    rows = [
+        (n, f"{n}_IM-{n:04}-{v}001.dcm.png", "Lateral" if v == 1 else "Frontal") for n in range(1, 21) for v in (1, 2)
+    ]
+    rows.append((5, "5_IM-0005-3001.dcm.png", "Frontal"))
+    table.write_text("uid,filename,projection\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    iu_xray(out=tmp_path / "iu", reports=reports, images=images, split="seed:0", projections=table, short_side=32)
+    printed = capsys.readouterr().out
+    assert "views: frontal 18, lateral 17\n" in printed
+    assert "Open-i does not say" not in printed
+    corpus = read_corpus(tmp_path / "iu")
+    assert corpus.made["projections"] == table.name
+    views = {study.id: study.views for study in corpus.studies}
+    assert [view.position for view in views["CXR5"]] == ["FRONTAL", "FRONTAL", "LATERAL"]
+    greys = [int(read_grey(corpus.view_path(view))[0, 0]) for view in views["CXR5"]]
+    assert greys == [3 * every_picture().index(f"{name(5, view)}.png") for view in (2, 3, 1)]
+    shutil.copy(table, reports)
+    beside, _ = made(reports, images, tmp_path / "beside")
+    assert [study.views for study in beside.studies] == [study.views for study in corpus.studies]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("2,1_IM-0001-1001.dcm.png,Frontal", "another uid than '2'"),
+        ("12,1_IM-0001-1001.dcm.png,Frontal", "another uid than '12'"),
+        ("1,film.png,Frontal", "is no picture of the collection"),
+        ("1,CXR1_IM-0001-2001.png,Lateral", "FRONTAL in an earlier row and LATERAL here"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(row: str, reason: str, tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    table.write_text(f"uid,filename,projection\n1,1_IM-0001-2001.dcm.png,Frontal\n{row}\n")
+    with pytest.raises(InputError, match=f"p.csv, line 3: .*{reason}"):
+        read_projections(table)
+
+
+@pytest.mark.parametrize(
+    ("captions", "position"),
+    [
+        (["AP portable chest"], "AP"),
+        (["PA chest XXXX, XXXX."], "PA"),
+        (["PA and lateral chest x-XXXX XXXX."], None),
+        (["PA LAT view CHEST"], None),
+        (["AP chest, 2 images"], None),
+        (["PA chest; AP pelvis"], None),
+        (["PA or AP chest"], None),
+        (["Chest single view."], None),
+        (["Japan chest"], None),
+        (["AP portable chest"] * 2, None),
+        ([""], None),
+        ([], None),
+    ],
+)
+def test_a_caption_tells_only_of_an_only_picture(captions: list[str], position: str | None) -> None:
+    assert read_position(captions) == position
+
+
+def test_a_captions_projection_reaches_the_corpus(reports: Path, tmp_path: Path) -> None:
+    images = draw(tmp_path / "png", every_picture())
+    caption = '-1001"><caption>Portable AP chest</caption></parentImage>'
+    (reports / "7.xml").write_text(xml(7, 1).replace('-1001"/>', caption))
+    corpus, prepared = made(reports, images, tmp_path / "iu")
+    assert {study.id: [view.position for view in study.views] for study in corpus.studies}["CXR7"] == ["AP"]
+    assert prepared.views == {"frontal": 1, "unknown": 33}
 
 
 def test_copies_are_never_mixed(reports: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from xpronet.commands.prepare_output import print_prepared
 from xpronet.data.cache import PictureForm
 from xpronet.data.download import download_open_i
 from xpronet.data.images import Depth
-from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray
+from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray, projections_table
 from xpronet.data.release import ReleaseSettings
 from xpronet.errors import InputError
 from xpronet.progress import on_console
@@ -75,6 +75,12 @@ def iu_xray(
     made = make_iu_xray(out, settings, release, overwrite=overwrite, track=on_console)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     print_prepared(console, out, made.corpus, published=PUBLISHED_STUDIES, unit="studies", why=WHY)
+    if made.views:
+        console.print("views: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.views.items())))
+    if made.views["unknown"] and projections_table(settings) is None:
+        console.print(
+            "Open-i does not say which picture is frontal; --projections indiana_projections.csv (Kaggle's) marks them"
+        )
     if made.unused:
         console.print(f"not used: {made.unused:,} pictures that were found and that no study here names")
     if made.compared:

@@ -41,6 +41,12 @@ def reading_rank(position: str | None) -> int:
     return 2 if position in LATERAL or position.startswith("LATERAL") else 1
 
 
+def count_views(drafts: Sequence[Draft]) -> Counter[str]:
+    """Return how many pictures are frontal, lateral or unknown."""
+    kinds = ("frontal", "unknown", "lateral")
+    return Counter(kinds[reading_rank(position)] for draft in drafts for _, position in draft.pictures)
+
+
 def name_places(drafts: Sequence[Draft]) -> Places:
     """Return corpus paths that are readable, safe on every file system and distinct."""
     names = {draft.id: re.sub(r"[^A-Za-z0-9_-]+", "_", draft.id)[:64] for draft in drafts}

@@ -1,6 +1,7 @@
 """The reports of the Indiana University collection: Open-i's XML files, or the tables of the Kaggle copy."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,9 @@ SECTIONS = ("findings", "impression", "indication", "comparison")
 TAGS = "mesh"
 """The section that keeps the MeSH terms which the collection's indexers gave, separated by semicolons."""
 PICTURE = re.compile(r"^(?:CXR)?(\d+)_(?:\1_)?(IM-[0-9-]+)$", re.IGNORECASE)
+PROJECTION = re.compile(r"\b(?:AP|PA)\b")
+OTHER_FILMS = re.compile(r"\b(?:LAT|LATERAL|OBLIQUE|VIEWS|FILMS|IMAGES|TWO|[2-9]|AND|ABDOMEN)\b|;", re.IGNORECASE)
+"""Words of a caption after which its one picture may be another than the projection it names."""
 SUFFIXES = re.compile(r"(?:\.(?:png|jpe?g|dcm|dicom))+$", re.IGNORECASE)
 
 
@@ -26,6 +30,8 @@ class IuReport:
     """Those that are not empty, by lower-case name, white space collapsed; MeSH terms under "mesh"."""
     pictures: tuple[str, ...]
     """Names of its pictures in the order of the XML (see `picture_name`)."""
+    position: str | None = None
+    """PA or AP where its caption settles that for its only picture; see `read_position`."""
     where: str
     """The file it was read from."""
 
@@ -101,11 +107,33 @@ def parse_report(content: bytes, name: str) -> IuReport:
     pictures = [picture_name(picture) for picture in named]
     if None in pictures:
         raise InputError(f"{name}: {named[pictures.index(None)][:60]!r} is no picture of the collection")
-    return IuReport(id=study, sections=sections, pictures=tuple(filter(None, pictures)), where=name)
+    return IuReport(
+        id=study,
+        sections=sections,
+        pictures=tuple(filter(None, pictures)),
+        position=read_position([element.findtext("caption", "") for element in root.iter("parentImage")]),
+        where=name,
+    )
+
+
+def read_position(captions: Sequence[str]) -> str | None:
+    """Return the projection of a report's only picture, as far as its caption tells: PA, AP or None.
+
+    All pictures of a report carry one caption, "PA and lateral chest" nearly always, and neither it, the file numbers
+    nor the order of the XML say which picture is which. So a caption tells only where one picture and one projection
+    are left.
+    """
+    if len(captions) != 1 or OTHER_FILMS.search(captions[0]):
+        return None
+    named = set(PROJECTION.findall(captions[0]))
+    return named.pop() if len(named) == 1 else None
 
 
 def read_projections(path: Path) -> dict[str, str]:
     """Read which pictures are frontal or lateral: a CSV with `filename` and `projection`, as the Kaggle copy has.
+
+    A picture is known by its name, which begins with the report's number whatever copy it comes from; a column `uid`,
+    where there is one, must agree with it.
 
     Returns:
         View positions in capitals (FRONTAL, LATERAL, or a DICOM position) by `picture_name`.
@@ -113,12 +141,19 @@ def read_projections(path: Path) -> dict[str, str]:
     Raises:
         InputError: the file is missing or lacks the columns.
     """
-    positions = {}
+    positions: dict[str, str] = {}
     for row, where in read_rows(path, ("filename", "projection")):
         name = picture_name(row["filename"])
         if name is None:
             raise InputError(f"{where}: {row['filename'][:60]!r} is no picture of the collection")
-        positions[name] = row["projection"].strip().upper()
+        uid = row.get("uid", "").strip()
+        if uid and not name.startswith(f"CXR{uid.lstrip('0')}_"):
+            raise InputError(
+                f"{where}: {row['filename'][:60]!r} belongs to another uid than {uid[:20]!r}; mend the row"
+            )
+        position = row["projection"].strip().upper()
+        if positions.setdefault(name, position) != position:
+            raise InputError(f"{where}: {name} is {positions[name]} in an earlier row and {position} here; keep one")
     return {name: position for name, position in positions.items() if position}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xpronet.data.archive import is_archive, unpack
+from xpronet.data.assembly import count_views
 from xpronet.data.chosen_text import MissingChoice, TextChoice, chosen_text
 from xpronet.data.drafts import Draft, draw_splits
 from xpronet.data.iu_reports import IuReport, picture_name, read_iu_reports, read_projections
@@ -78,6 +79,8 @@ class IuPrepared:
     """Ids of those that differ in more than white space."""
     unused: int
     """The collection's pictures that were found and that no study of the corpus names."""
+    views: Counter[str]
+    """Pictures by what is known of them: frontal, lateral, unknown."""
 
 
 def make_iu_xray(
@@ -130,8 +133,9 @@ def make_iu_xray(
             )
             images = unpacked
         found = find_pictures(images)
-        lost += _place_pictures(drafts, references, images, found, _positions(settings))
+        lost += _place_pictures(drafts, references, images, found, {**_captioned(reports), **_positions(settings)})
         unused = len(found.keys() - {reference.name for draft in drafts for reference in references[draft.id]})
+    table = projections_table(settings)
     prepared = write_release(
         out,
         drafts,
@@ -145,6 +149,7 @@ def make_iu_xray(
             "split": settings.split if settings.annotation is None else f"r2gen:{settings.annotation.name}",
             "text": settings.text,
             "missing": settings.missing,
+            "projections": None if settings.images is None or table is None else table.name,
         },
         dropped=dropped,
         lost=lost,
@@ -152,7 +157,7 @@ def make_iu_xray(
         track=track,
     )
     shutil.rmtree(unpacked, ignore_errors=True)
-    return IuPrepared(corpus=prepared, compared=compared, differing=differing, unused=unused)
+    return IuPrepared(corpus=prepared, compared=compared, differing=differing, unused=unused, views=count_views(drafts))
 
 
 def annotated_picture(path: str, reports: Mapping[str, IuReport]) -> str | None:
@@ -219,11 +224,22 @@ def _annotated(
     return drafts, references, Counter({"no place in R2Gen's split": outside})
 
 
+def _captioned(reports: Mapping[str, IuReport]) -> dict[str, str]:
+    return {report.pictures[0]: report.position for report in reports.values() if report.position is not None}
+
+
 def _positions(settings: IuSettings) -> dict[str, str]:
-    beside = settings.reports.with_name("indiana_projections.csv")
+    table = projections_table(settings)
+    return {} if table is None else read_projections(table)
+
+
+def projections_table(settings: IuSettings) -> Path | None:
+    """Return the table that marks views: the one given, else Kaggle's where it lies with the reports."""
     if settings.projections is not None:
-        return read_projections(settings.projections)
-    return read_projections(beside) if settings.reports.suffix.lower() == ".csv" else {}
+        return settings.projections
+    folder = settings.reports if settings.reports.is_dir() else settings.reports.parent
+    beside = folder / "indiana_projections.csv"
+    return beside if beside.is_file() else None
 
 
 def _place_pictures(
