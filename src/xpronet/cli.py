@@ -8,7 +8,7 @@ import sys
 from cyclopts import App, CycloptsError, Parameter
 
 from xpronet import __version__
-from xpronet.errors import InputError
+from xpronet.errors import InputError, WorkError
 
 app = App(
     name="xpronet",
@@ -69,6 +69,9 @@ def run(arguments: list[str]) -> int:
     except (InputError, CycloptsError) as error:
         sys.stderr.write(f"xpronet: {one_line(error)}\n")
         return 2
+    except WorkError as error:
+        sys.stderr.write(f"xpronet: {one_line(error)}\n")
+        return 1
     except KeyboardInterrupt as interrupted:
         sys.stderr.write(f"xpronet: {str(interrupted) or 'interrupted'}\n")
         return 130

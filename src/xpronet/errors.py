@@ -1,4 +1,4 @@
-"""The one error that means the user can mend it."""
+"""The errors that are told in one line."""
 
 
 class InputError(ValueError):
@@ -6,6 +6,13 @@ class InputError(ValueError):
 
     The message is one line that names the file, the value and the remedy; the command line prints it without a
     traceback and exits with status 2. Everything else that goes wrong is ours and keeps its traceback.
+    """
+
+
+class WorkError(RuntimeError):
+    """The work failed, though nothing is wrong with what the user gave: a helper process was killed, say.
+
+    The message is one line with the remedy; the command line prints it without a traceback and exits with status 1.
     """
 
 

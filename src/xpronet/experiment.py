@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe
-from xpronet.train.loop import fit
-from xpronet.train.state import Standing, last_checkpoint
+from xpronet.train.loop import fit, is_finished
+from xpronet.train.optimiser import count_steps
+from xpronet.train.stamp import sole_trainer, stamp_run
+from xpronet.train.state import Standing, last_checkpoint, read_standing
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
@@ -52,23 +55,102 @@ def train_run(
         recipe: the experiment; its corpus names the folder.
         run: a new folder, or one to go on with.
         bank: prototypes made before; by default they are made as the recipe says, or taken from the resumed run.
-        resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first.
+        resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first. A
+            finished run stays as it is.
         track: shows progress.
 
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other, or the folder is taken.
     """
-    corpus = recipe_corpus(recipe)
     if run.exists() and any(run.iterdir()) and not resumed:
         raise InputError(f"{run}: already exists; choose another name, or add --resume to go on with it")
-    begun = last_checkpoint(run) is not None
-    if resumed and not begun and not (run / RECIPE_FILE).is_file():
+    last = last_checkpoint(run) if resumed else None
+    if resumed and last is None and not (run / RECIPE_FILE).is_file():
         raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
+    corpus = recipe_corpus(recipe)
+    steps_per_epoch = count_steps(
+        len(corpus.split("train")), batch_size=recipe.batches.size, accumulate=recipe.train.accumulate
+    )
+    if last is not None:
+        standing = read_standing(last)
+        if is_finished(standing, recipe.train, steps_per_epoch):
+            return standing
+    if bank is None and resumed and (run / BANK_FILE).is_file():
+        bank = PrototypeBank.load(run / BANK_FILE)
+    prepared = prepare(recipe, bank=bank, track=track)
+    make_folder(run)
+    with sole_trainer(run):
+        write_text(run / RECIPE_FILE, prepared.recipe.to_toml(), overwrite=resumed)
+        write_json(run / VOCABULARY_FILE, prepared.checkpoint.vocabulary.record(), overwrite=resumed)
+        if prepared.bank is not None:
+            prepared.bank.save(run / BANK_FILE, overwrite=True)
+        stamp_run(
+            run,
+            device=prepared.device,
+            seeds={"train": recipe.train.seed, "prototypes": recipe.prototypes.seed},
+            plan={
+                "epochs": recipe.train.epochs,
+                "steps_per_epoch": steps_per_epoch,
+                "train_studies": len(prepared.train_set),
+                "val_studies": len(prepared.val_set),
+            },
+        )
+        return prepared.fit(run, resumed=last_checkpoint(run) is not None, track=track)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What training begins with."""
+
+    recipe: Recipe
+    """With what follows from the prototypes filled in."""
+    checkpoint: Checkpoint
+    """The network as it begins."""
+    bank: PrototypeBank | None
+    """The prototypes in it."""
+    train_set: StudyDataset
+    """Studies to learn from."""
+    val_set: StudyDataset
+    """Studies to choose by."""
+    device: torch.device
+    """Where to compute."""
+    score_reports: Callable[[Checkpoint], float] | None
+    """Scores reports about the validation studies, where the best epoch is chosen by them."""
+
+    def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> Standing:
+        """Train in a run folder; see `xpronet.train.loop.fit`."""
+        return fit(
+            run,
+            self.checkpoint,
+            self.train_set,
+            self.val_set,
+            settings=self.recipe.train,
+            loss_settings=self.recipe.loss,
+            batch_settings=self.recipe.batches,
+            device=self.device,
+            score_reports=self.score_reports,
+            resumed=resumed,
+            track=track,
+        )
+
+
+def prepare(recipe: Recipe, *, bank: PrototypeBank | None = None, track: Tracker = silent) -> Prepared:
+    """Make the network and the data that a recipe describes.
+
+    Args:
+        recipe: the experiment.
+        bank: prototypes made before; by default they are made as the recipe says.
+        track: shows progress.
+
+    Raises:
+        InputError: the recipe, corpus, labels or bank do not fit each other.
+    """
+    corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
     # Opened before the long work: a missing picture or an empty study should not cost hours first.
-    sets = [
+    train_set, val_set = (
         StudyDataset(
             corpus,
             studies,
@@ -80,12 +162,10 @@ def train_run(
             seed=recipe.train.seed,
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
-    ]
+    )
     device = best_device()
     score_reports = _report_scorer(recipe, corpus, train, val, device)
     backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
-    if bank is None and resumed and (run / BANK_FILE).is_file():
-        bank = PrototypeBank.load(run / BANK_FILE)
     if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
         bank = make_bank(recipe, corpus, train, train_labels, backbone, device, track=track)
     if bank is not None:
@@ -105,11 +185,6 @@ def train_run(
     if bank is not None and network.matching is not None:
         with torch.no_grad():
             network.matching.bank.copy_(torch.from_numpy(bank.vectors))
-    make_folder(run)
-    write_text(run / RECIPE_FILE, recipe.to_toml(), overwrite=resumed)
-    write_json(run / VOCABULARY_FILE, vocabulary.record(), overwrite=resumed)
-    if bank is not None:
-        bank.save(run / BANK_FILE, overwrite=True)
     checkpoint = Checkpoint(
         network=network,
         vocabulary=vocabulary,
@@ -119,17 +194,14 @@ def train_run(
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )
-    return fit(
-        run,
-        checkpoint,
-        *sets,
-        settings=recipe.train,
-        loss_settings=recipe.loss,
-        batch_settings=recipe.batches,
+    return Prepared(
+        recipe=recipe,
+        checkpoint=checkpoint,
+        bank=bank,
+        train_set=train_set,
+        val_set=val_set,
         device=device,
         score_reports=score_reports,
-        resumed=begun,
-        track=track,
     )
 
 

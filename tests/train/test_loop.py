@@ -2,9 +2,11 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from xpronet.generate.corpus import write_reports
 from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.recipe import Recipe
+from xpronet.train import stamp
 from xpronet.train.journal import read_journal
 from xpronet.train.loop import Interrupted
 
@@ -30,6 +33,7 @@ def test_the_run_folder_holds_what_the_design_says(tiny_run: Path) -> None:
         "vocabulary.json",
         "prototypes.safetensors",
         "journal.jsonl",
+        "run.json",
         "checkpoints",
     }
     files = {
@@ -193,6 +197,79 @@ def test_checkpoints_write_what_was_trained(tiny_run: Path, tiny_recipe: Recipe)
     assert checkpoint.images == tiny_recipe.images
     assert set(checkpoint.thresholds) == set(checkpoint.findings)
     assert not checkpoint.network.training
+
+
+def test_a_finished_run_is_left_as_it_is(tiny_recipe: Recipe, tiny_run: Path) -> None:
+    def state() -> dict[str, int]:
+        return {str(path): path.lstat().st_mtime_ns for path in tiny_run.rglob("*")}
+
+    before = state()
+    assert train_run(tiny_recipe, tiny_run, resumed=True).step == 8
+    assert state() == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
+    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.toml").write_text(tiny_recipe.to_toml())
+    (run / "journal.jsonl").write_text('{"event": "step", "step": 1, "time": 0}\n{"event": "st')
+    train_run(tiny_recipe, run, resumed=True)
+    assert _equal(tiny_run / WEIGHTS, run / WEIGHTS)
+    assert _told(read_journal(run)) == _told(read_journal(tiny_run))
+
+
+def test_saves_between_epochs_and_the_number_kept(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
+    settings = dataclasses.replace(tiny_recipe.train, save_steps=3, keep=3, log_steps=3)
+    train_run(dataclasses.replace(tiny_recipe, train=settings), tmp_path / "run")
+    kept = sorted(path.name for path in (tmp_path / "run/checkpoints").glob("step-*"))
+    assert kept == ["step-00000004", "step-00000006", "step-00000008"]
+    assert [event["step"] for event in read_journal(tmp_path / "run", "step")] == [3, 6]
+    assert _equal(tiny_run / WEIGHTS, tmp_path / "run" / WEIGHTS)
+
+
+def test_a_damaged_last_checkpoint_is_refused_and_the_one_before_taken_when_it_is_removed(
+    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run, symlinks=True)
+    longer = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, epochs=3))
+    moments = run / "checkpoints/last/optimiser.safetensors"
+    moments.write_bytes(moments.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"optimiser.safetensors: damaged .* remove .*step-00000008") as caught:
+        train_run(longer, run, resumed=True)
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(run / "checkpoints/step-00000008")
+    assert train_run(longer, run, resumed=True).step == 12
+    assert [event["epoch"] for event in read_journal(run, "epoch")] == [1, 2, 3]
+
+
+def test_two_trainings_in_one_folder_are_refused(
+    tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stamp, "SECONDS_TO_LET_GO", 0.0)
+    (tmp_path / "run").mkdir()
+    assert not stamp.is_training(tmp_path / "run")
+    with stamp.sole_trainer(tmp_path / "run"):
+        assert stamp.is_training(tmp_path / "run")
+        with pytest.raises(InputError, match="another process trains here"):
+            train_run(tiny_recipe, tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_each_start_is_stamped(tiny_run: Path, tiny_recipe: Recipe) -> None:
+    (start,) = stamp.read_starts(tiny_run)
+    assert start["versions"]["torch"] == torch.__version__
+    assert start["seeds"] == {"train": 1, "prototypes": tiny_recipe.prototypes.seed}
+    assert start["plan"] == {"epochs": 2, "steps_per_epoch": 4, "train_studies": 28, "val_studies": 4}
+    assert start["device"] == "cpu" or torch.cuda.is_available()
+
+
+def _told(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a journal says beside how long things took."""
+    clock = ("time", "seconds", "seconds_left", "studies_per_second")
+    return [{name: value for name, value in event.items() if name not in clock} for event in events]
 
 
 def _equal(first: Path, second: Path) -> bool:

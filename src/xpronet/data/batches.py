@@ -1,6 +1,8 @@
 """Studies as batches of tensors."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +18,7 @@ from xpronet.data.images import read_grey
 from xpronet.data.records import Study
 from xpronet.data.transforms import ImageSettings, test_view, train_view
 from xpronet.data.vocabulary import Vocabulary
-from xpronet.errors import InputError
+from xpronet.errors import InputError, WorkError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,12 @@ class StudyDataset(Dataset[_Item]):
     def __len__(self) -> int:
         return len(self._studies)
 
+    def first(self, num_studies: int) -> "StudyDataset":
+        """Return the first studies as a dataset of their own."""
+        few = copy(self)
+        few._studies, few._findings = self._studies[:num_studies], self._findings[:num_studies]
+        return few
+
     def __getitem__(self, key: tuple[int, int]) -> _Item:
         """Return one study.
 
@@ -247,6 +255,31 @@ def load_batches(
         prefetch_factor=4 if settings.workers else None,
     )
     return loader
+
+
+@contextmanager
+def reading_failures() -> Iterator[None]:
+    """Turn what goes wrong in the processes that read pictures into a line.
+
+    Raises:
+        InputError: a picture could not be read.
+        WorkError: a process was killed.
+    """
+    try:
+        yield
+    except InputError as error:
+        # A loader hands on the traceback of its process as the message; ours is its last line.
+        message = str(error)
+        if "DataLoader worker process" not in message:
+            raise
+        raise InputError(message.rpartition("InputError: ")[2].strip()) from None
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise WorkError(
+            "a process that reads pictures was killed, perhaps for want of memory: go on with --resume, "
+            "if need be with a lower batches.workers"
+        ) from error
 
 
 def collate_studies(part: _Items, *, padding: int) -> Batch:

@@ -49,14 +49,12 @@ def read_journal(run: Path, event: str | None = None) -> list[dict[str, Any]]:
         InputError: the run has no journal, or one with something else in it.
     """
     path = run / JOURNAL_FILE
-    *lines, rest = read_text(path).split("\n")
     events: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).split("\n")[:-1], 1):
         found = _event(line)
-        if found is not None:
-            events.append(found)
-        elif number < len(lines) or rest:
-            raise InputError(f"{path}, line {number}: not an event of a journal; remove the line")
+        if found is None:
+            raise InputError(f"{path}, line {number}: not an event of a training; remove the line, or name a run")
+        events.append(found)
     return [found for found in events if event in (None, found["event"])]
 
 

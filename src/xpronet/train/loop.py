@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.progress import Noted, Tracker, silent
@@ -82,7 +82,7 @@ def fit(
     )
     padding = checkpoint.vocabulary.padding
 
-    with interrupts() as asked:
+    with interrupts() as asked, reading_failures():
         for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
             # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
             if stopped_early(standing, settings, epoch):
@@ -225,11 +225,12 @@ class _Training:
             raise InputError(f"{what} for {standing.skipped} steps in a row, the last with {some}; lower the rates")
 
     def _line(self, result: StepResult) -> dict[str, Any]:
+        rates = [group["lr"] for group in self.optimiser.param_groups]
         return {
             "epoch": (self.standing.step - 1) // self.steps_per_epoch + 1,
             "train": result.terms,
             "gradient_norm": result.gradient_norm,
-            "learning_rates": [group["lr"] for group in self.optimiser.param_groups],
+            **{f"{name}learning_rate": rate for name, rate in zip(("", "backbone_"), rates, strict=False)},
             "studies_per_second": round(self.pace.studies_per_second, 2),
             "seconds_left": round(self.pace.left(self.settings.epochs * self.steps_per_epoch - self.standing.step)),
         }
@@ -240,7 +241,7 @@ class _Training:
         return (
             f"{line['studies_per_second']:.1f} studies/s, {spelled(float(line['seconds_left']))} left, "
             f"loss {result.terms['total']:.3f} ({', '.join(f'{name} {value:.2f}' for name, value in parts.items())}), "
-            f"rate {line['learning_rates'][0]:.1e}"
+            f"rate {line['learning_rate']:.1e}"
         )
 
     def _save(self) -> None:

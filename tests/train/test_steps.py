@@ -1,0 +1,126 @@
+"""What a step does with several batches, with fp16, and with a loss that is no number."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from xpronet.errors import InputError
+from xpronet.experiment import Prepared, prepare
+from xpronet.prototypes.bank import PrototypeBank
+from xpronet.recipe import Recipe
+from xpronet.train.journal import read_journal
+from xpronet.train.precision import make_scaler
+
+STEPS = 4
+
+
+@pytest.fixture
+def prepared(tiny_recipe: Recipe, tiny_run: Path) -> Prepared:
+    """One epoch of four steps, ready to go."""
+    recipe = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, epochs=1, log_steps=1))
+    return prepare(recipe, bank=PrototypeBank.load(tiny_run / "prototypes.safetensors"))
+
+
+def changed(prepared: Prepared, **values: Any) -> Prepared:
+    train = dataclasses.replace(prepared.recipe.train, **values)
+    return dataclasses.replace(prepared, recipe=dataclasses.replace(prepared.recipe, train=train))
+
+
+def spoil(prepared: Prepared, *steps: int) -> None:
+    """Let the network answer with no numbers at some of its train steps, batch statistics included."""
+    network, taken = prepared.checkpoint.network, [0]
+
+    def hook(module: Any, arguments: Any, outputs: Any) -> Any:
+        if not module.training:
+            return outputs
+        taken[0] += 1
+        if taken[0] not in steps:
+            return outputs
+        for buffer in module.buffers():
+            if buffer.is_floating_point():
+                buffer.fill_(float("nan"))
+        return outputs._replace(logits=outputs.logits * float("nan"))
+
+    network.register_forward_hook(hook)
+
+
+def weights(prepared: Prepared) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in prepared.checkpoint.network.state_dict().items()}
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(prepared: Prepared, tmp_path: Path) -> None:
+    spoil(prepared, 2)
+    with pytest.raises(InputError, match=r"the loss is nan at a batch with phantom-\d+.*train.on_nan"):
+        prepared.fit(tmp_path, resumed=False)
+    (event,) = read_journal(tmp_path, "not finite")
+    assert event["step"] == 2
+    assert len(event["studies"]) == 8
+    assert event["loss"] == "nan"
+
+
+def test_a_step_that_is_no_number_is_left_out(prepared: Prepared, tmp_path: Path) -> None:
+    skipping = changed(prepared, on_nan="skip")
+    spoil(skipping, 2)
+    standing = skipping.fit(tmp_path, resumed=False)
+    assert standing.step == STEPS
+    assert [event["step"] for event in read_journal(tmp_path, "not finite")] == [2]
+    assert [event["step"] for event in read_journal(tmp_path, "step")] == [1, 3, 4]
+    assert all(tensor.isfinite().all() for tensor in weights(skipping).values())
+
+
+def test_too_many_steps_that_are_no_number_end_the_run(prepared: Prepared, tmp_path: Path) -> None:
+    skipping = changed(prepared, on_nan="skip", most_skipped=2)
+    spoil(skipping, 2, 3)
+    with pytest.raises(InputError, match="nan for 2 steps in a row"):
+        skipping.fit(tmp_path, resumed=False)
+
+
+def test_gradients_of_several_batches_make_one_step(prepared: Prepared, tmp_path: Path) -> None:
+    standing = changed(prepared, accumulate=3).fit(tmp_path, resumed=False)
+    assert standing.step == 2
+    assert [event["step"] for event in read_journal(tmp_path, "step")] == [1, 2]
+
+
+def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
+    from xpronet.data.batches import load_batches
+    from xpronet.train.optimiser import make_optimiser
+    from xpronet.train.step import take_step
+
+    network = prepared.checkpoint.network.eval()  # no dropout, no batch statistics
+    (batch, *_) = load_batches(prepared.train_set, prepared.recipe.batches, padding=0)
+    norms = []
+    for count in (1, 2):
+        settings = dataclasses.replace(prepared.recipe.train, accumulate=count, learning_rate=0.0)
+        optimiser = make_optimiser(network, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = 0.0
+        result = take_step(
+            prepared.checkpoint,
+            [batch] * count,
+            optimiser,
+            make_scaler(torch.device("cpu"), "fp32"),
+            step=0,
+            steps=4,
+            settings=settings,
+            loss_settings=prepared.recipe.loss,
+        )
+        norms.append(result.gradient_norm)
+    assert norms[0] > 0
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+
+
+def test_fp16_resumes_with_its_scale(prepared: Prepared, tmp_path: Path) -> None:
+    standing = changed(prepared, precision="fp16").fit(tmp_path, resumed=False)
+    assert standing.scaler["scale"] >= 1
+    assert standing.scaler["_growth_tracker"] + len(read_journal(tmp_path, "not finite")) >= 1
+    again = changed(prepared, precision="fp16", epochs=2).fit(tmp_path, resumed=True)
+    assert again.step == 2 * STEPS
+    assert again.scaler["_growth_tracker"] > standing.scaler["_growth_tracker"]
+
+
+def test_fp16_is_refused_where_there_is_none() -> None:
+    with pytest.raises(InputError, match="not on meta; choose bf16 or fp32"):
+        make_scaler(torch.device("meta"), "fp16")
