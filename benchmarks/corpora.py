@@ -1,7 +1,8 @@
 """Measure preparation: a release of 100,000 studies without pictures, and the picture cache's cores and memory.
 
 `python benchmarks/corpora.py` writes a tree in MIMIC-CXR's layout and drawn pictures into a temporary folder, prepares
-them, and prints seconds, peak memory and cores. `--studies` and `--pictures` make it smaller.
+them, and prints seconds, peak memory and cores, and what 1,000 pictures cost in time and disk at both depths.
+`--studies` and `--pictures` make it smaller; `--source FOLDER` costs real pictures (PNG, JPEG, DICOM) and nothing else.
 """
 
 import argparse
@@ -70,14 +71,47 @@ def measure_cache(folder: Path, pictures: int) -> None:
             f"picture cache: {count:,} pictures of {SIZE} x {SIZE} in {seconds:.1f} s, {count / seconds:.0f} a second, "
             f"{processor / seconds:.2f} cores, largest process {memory:.2f} GiB"
         )
+    for number in range(8, 4 * pictures):
+        (source / f"{number}.png").unlink(missing_ok=True)
+    measure_cost(source)
+
+
+def measure_cost(source: Path) -> None:
+    """Store each picture under `source` alone, at both depths, and print what 1,000 such pictures would cost."""
+    from xpronet.data.cache import PictureForm, make_cache
+
+    pictures = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".dcm"})
+    if not pictures:
+        raise SystemExit(f"{source}: no pictures")
+    # The first picture of each kind pays for loading its decoder, which 1,000 pictures pay once.
+    kinds = {path.suffix: path for path in pictures}
+    for depth in (8, 16):
+        with tempfile.TemporaryDirectory() as folder:
+            form = PictureForm(depth=depth)
+            make_cache(
+                [(path, Path(folder, "warm", f"{n}.png")) for n, path in enumerate(kinds.values())], form, workers=1
+            )
+            pairs = [(path, Path(folder, "cache", f"{number}.png")) for number, path in enumerate(pictures)]
+            started = time.process_time()
+            unreadable = make_cache(pairs, form, workers=1)
+            seconds = time.process_time() - started
+            stored = [path.stat().st_size for path in Path(folder, "cache").iterdir()]
+        print(
+            f"{len(stored):,} pictures of {source.name} at {depth} bits ({len(unreadable)} unreadable): 1,000 cost "
+            f"{1000 * seconds / len(pairs):.0f} s of one core and {sum(stored) / len(stored) / 1000:.0f} MB"
+        )
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=100_000)
     parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--source", type=Path)
     chosen = parser.parse_args()
+    if chosen.source is not None:
+        measure_cost(chosen.source)
+        return
     with tempfile.TemporaryDirectory() as folder:
         measure_metadata(Path(folder), chosen.studies)
     with tempfile.TemporaryDirectory() as folder:

@@ -109,7 +109,7 @@ def test_a_missing_section_is_a_choice(reports: Path, tmp_path: Path) -> None:
     assert {study.id: study.report for study in corpus.studies}["CXR3"] == "1. Impression 3."
     corpus, prepared = made(reports, None, tmp_path / "iu", text="both")
     assert corpus.studies[0].report.startswith("Finding 1.\n\n1. Impression")
-    assert prepared.corpus.dropped == {"no findings": 1, "no findings or no impression": 1}
+    assert prepared.corpus.dropped == {"no findings": 1, "neither findings nor impression": 1}
 
 
 def annotate(path: Path, studies: dict[str, list[str]], **values: str) -> Path:

@@ -85,9 +85,9 @@ def test_any_text_is_read_and_nothing_is_made_up(text: str) -> None:
 
 @pytest.mark.parametrize("filler", ["\n", " ", "_", "A", "a ", "A:\n", "* ", "FINAL REPORT\n", "a.\n\n", ":"])
 def test_long_texts_take_no_long_time(filler: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_sections(filler * (100_000 // len(filler)))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_long_texts_take_no_long_time(filler: str) -> None:
         ({"findings": "a", "impression": "b"}, "both", "drop", ("a\n\nb", None)),
         ({"impression": "b"}, "findings", "drop", ("", "no findings")),
         ({"impression": "b"}, "both", "drop", ("", "no findings")),
-        ({}, "both", "drop", ("", "no findings or no impression")),
+        ({}, "both", "drop", ("", "neither findings nor impression")),
         ({"impression": "b"}, "findings", "other", ("b", None)),
         ({"impression": "b"}, "both", "other", ("b", None)),
         ({"indication": "c"}, "findings", "other", ("", "neither findings nor impression")),

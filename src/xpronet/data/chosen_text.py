@@ -13,6 +13,9 @@ TEXT_SECTIONS: Mapping[str, tuple[str, ...]] = {
 """The sections that make up the text, in order, by the name of the choice."""
 
 
+NEITHER = "neither findings nor impression"
+
+
 def chosen_text(sections: Mapping[str, str], text: TextChoice, missing: MissingChoice) -> tuple[str, str | None]:
     """Return the text to be learned, and why there is none as a noun ("no findings").
 
@@ -24,7 +27,9 @@ def chosen_text(sections: Mapping[str, str], text: TextChoice, missing: MissingC
     """
     there = [sections[name] for name in TEXT_SECTIONS[text] if sections.get(name)]
     if len(there) < len(TEXT_SECTIONS[text]) and missing == "drop":
-        return "", "no " + " or no ".join(name for name in TEXT_SECTIONS[text] if not sections.get(name))
+        if there or len(TEXT_SECTIONS[text]) == 1:
+            return "", "no " + next(name for name in TEXT_SECTIONS[text] if not sections.get(name))
+        return "", NEITHER
     if not there:
         there = [sections[name] for name in TEXT_SECTIONS["both"] if sections.get(name)]
-    return ("\n\n".join(there), None) if there else ("", "neither findings nor impression")
+    return ("\n\n".join(there), None) if there else ("", NEITHER)
