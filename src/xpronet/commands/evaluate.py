@@ -12,12 +12,16 @@ def evaluate(
     *,
     against: Path | None = None,
     corpus: Path | None = None,
-    split: Literal["train", "val", "test"] = "test",
+    split: Literal["train", "val", "test"] | None = None,
+    run: Path | None = None,
+    probe: bool = False,
+    probe_studies: int | None = None,
     protocol: Literal["full-text", "published-iu", "published-mimic"] = "full-text",
     truth: Literal["reference", "corpus"] = "reference",
     out: Path | None = None,
     seed: int = 0,
     skip_meteor: bool = False,
+    skip_retrieval: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Score predictions against references, beside what needs no picture.
@@ -25,41 +29,65 @@ def evaluate(
     Args:
         predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference.
         against: other predictions about the same studies, to compare with study by study.
-        corpus: corpus folder with the references, and with the train and validation reports for the constants.
-        split: the split of the corpus that was predicted.
+        corpus: corpus folder with the references, and with the train and validation reports for the constants; by
+            default the one that `xpronet generate` wrote the predictions about, where it is still there.
+        split: the split of the corpus that was predicted; by default what generate says, else test.
+        run: the run that wrote the predictions, where predictions.run.json does not tell or it has moved.
+        probe: let the model write again, from other, blank and mirrored pictures: what it loses is what the pictures
+            are worth to it.
+        probe_studies: probe so many studies, drawn at random; by default all.
         protocol: the form of the texts that is compared; the published ones give scores comparable with the field's.
         truth: read the true findings from the references, or take them from the corpus's labels.csv.
         out: JSON file to write; the same as a Markdown page is written beside it.
         seed: of resamples and random baselines.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
+        skip_retrieval: leave out the reports of the most similar train pictures, and with them a look at all of those.
         overwrite: replace the files of --out if they are there.
     """
-    from xpronet.data.corpus import read_corpus
     from xpronet.errors import InputError
     from xpronet.evaluate.comparison import compare_predictions
+    from xpronet.evaluate.material import gather
     from xpronet.evaluate.predictions import read_predictions
+    from xpronet.evaluate.probe import probe as ask_again
+    from xpronet.evaluate.retrieval import most_similar_reports
     from xpronet.evaluate.scorecard import score
-    from xpronet.evaluate.surroundings import Surroundings, surroundings
     from xpronet.evaluate.tables import comparison_markdown, comparison_view, scorecard_markdown, scorecard_view
     from xpronet.files import write_json, write_text
+    from xpronet.progress import on_console
 
     page_file = None if out is None else out.with_suffix(".md")
     for file in (out, page_file):
         if file is not None and file.exists() and not overwrite:
             raise InputError(f"{file}: already exists; choose another name or add --overwrite")
-    around = Surroundings() if corpus is None else surroundings(read_corpus(corpus), split)
-    scored = read_predictions(predictions, around.references)
-    stamp, notes = around.check(scored)
-    table = around.table(scored) if truth == "corpus" else None
+    material = gather(
+        predictions,
+        corpus=corpus,
+        split=split,
+        run=run,
+        table=truth == "corpus",
+        needs_model=probe,
+        wants_model=not skip_retrieval,
+        track=on_console,
+    )
+    scored, around, source = material.predictions, material.around, material.source
+    retrieved = probed = None
+    if source is not None and not skip_retrieval:
+        retrieved = most_similar_reports(source, seed=seed)
+    if source is not None and probe:
+        yardstick, written = material.yardstick(protocol), [prediction.report for prediction in scored]
+        probed = ask_again(source.reports, source.studies, yardstick, written, seed=seed, limit=probe_studies)
     card = score(
         scored,
         train_reports=around.train_reports,
         val=around.val_reports,
         protocol=protocol,
         seed=seed,
-        truth=table,
-        stamp={"predictions": predictions.name, **stamp},
-        notes=notes,
+        truth=material.table,
+        retrieved=retrieved,
+        probe=probed,
+        speed=None if material.origin is None else material.origin.rate,
+        stamp=material.stamp,
+        notes=material.notes,
         with_meteor=not skip_meteor,
     )
     record, page = card.record(), scorecard_markdown(card)
@@ -73,7 +101,7 @@ def evaluate(
             train_reports=around.train_reports,
             protocol=protocol,
             seed=seed,
-            truth=table,
+            truth=material.table,
             with_meteor=not skip_meteor,
         )
         console.print(comparison_view(comparison))

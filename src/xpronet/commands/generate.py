@@ -25,7 +25,7 @@ def generate(
     Args:
         run: run or checkpoint folder.
         corpus: corpus folder.
-        out: predictions.jsonl to write, one study a line.
+        out: predictions.jsonl to write, one study a line; where they came from goes beside it, in predictions.run.json.
         split: which studies.
         labels_from: what decides which prototypes are visible: the model's findings; the reference's (for
             reproduction only: the model is told what is in the report); or nothing, so that all are.
@@ -34,14 +34,11 @@ def generate(
             best with the findings; by default as the run's recipe says, else the likeliest.
         batch: studies at a time.
         precision: arithmetic of the network.
-        overwrite: replace the file if it is there.
+        overwrite: replace the files if they are there.
     """
-    import time
-
     from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import read_corpus
-    from xpronet.files import write_json_lines
-    from xpronet.generate.corpus import predictions
+    from xpronet.generate.origin import write_predictions
     from xpronet.generate.writer import Writer
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.progress import on_console
@@ -49,10 +46,14 @@ def generate(
     checkpoint = load_checkpoint(run)
     settings = search_settings(run, checkpoint, beams=beams, choose=choose)
     writer = Writer(checkpoint, device=best_device(), settings=settings, labels_from=labels_from, precision=precision)
-    folder = read_corpus(corpus)
-    studies = folder.split(split)
-    started = time.monotonic()
-    lines = predictions(writer, folder, studies, batch=batch, track=on_console)
-    write_json_lines(out, lines, overwrite=overwrite)
-    rate = len(studies) / (time.monotonic() - started)
-    Console(soft_wrap=True).print(f"Wrote {len(studies)} reports, {rate:.1f} a second, to {out}")
+    origin = write_predictions(
+        out,
+        writer,
+        run=run,
+        corpus=read_corpus(corpus),
+        split=split,
+        batch=batch,
+        overwrite=overwrite,
+        track=on_console,
+    )
+    Console(soft_wrap=True).print(f"Wrote {origin.studies} reports, {origin.rate:.1f} a second, to {out}")

@@ -15,6 +15,7 @@ from xpronet.evaluate.bootstrap import RESAMPLES, Difference, Estimate, compare,
 from xpronet.evaluate.clinical import MAIN, FindingReader, Labels, present_labels, whole_numbers
 from xpronet.evaluate.measure import Measured, ReportSet, Yardstick, measure, yardstick
 from xpronet.evaluate.predictions import Prediction
+from xpronet.evaluate.probe import Probe
 from xpronet.evaluate.protocol import find_protocol
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
@@ -22,6 +23,7 @@ from xpronet.labels.rules import RuleLabeler
 MODEL = "model"
 RETRIEVAL = "most similar train picture"
 ORACLE_TITLE = "Scorecard with ORACLE LABELS"
+SPEED = "studies per second"
 FEW = 30
 """Below so many studies an interval says little."""
 
@@ -90,6 +92,8 @@ class Scorecard:
     """Distinct and empty reports, mean words, shares of reports that stand verbatim in train."""
     warnings: tuple[str, ...]
     """What a reader must not miss, a sentence each."""
+    probe: Probe | None = None
+    """What the picture is worth to the model, where it was asked."""
 
     def record(self) -> dict[str, Any]:
         """Return the scorecard as JSON values."""
@@ -105,6 +109,8 @@ def score(
     seed: int = 0,
     truth: Mapping[str, Mapping[str, State]] | None = None,
     retrieved: Sequence[str] | None = None,
+    probe: Probe | None = None,
+    speed: float | None = None,
     stamp: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     with_meteor: bool = True,
@@ -119,6 +125,8 @@ def score(
         seed: of resamples and random baselines.
         truth: the findings of each study, by id, where they shall not be read from the references.
         retrieved: the report of each study's most similar train picture, from a caller who has picture features.
+        probe: what the pictures are worth to the model, from a caller who has the model.
+        speed: studies per second when the reports were written.
         stamp: what the caller knows of the predictions: file, split, corpus.
         notes: the caller's own warnings.
         with_meteor: start Java for METEOR, which takes some seconds.
@@ -145,6 +153,8 @@ def score(
     findings_lift = _lift(measured, (FINDINGS_CONSTANT,), seed, of_language=False)
     sources = sorted({prediction.labels_from or "not stated" for prediction in predictions})
     counts = _counts(model, against)
+    if speed is not None:
+        counts[SPEED] = speed
     said = against.labels(model)
     return Scorecard(
         title=ORACLE_TITLE if "reference" in sources else "Scorecard",
@@ -158,7 +168,12 @@ def score(
         findings=agreement(whole_numbers(against.truth), whole_numbers(said), FINDINGS).per_finding,
         contradictions=_contradictions(predictions, against.reader),
         counts=counts,
-        warnings=(*notes, *_warnings(language_lift, findings_lift, counts, sources)),
+        warnings=(
+            *notes,
+            *_warnings(language_lift, findings_lift, counts, sources),
+            *(probe.warnings if probe is not None else ()),
+        ),
+        probe=probe,
     )
 
 

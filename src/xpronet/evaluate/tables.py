@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from xpronet.data.text import readable
-from xpronet.evaluate.bootstrap import Difference, Estimate
+from xpronet.evaluate.bootstrap import Difference
+from xpronet.evaluate.cells import Cells, interval, markdown, p_value, short, table, without
 from xpronet.evaluate.clinical import GROUPS, MAIN
 from xpronet.evaluate.comparison import Comparison
 from xpronet.evaluate.language import BLEU_NAMES
-from xpronet.evaluate.scorecard import Row, Scorecard
+from xpronet.evaluate.scorecard import SPEED, Row, Scorecard
+from xpronet.evaluate.sections import Section, sections
 from xpronet.evaluate.trap import Trap
 
 LANGUAGE = (*BLEU_NAMES, "METEOR", "ROUGE-L", "CIDEr")
@@ -22,19 +22,18 @@ BRIEF = (*LANGUAGE, *CLINICAL[:4], CLINICAL[6])
 BESIDE = ("BLEU-1", "BLEU-4", "CIDEr", MAIN)
 """The scores that baselines are shown with."""
 
-Cells = Sequence[str]
-
 
 def scorecard_view(card: Scorecard) -> RenderableType:
     """Return a scorecard for the terminal."""
     return Group(
         Text(f"{card.title}: {card.studies} studies, {card.abnormal_studies} of them abnormal", style="bold"),
         Text(_stamp_line(card.stamp), style="dim"),
-        _table(_score_header(card), _score_rows(card, BRIEF)),
+        table(_score_header(card), _score_rows(card, BRIEF)),
         Text(f"above constant: {_constants_clause(card)}\n", style="dim"),
-        _table(_baseline_header(), _baseline_rows(card)),
-        _table(*_without(FINDING_HEADER, _finding_rows(card), "both")),
+        table(_baseline_header(), _baseline_rows(card)),
+        table(*without(FINDING_HEADER, _finding_rows(card), "both")),
         Text(f"{FINDING_CAPTION}\n", style="dim"),
+        *(part for section in sections(card) for part in _section_view(section)),
         Text(_counts_line(card.counts)),
         *(Text(f"! {warning}", style="bold yellow") for warning in card.warnings),
     )
@@ -47,14 +46,15 @@ def scorecard_markdown(card: Scorecard) -> str:
     parts += [
         _counts_line(card.counts),
         "## Scores",
-        _markdown(_score_header(card), _score_rows(card, (*LANGUAGE, *CLINICAL))),
+        markdown(_score_header(card), _score_rows(card, (*LANGUAGE, *CLINICAL))),
         "In brackets: 95 % intervals over studies. Above constant: " + _constants_clause(card) + ".",
         "## Beside what needs no picture",
-        _markdown(_baseline_header(), _baseline_rows(card)),
+        markdown(_baseline_header(), _baseline_rows(card)),
         "\n".join(f"* {row.name}: {row.how}." for row in card.baselines),
         "## Findings",
-        _markdown(FINDING_HEADER, _finding_rows(card)),
+        markdown(FINDING_HEADER, _finding_rows(card)),
         FINDING_CAPTION,
+        *(part for section in sections(card) for part in _section_markdown(section)),
         "## How this was measured",
         "\n".join(f"* {name}: {value}" for name, value in card.stamp.items()),
     ]
@@ -67,7 +67,7 @@ def comparison_view(comparison: Comparison) -> RenderableType:
     return Group(
         Text(f"{first} (A) against {second} (B): {comparison.studies} studies", style="bold"),
         Text(_stamp_line(comparison.stamp), style="dim"),
-        _table(COMPARISON_HEADER, _comparison_rows(comparison)),
+        table(COMPARISON_HEADER, _comparison_rows(comparison)),
         *(Text(f"! {warning}", style="bold yellow") for warning in comparison.warnings),
     )
 
@@ -77,7 +77,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     first, second = comparison.names
     parts = [f"## {first} (A) against {second} (B): {comparison.studies} studies"]
     parts += [f"> **{warning}**" for warning in comparison.warnings]
-    parts += [_markdown(COMPARISON_HEADER, _comparison_rows(comparison))]
+    parts += [markdown(COMPARISON_HEADER, _comparison_rows(comparison))]
     parts += ["\n".join(f"* {name}: {value}" for name, value in comparison.stamp.items())]
     return "\n\n".join(parts) + "\n"
 
@@ -91,10 +91,10 @@ def trap_view(traps: Sequence[Trap], protocol: str, studies: int) -> RenderableT
     ]
     parts: list[RenderableType] = [
         Text(f"One text for all {studies} studies, without any picture ({protocol})", style="bold"),
-        _table(("constant", *names), rows),
+        table(("constant", *names), rows),
     ]
     for trap in traps:
-        bleu = _interval(trap.row.scores["BLEU-4"])
+        bleu = interval(trap.row.scores["BLEU-4"])
         parts += [Text(f"{trap.row.name}: BLEU-4 {bleu}", style="bold"), Text(f"{readable(trap.text)}\n")]
     return Group(*parts)
 
@@ -105,6 +105,20 @@ FINDING_CAPTION = (
     "invented: named, and the reference says no in words."
 )
 COMPARISON_HEADER = ("score", "A", "B", "A - B", "p", "abnormal: A - B")
+
+
+def _section_view(section: Section) -> list[RenderableType]:
+    shown: list[RenderableType] = [Text(section.title, style="bold")]
+    if section.rows:
+        shown.append(table(section.header, section.rows))
+    return [*shown, Text(f"{section.caption}\n", style="dim")]
+
+
+def _section_markdown(section: Section) -> list[str]:
+    shown = [f"## {section.title}"]
+    if section.rows:
+        shown.append(markdown(section.header, section.rows))
+    return [*shown, section.caption]
 
 
 def _score_header(card: Scorecard) -> Cells:
@@ -118,9 +132,9 @@ def _score_rows(card: Scorecard, names: Iterable[str]) -> list[Cells]:
     return [
         (
             name,
-            _interval(card.model.scores.get(name)),
-            _interval(card.model.abnormal.get(name)),
-            _interval(lifts.get(name), signed=True),
+            interval(card.model.scores.get(name)),
+            interval(card.model.abnormal.get(name)),
+            interval(lifts.get(name), signed=True),
         )
         for name in names
         if name in card.model.scores
@@ -145,7 +159,7 @@ def _finding_rows(card: Scorecard) -> list[Cells]:
     for row in card.findings:
         opposite = contradictions.get(row.finding)
         words = ("", "") if opposite is None else (str(opposite.denied), str(opposite.invented))
-        f1 = _interval(card.model.scores.get(row.finding))
+        f1 = interval(card.model.scores.get(row.finding))
         rows.append((row.finding, str(row.present), str(row.predicted), str(row.hits), f1, *words))
     return rows
 
@@ -154,11 +168,11 @@ def _comparison_rows(comparison: Comparison) -> list[Cells]:
     return [
         (
             name,
-            _short(comparison.first[name], signed=False),
-            _short(comparison.second[name], signed=False),
-            _interval(comparison.differences[name], signed=True),
-            _p(comparison.differences[name].p_value),
-            _interval(comparison.abnormal.get(name), signed=True),
+            short(comparison.first[name], signed=False),
+            short(comparison.second[name], signed=False),
+            interval(comparison.differences[name], signed=True),
+            p_value(comparison.differences[name].p_value),
+            interval(comparison.abnormal.get(name), signed=True),
         )
         for name in (*LANGUAGE, *CLINICAL)
         if name in comparison.differences
@@ -168,26 +182,6 @@ def _comparison_rows(comparison: Comparison) -> list[Cells]:
 def _constants_clause(card: Scorecard) -> str:
     lifts = [lift.constant for lift in (card.language_lift, card.findings_lift) if lift is not None]
     return f"language against “{lifts[0]}”, findings against “{lifts[-1]}”" if lifts else "none, no train reports given"
-
-
-def _interval(estimate: Estimate | Difference | None, *, signed: bool = False) -> str:
-    if estimate is None:
-        return ""
-    low, high = (_short(end, signed=signed) for end in (estimate.low, estimate.high))
-    if signed:
-        return f"{_short(estimate.value, signed=True)} ({low} {high})"
-    return f"{estimate.value:.3f} ({low}–{high})"
-
-
-def _short(value: float, *, signed: bool) -> str:
-    """Return three decimals without the zero before the point, to fit two intervals on a line."""
-    digits = f"{abs(value):.3f}"
-    digits = digits.removeprefix("0")
-    return f"{'-' if value < 0 else '+'}{digits}" if signed else digits
-
-
-def _p(value: float) -> str:
-    return "<.001" if value < 0.001 else _short(value, signed=False)
 
 
 def _stamp_line(stamp: Mapping[str, str]) -> str:
@@ -204,25 +198,6 @@ def _counts_line(counts: Mapping[str, float]) -> str:
             f", {counts['verbatim in train']:.0%} of reports verbatim in train "
             f"(references: {counts['references verbatim in train']:.0%})"
         )
+    if SPEED in counts:
+        line += f", written at {counts[SPEED]:.1f} studies a second"
     return line + "."
-
-
-def _table(header: Cells, rows: Sequence[Cells]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
-    for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _without(header: Cells, rows: Sequence[Cells], column: str) -> tuple[Cells, list[Cells]]:
-    """Return a table without one of its columns, for a narrow terminal."""
-    left_out = header.index(column)
-    narrow: list[Cells] = [(*row[:left_out], *row[left_out + 1 :]) for row in (header, *rows)]
-    return narrow[0], list(narrow[1:])
-
-
-def _markdown(header: Cells, rows: Sequence[Cells]) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,11 +1,13 @@
 """Reports for the studies of a corpus, as lines of predictions.jsonl."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
 
-from xpronet.data.batches import BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches
 from xpronet.data.corpus import LABELS_FILE, Corpus
 from xpronet.data.records import Study
 from xpronet.errors import InputError
@@ -14,6 +16,8 @@ from xpronet.generate.writer import Writer
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels
 from xpronet.progress import Tracker, silent
+
+Alteration = Callable[[UInt8[Tensor, "studies views height width"]], UInt8[Tensor, "studies views height width"]]
 
 
 def predictions(
@@ -33,9 +37,39 @@ def write_reports(
     *,
     batch: int = 32,
     with_evidence: bool = False,
+    altered: Alteration | None = None,
     track: Tracker = silent,
 ) -> Iterator[Report]:
     """Yield a report about each study, in order.
+
+    Args:
+        writer: the model.
+        corpus: where the pictures are.
+        studies: which studies.
+        batch: studies at a time.
+        with_evidence: note for each word where it came from.
+        altered: changes the pictures before the model sees them, to find out what they are worth to it.
+        track: tells how far the work is.
+
+    Raises:
+        InputError: reference labels are asked for and the corpus has none, or a study has no view.
+    """
+    batches = study_batches(writer, corpus, studies, batch=batch, description="Write reports", track=track)
+    for part in batches:
+        images = part.images if altered is None else altered(part.images)
+        yield from writer.write(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
+
+
+def study_batches(
+    writer: Writer,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    batch: int,
+    description: str,
+    track: Tracker = silent,
+) -> Iterable[Batch]:
+    """Return studies as the writer's network is shown them, in order.
 
     Raises:
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
@@ -59,5 +93,4 @@ def write_reports(
     )
     settings = BatchSettings(size=batch, max_views=checkpoint.max_views)
     batches = load_batches(dataset, settings, padding=checkpoint.vocabulary.padding)
-    for part in track(batches, "Write reports", -(-len(studies) // batch)):
-        yield from writer.write(part.ids, part.images, part.view_mask, part.findings, with_evidence=with_evidence)
+    return track(batches, description, -(-len(studies) // batch))

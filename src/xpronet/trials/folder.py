@@ -23,8 +23,8 @@ from xpronet.evaluate.scorecard import score
 from xpronet.evaluate.surroundings import surroundings
 from xpronet.evaluate.tables import scorecard_markdown
 from xpronet.experiment import RECIPE_FILE, initial_bank, label_source, recipe_corpus, train_run
-from xpronet.files import read_json, read_text, write_json, write_json_lines, write_text
-from xpronet.generate.corpus import predictions
+from xpronet.files import read_json, read_text, write_json, write_text
+from xpronet.generate.origin import write_predictions
 from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import best_device, load_checkpoint
 from xpronet.progress import Item, Tracker, silent
@@ -209,8 +209,10 @@ class TrialFolder:
             settings=trial.recipe.generate,
             labels_from=label_source(checkpoint.network.settings),
         )
-        lines = predictions(writer, corpus, corpus.split(SPLIT), track=track)
-        write_json_lines(run / PREDICTIONS_FILE, lines)
+        # The file beside the predictions may be left of an attempt that was broken off.
+        write_predictions(
+            run / PREDICTIONS_FILE, writer, run=run, corpus=corpus, split=SPLIT, overwrite=True, track=track
+        )
 
     def _score(self, trial: Trial, run: Path) -> None:
         around = surroundings(recipe_corpus(trial.recipe), SPLIT)

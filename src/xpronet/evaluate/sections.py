@@ -1,0 +1,55 @@
+"""What a scorecard says of the model beyond its texts: a table and a caption for each examination."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xpronet.evaluate.bootstrap import Difference
+from xpronet.evaluate.cells import Cells, interval
+from xpronet.evaluate.probe import SCORES, Probe
+from xpronet.evaluate.scorecard import Scorecard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a scorecard, for a terminal and for Markdown alike."""
+
+    title: str
+    """Its heading."""
+    header: Cells
+    """Of the table."""
+    rows: list[Cells]
+    """Of the table; there is none where this is empty."""
+    caption: str
+    """What stands below it."""
+
+
+def sections(card: Scorecard) -> list[Section]:
+    """Return the parts that a scorecard has."""
+    return [] if card.probe is None else [_probe(card.probe)]
+
+
+def _probe(probe: Probe) -> Section:
+    rows: list[Cells] = [
+        (
+            altered.name,
+            *(cell for name in SCORES for cell in (interval(altered.scores.get(name)), _lost(altered.lost, name))),
+        )
+        for altered in probe.altered
+    ]
+    told = "; ".join(f"{altered.name}: {altered.how}" for altered in probe.altered)
+    caption = f"{told}. lost: unchanged minus this, paired."
+    if probe.chance is not None:
+        caption += f" {SCORES[1]} of the model's own reports dealt out at random: {interval(probe.chance)}."
+    if probe.sides.followed is not None:
+        caption += (
+            f" Of {probe.sides.studies} reports that name one side, the side follows the mirrored picture in "
+            f"{interval(probe.sides.followed)}."
+        )
+    header = ("pictures", *(cell for name in SCORES for cell in (name.replace(" of ", " "), "lost")))
+    return Section(
+        title=f"What the picture is worth: {probe.studies} studies", header=header, rows=rows, caption=caption
+    )
+
+
+def _lost(lost: Mapping[str, Difference], name: str) -> str:
+    return interval(lost.get(name), signed=True)
