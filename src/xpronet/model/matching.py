@@ -6,10 +6,11 @@ Shape legend: B studies, Q queries (patches or words), H heads, P prototypes, D 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from xpronet.model.attention import join_heads, split_heads
+from xpronet.model.attention import split_heads
+from xpronet.model.dropout import drop
 from xpronet.model.settings import ModelSettings
 
 HIDDEN = -1e9
@@ -38,7 +39,7 @@ class PrototypeMatching(nn.Module):
         self.key = nn.Linear(settings.width, settings.width)
         self.value = nn.Linear(settings.width, settings.width)
         self.output = nn.Linear(settings.width, settings.width)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = settings.dropout
 
     def projected(self) -> Float[Tensor, "P width"]:
         """Return the bank in the network's width (eq. 8)."""
@@ -56,19 +57,41 @@ class PrototypeMatching(nn.Module):
 
         Shares are a softmax over those kept, zero elsewhere, and zero throughout for a study that sees no prototype.
         """
-        query_BHQD = split_heads(self.query(queries), self.heads)
-        # Full precision, under autocast too: the choice of the γ best must not hang on a rounding of bfloat16.
-        with torch.autocast(queries.device.type, enabled=False):
-            scores_BHQP = query_BHQD.float() @ bank.keys.float().transpose(-2, -1) * self.scale
-        scores_BHQP = scores_BHQP.masked_fill(~visible[:, None, None, :], HIDDEN)
-        best, chosen = scores_BHQP.topk(self.gamma, dim=-1)
-        shares = best.softmax(-1) * (best > HIDDEN / 2)
-        return torch.zeros_like(scores_BHQP).scatter(-1, chosen, shares)
+        chosen_HBQG, shares_HBQG = self._best(queries, bank, visible)
+        return self._spread(chosen_HBQG, shares_HBQG, visible.shape[1]).transpose(0, 1)
 
     def forward(
         self, queries: Float[Tensor, "B Q width"], bank: ProjectedBank, visible: Bool[Tensor, "B P"]
     ) -> Float[Tensor, "B Q width"]:
         """Return the response to each query (eq. 12, 13)."""
-        shares_BHQP = self.dropout(self.weights(queries, bank, visible)).to(bank.values.dtype)
+        chosen_HBQG, shares_HBQG = self._best(queries, bank, visible)
+        if self.training:
+            # Before they are spread over all prototypes: a draw for each of the γ kept, not for every prototype.
+            shares_HBQG = drop(shares_HBQG, self.dropout)
+        shares_HBQP = self._spread(chosen_HBQG, shares_HBQG.to(bank.values.dtype), visible.shape[1])
         # The values are the same for all studies: one product a head, no copy per study.
-        return self.output(join_heads(shares_BHQP @ bank.values))
+        mixed_HND = shares_HBQP.flatten(1, 2) @ bank.values
+        return self.output(mixed_HND.transpose(0, 1).reshape(queries.shape))
+
+    def _best(
+        self, queries: Float[Tensor, "B Q width"], bank: ProjectedBank, visible: Bool[Tensor, "B P"]
+    ) -> tuple[Int[Tensor, "H B Q gamma"], Float[Tensor, "H B Q gamma"]]:
+        """Return the γ prototypes most alike of each head and query, and their shares."""
+        studies, length, _ = queries.shape
+        # Heads first and the queries of all studies in one row: one product a head, as the bank is the same for all.
+        query_HND = split_heads(self.query(queries).flatten(0, 1), self.heads)
+        # Full precision, under autocast too: the choice of the γ best must not hang on a rounding of bfloat16.
+        with torch.autocast(queries.device.type, enabled=False):
+            scores_HNP = query_HND.float() @ (bank.keys.float() * self.scale).transpose(-2, -1)
+        # Added, not filled in: the sum needs no copy and no backward pass. The hidden get no gradient either way.
+        hidden_BP = torch.where(visible, 0.0, HIDDEN)
+        scores_HBQP = scores_HNP.unflatten(1, (studies, length)).add_(hidden_BP.unsqueeze(1))
+        best, chosen = scores_HBQP.topk(self.gamma, dim=-1, sorted=False)
+        return chosen, best.softmax(-1) * (best > HIDDEN / 2)
+
+    @staticmethod
+    def _spread(
+        chosen: Int[Tensor, "H B Q gamma"], shares: Float[Tensor, "H B Q gamma"], num_prototypes: int
+    ) -> Float[Tensor, "H B Q P"]:
+        """Lay shares out over all prototypes, zero where none was chosen."""
+        return shares.new_zeros((*shares.shape[:-1], num_prototypes)).scatter_(-1, chosen, shares)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xpronet.encoders.resnet import ResNet, to_rgb
 from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
+from xpronet.model.dropout import Dropout
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
@@ -96,9 +97,9 @@ class XProNet(nn.Module):
         self.settings = settings
         self.padding = padding
         self.backbone = backbone
-        self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Dropout(settings.patch_dropout))
+        self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), Dropout(settings.patch_dropout))
         self.word_embedding = nn.Embedding(num_words, width)
-        self.word_dropout = nn.Dropout(settings.dropout)
+        self.word_dropout = Dropout(settings.dropout)
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
         self.word_output = nn.Linear(width, num_words)

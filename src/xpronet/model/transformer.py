@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from xpronet.model.attention import Attention, KeysValues
+from xpronet.model.dropout import Dropout
 from xpronet.model.settings import ModelSettings
 
 
@@ -49,7 +50,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner = nn.Linear(settings.width, settings.feed_forward)
         self.outer = nn.Linear(settings.feed_forward, settings.width)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, features: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """Apply both layers to each position by itself."""
@@ -65,7 +66,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.attention_norm = layer_norm(settings)
         self.feed_forward_norm = layer_norm(settings)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, regions: Float[Tensor, "B S width"], mask: Bool[Tensor, "B 1 S"]) -> Float[Tensor, "B S width"]:
         """Refine the regions; `mask` is true on real ones."""
@@ -81,7 +82,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = layer_norm(settings)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, regions: Float[Tensor, "B S width"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S width"]:
         """Encode fused regions; positions run on through all views as published."""
@@ -103,7 +104,7 @@ class DecoderLayer(nn.Module):
         self.self_norm = layer_norm(settings)
         self.cross_norm = layer_norm(settings)
         self.feed_forward_norm = layer_norm(settings)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(
         self,

@@ -107,8 +107,10 @@ def make_optimiser(network: XProNet, settings: TrainSettings) -> torch.optim.Opt
             }
         )
     if settings.optimiser == "adamw":
-        return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-    return torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-9, weight_decay=settings.weight_decay, amsgrad=True)
+        return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.Adam(
+        groups, betas=(0.9, 0.98), eps=1e-9, weight_decay=settings.weight_decay, amsgrad=True, fused=True
+    )
 
 
 def count_steps(num_studies: int, *, batch_size: int, accumulate: int) -> int:
