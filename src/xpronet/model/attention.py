@@ -86,13 +86,13 @@ class Attention(nn.Module):
 
 
 def _attend_with_dropout(
-    query_BHQD: Float[Tensor, "B H Q D"],
+    queries: Float[Tensor, "B H Q D"],
     sources: KeysValues,
     mask: Bool[Tensor, "#B #Q S"] | None,
     dropout: float,
 ) -> Float[Tensor, "B H Q D"]:
     """Do as PyTorch's attention, which has no fast way with dropout on a processor: this takes half of its time."""
-    scores_BHQS = query_BHQD * query_BHQD.shape[-1] ** -0.5 @ sources.keys.transpose(-2, -1)
+    scores_BHQS = queries * queries.shape[-1] ** -0.5 @ sources.keys.transpose(-2, -1)
     if mask is not None:
         # Finite, so that a query that may look nowhere gives no NaN.
         scores_BHQS = scores_BHQS.masked_fill(~mask.unsqueeze(1), torch.finfo(scores_BHQS.dtype).min)

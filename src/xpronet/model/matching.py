@@ -85,7 +85,7 @@ class PrototypeMatching(nn.Module):
             scores_HNP = query_HND.float() @ (bank.keys.float() * self.scale).transpose(-2, -1)
         # Added, not filled in: the sum needs no copy and no backward pass. The hidden get no gradient either way.
         hidden_BP = torch.where(visible, 0.0, HIDDEN)
-        scores_HBQP = scores_HNP.unflatten(1, (studies, length)).add_(hidden_BP.unsqueeze(1))
+        scores_HBQP = scores_HNP.view(self.heads, studies, length, -1).add_(hidden_BP.unsqueeze(1))
         best, chosen = scores_HBQP.topk(self.gamma, dim=-1, sorted=False)
         return chosen, best.softmax(-1) * (best > HIDDEN / 2)
 

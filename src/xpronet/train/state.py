@@ -156,4 +156,9 @@ def _fill(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Pa
             or any(moment.shape not in (torch.Size(), parameters[number].shape) for moment in moments.values())
         ):
             raise InputError(f"{path}: does not fit the network; resume with the recipe that the run began with")
+        # Laid out in memory like the weights, which the fused optimiser takes for granted and files do not keep.
+        state[number] = {
+            name: torch.empty_like(parameters[number]).copy_(tensor) if tensor.dim() else tensor
+            for name, tensor in moments.items()
+        }
     optimiser.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
