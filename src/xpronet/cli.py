@@ -4,11 +4,16 @@ Exit status: 0 done; 1 the work failed; 2 the user's input or settings are wrong
 """
 
 import sys
+import time
 
 from cyclopts import App, CycloptsError, Parameter
 
 from xpronet import __version__
 from xpronet.errors import InputError, WorkError
+from xpronet.launch import read_launch
+
+SECONDS_BEHIND_THE_FIRST = 3.0
+"""How long other processes than the first wait before they tell of a mistake."""
 
 app = App(
     name="xpronet",
@@ -67,15 +72,28 @@ def run(arguments: list[str]) -> int:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:
-        sys.stderr.write(f"xpronet: {one_line(error)}\n")
+        _tell(one_line(error))
         return 2
     except WorkError as error:
-        sys.stderr.write(f"xpronet: {one_line(error)}\n")
+        # Of several processes that lost another, one tells.
+        if str(error):
+            sys.stderr.write(f"xpronet: {one_line(error)}\n")
         return 1
     except KeyboardInterrupt as interrupted:
-        sys.stderr.write(f"xpronet: {str(interrupted) or 'interrupted'}\n")
+        if not read_launch().rank:
+            sys.stderr.write(f"xpronet: {str(interrupted) or 'interrupted'}\n")
         return 130
     return 0
+
+
+def _tell(line: str) -> None:
+    """Write a line on standard error; of several processes with the same to tell, only the first does."""
+    launch = read_launch()
+    if launch.rank:
+        # Where the first process has the same mistake, torchrun ends this one while it waits.
+        time.sleep(SECONDS_BEHIND_THE_FIRST)
+        line = f"{launch}: {line}"
+    sys.stderr.write(f"xpronet: {line}\n")
 
 
 def one_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ class WorkError(RuntimeError):
     """
 
 
-class ProcessLostError(RuntimeError):
+class ProcessLostError(WorkError):
     """Another process of the same run has ended, so this one cannot go on.
 
     The message is one line; it is empty in processes that leave the telling to another.

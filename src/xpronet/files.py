@@ -177,6 +177,25 @@ def read_json_lines(path: Path) -> list[Any]:
     return [_parse_json(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
+def each_json_line(path: Path) -> Iterator[Any]:
+    """Yield one JSON value a line without holding the file in memory; empty lines are passed over.
+
+    Raises:
+        InputError: the file is missing or not UTF-8, or a line is not JSON; the message names the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _parse_json(line, f"{path}, line {number}")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 def confined(folder: Path, relative: str) -> Path:
     """Return `folder / relative`, refusing a path that leads out of the folder.
 

@@ -207,16 +207,21 @@ class StudySampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, study number): shuffled by seed and epoch, or in order."""
 
     def __init__(
-        self, num_studies: int, *, batch_size: int, epoch: int = 0, seed: int | None = None, start: int = 0
+        self,
+        num_studies: int,
+        *,
+        batch_size: int,
+        epoch: int = 0,
+        seed: int | None = None,
+        start: int = 0,
+        every: Part = WHOLE,
     ) -> None:
         """Lay out an epoch from its batch `start` on; without a seed the studies come in order."""
         order = np.arange(num_studies)
         if seed is not None:
             np.random.default_rng([seed, epoch]).shuffle(order)
-        self._batches = [
-            [(epoch, int(number)) for number in order[first : first + batch_size]]
-            for first in range(start * batch_size, num_studies, batch_size)
-        ]
+        firsts = range(start * batch_size, num_studies, batch_size)[every.number :: every.of]
+        self._batches = [[(epoch, int(number)) for number in order[first : first + batch_size]] for first in firsts]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self._batches)
@@ -234,6 +239,7 @@ def load_batches(
     seed: int | None = None,
     start: int = 0,
     part: Part = WHOLE,
+    every: Part = WHOLE,
 ) -> Iterable[Batch]:
     """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise.
 
@@ -245,10 +251,12 @@ def load_batches(
         seed: of the order.
         start: batches of the epoch to leave out.
         part: which studies of every batch.
+        every: which batches: those at the part's number and every so many after it.
     """
+    sampler = StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start, every=every)
     loader: DataLoader[Any] = DataLoader(
         _PartOfBatches(dataset, part),
-        batch_sampler=StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start),
+        batch_sampler=sampler,
         num_workers=settings.workers,
         collate_fn=partial(collate_studies, padding=padding),
         pin_memory=torch.cuda.is_available(),

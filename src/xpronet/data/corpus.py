@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -11,7 +11,7 @@ from typing import Any
 
 from xpronet.data.records import SPLITS, Study, View
 from xpronet.errors import InputError
-from xpronet.files import confined, read_json, read_json_lines, write_json, write_json_lines
+from xpronet.files import confined, each_json_line, read_json, write_json, write_json_lines
 
 CORPUS_FILE = "corpus.json"
 STUDIES_FILE = "studies.jsonl"
@@ -42,8 +42,8 @@ class Corpus:
     """The terms under which its pictures and texts may be used."""
     made: Mapping[str, Any] = field(default_factory=dict)
     """The command and settings that made it."""
-    studies: tuple[Study, ...]
-    """All studies, in file order."""
+    studies: tuple[Study, ...] = ()
+    """All studies, in file order; none where the corpus was only opened."""
 
     def split(self, name: str) -> tuple[Study, ...]:
         """Return the studies of one split.
@@ -91,6 +91,23 @@ def read_corpus(folder: Path) -> Corpus:
     Raises:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
     """
+    corpus = open_corpus(folder)
+    path = folder / STUDIES_FILE
+    studies = tuple(each_study(folder))
+    if not studies:
+        raise InputError(f"{path}: no studies")
+    repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]
+    if repeated:
+        raise InputError(f"{path}: {len(repeated)} study ids stand twice, first {', '.join(repeated[:3])}")
+    return dataclasses.replace(corpus, studies=studies)
+
+
+def open_corpus(folder: Path) -> Corpus:
+    """Read what a corpus folder says of itself, without its studies: for corpora too large to hold in memory.
+
+    Raises:
+        InputError: the folder is no corpus.
+    """
     if not (folder / CORPUS_FILE).is_file():
         raise InputError(f"{folder}: no corpus here ({CORPUS_FILE} is missing); make one with `xpronet prepare`")
     info = read_json(folder / CORPUS_FILE)
@@ -98,20 +115,25 @@ def read_corpus(folder: Path) -> Corpus:
         raise InputError(
             f"{folder / CORPUS_FILE}: not a corpus of format {FORMAT}; make it again with `xpronet prepare`"
         )
-    path = folder / STUDIES_FILE
-    studies = tuple(_study(record, f"{path}, study {number}") for number, record in enumerate(read_json_lines(path), 1))
-    if not studies:
-        raise InputError(f"{path}: no studies")
-    repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]
-    if repeated:
-        raise InputError(f"{path}: {len(repeated)} study ids stand twice, first {', '.join(repeated[:3])}")
     return Corpus(
         folder=folder,
         name=str(info.get("name", folder.name)),
         licence=str(info.get("licence", "")),
         made=info.get("made", {}),
-        studies=studies,
     )
+
+
+def each_study(folder: Path, split: str | None = None) -> Iterator[Study]:
+    """Yield the studies of a corpus folder in file order, all or those of one split, one at a time.
+
+    Raises:
+        InputError: a study is malformed; the message names the line.
+    """
+    path = folder / STUDIES_FILE
+    for number, record in enumerate(each_json_line(path), 1):
+        study = _study(record, f"{path}, study {number}")
+        if split is None or study.split == split:
+            yield study
 
 
 def relative_path(path: Path, folder: Path) -> str:

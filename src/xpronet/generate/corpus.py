@@ -21,11 +21,17 @@ Alteration = Callable[[UInt8[Tensor, "studies views height width"]], UInt8[Tenso
 
 
 def predictions(
-    writer: Writer, corpus: Corpus, studies: Sequence[Study], *, batch: int = 32, track: Tracker = silent
+    writer: Writer,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    batch: int = 32,
+    workers: int = 0,
+    track: Tracker = silent,
 ) -> Iterator[dict[str, Any]]:
     """Yield one JSON record a study, reference included, in the studies' order."""
     references = {study.id: study.report for study in studies}
-    for report in write_reports(writer, corpus, studies, batch=batch, track=track):
+    for report in write_reports(writer, corpus, studies, batch=batch, workers=workers, track=track):
         record = report.record()
         yield {"id": report.id, "report": report.text, "reference": references[report.id], **record}
 
@@ -36,6 +42,7 @@ def write_reports(
     studies: Sequence[Study],
     *,
     batch: int = 32,
+    workers: int = 0,
     with_evidence: bool = False,
     altered: Alteration | None = None,
     track: Tracker = silent,
@@ -91,6 +98,6 @@ def study_batches(
         max_views=checkpoint.max_views,
         augment=False,
     )
-    settings = BatchSettings(size=batch, max_views=checkpoint.max_views)
+    settings = BatchSettings(size=batch, max_views=checkpoint.max_views, workers=workers)
     batches = load_batches(dataset, settings, padding=checkpoint.vocabulary.padding)
     return track(batches, description, -(-len(studies) // batch))

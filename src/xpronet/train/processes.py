@@ -17,6 +17,7 @@ from torch import Tensor, distributed, nn
 from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
+from xpronet.data.batches import Part
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.launch import Launch, read_launch
 from xpronet.model.checkpoint import best_device
@@ -56,6 +57,11 @@ class Processes:
     def is_main(self) -> bool:
         """Say whether this is the one that writes files and speaks to the user."""
         return self.rank == 0
+
+    @property
+    def part(self) -> Part:
+        """Return this process's part of whatever all share."""
+        return Part(number=self.rank, of=self.count)
 
     def wait(self) -> None:
         """Wait until all processes have come here."""
@@ -136,10 +142,6 @@ class Processes:
                 plain = tensor.detach().contiguous().clone()
                 distributed.broadcast(plain, src=0)
                 tensor.copy_(plain)
-
-    def share(self, items: Sequence[Any]) -> Sequence[Any]:
-        """Return this process's share: every item at its rank, rank + count and so on."""
-        return items[self.rank :: self.count]
 
     @contextmanager
     def _together(self) -> Iterator[None]:
