@@ -28,6 +28,9 @@ PATIENCE = timedelta(hours=12)
 BUCKET = 1 << 23
 """Values of gradients that are added up in one go."""
 
+TOLD = "told"
+"""Set in the store by a process that ends with a message of its own."""
+
 SECONDS_TO_ANSWER = 2.0
 """How long survivors wait for each other before they say who is lost."""
 
@@ -157,10 +160,11 @@ class Processes:
         try:
             self.store.set(f"survivor {self.rank}", "1")
             time.sleep(SECONDS_TO_ANSWER)
+            told = self.store.check([TOLD])
             alive = [rank for rank in range(self.count) if self.store.check([f"survivor {rank}"])]
         except RuntimeError:
             return f"{self.launch} lost the others ({str(error).splitlines()[0]})"
-        if self.rank != alive[0]:
+        if told or self.rank != alive[0]:
             return ""
         lost = [str(rank) for rank in range(self.count) if rank not in alive]
         if not lost:
@@ -195,6 +199,10 @@ def start_processes() -> Iterator[Processes]:
     )
     try:
         yield Processes(launch=launch, device=device, store=store)
+    except InputError:
+        # The user's mistake is told where it was met; the others need not tell of this process's end as well.
+        store.set(TOLD, "1")
+        raise
     finally:
         distributed.destroy_process_group()
 
