@@ -5,13 +5,14 @@ BIN := .venv/bin
 # One thread a test process: two processes share the cores better than their threads would.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
-.PHONY: demo test quick check bench clean
+.PHONY: demo test quick torture check bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (about 7 minutes on two cores)"
 	@echo "make test    run all tests"
 	@echo "make quick   run the tests that take no more than a few seconds each"
+	@echo "make torture kill a training thirty times and compare what comes of it (a few minutes)"
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make clean   remove .venv and what make demo wrote"
@@ -30,6 +31,9 @@ test: $(BIN)/installed
 
 quick: $(BIN)/installed
 	$(PYTEST) --numprocesses 2 -m "not slow"
+
+torture: $(BIN)/installed
+	$(PYTEST) -m torture --capture=no
 
 check: $(BIN)/installed
 	$(BIN)/ruff format --check --quiet .

@@ -81,6 +81,12 @@ def tiny_recipe(phantom_folder: Path) -> Recipe:
     return dataclasses.replace(recipe, corpus=str(phantom_folder))
 
 
+@pytest.fixture(scope="session")
+def tiny_recipe_text() -> str:
+    """The tiny recipe as text, without a corpus."""
+    return TINY_RECIPE
+
+
 @pytest.fixture
 def tiny_recipe_file(tmp_path: Path) -> Path:
     """The tiny recipe as a file, without a corpus."""

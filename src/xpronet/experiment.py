@@ -67,14 +67,9 @@ def train_run(
     last = last_checkpoint(run) if resumed else None
     if resumed and last is None and not (run / RECIPE_FILE).is_file():
         raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
-    corpus = recipe_corpus(recipe)
-    steps_per_epoch = count_steps(
-        len(corpus.split("train")), batch_size=recipe.batches.size, accumulate=recipe.train.accumulate
-    )
-    if last is not None:
-        standing = read_standing(last)
-        if is_finished(standing, recipe.train, steps_per_epoch):
-            return standing
+    finished = finished_standing(recipe, run) if resumed else None
+    if finished is not None:
+        return finished
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     prepared = prepare(recipe, bank=bank, track=track)
@@ -90,12 +85,26 @@ def train_run(
             seeds={"train": recipe.train.seed, "prototypes": recipe.prototypes.seed},
             plan={
                 "epochs": recipe.train.epochs,
-                "steps_per_epoch": steps_per_epoch,
+                "steps_per_epoch": _steps_per_epoch(recipe, len(prepared.train_set)),
                 "train_studies": len(prepared.train_set),
                 "val_studies": len(prepared.val_set),
             },
         )
         return prepared.fit(run, resumed=last_checkpoint(run) is not None, track=track)
+
+
+def finished_standing(recipe: Recipe, run: Path) -> Standing | None:
+    """Return where a run ended, or None where there is something left to train.
+
+    Raises:
+        InputError: the recipe names no corpus, or the run's last checkpoint is damaged.
+    """
+    last = last_checkpoint(run)
+    if last is None:
+        return None
+    standing = read_standing(last)
+    steps = _steps_per_epoch(recipe, len(recipe_corpus(recipe).split("train")))
+    return standing if is_finished(standing, recipe.train, steps) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +302,10 @@ def _report_scorer(
         return score([report.text for report in write_reports(writer, corpus, val)])
 
     return score_reports
+
+
+def _steps_per_epoch(recipe: Recipe, num_studies: int) -> int:
+    return count_steps(num_studies, batch_size=recipe.batches.size, accumulate=recipe.train.accumulate)
 
 
 def _labels(corpus: Corpus, studies: Sequence[Study]) -> Float[np.ndarray, "studies findings"]:

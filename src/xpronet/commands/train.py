@@ -13,6 +13,9 @@ def train(
     corpus: Path | None = None,
     prototypes: Path | None = None,
     resume: bool = False,
+    test: bool = False,
+    skip_meteor: bool = False,
+    dry_run: bool = False,
     set_: tuple[str, ...] = (),
 ) -> None:
     """Train a model by a recipe.
@@ -23,21 +26,47 @@ def train(
         corpus: corpus folder, in place of the recipe's.
         prototypes: bank made by `xpronet prototypes`; by default one is made as the recipe says.
         resume: go on from the run's last checkpoint.
+        test: at the end, write reports about the test studies with the best checkpoint and score them, once.
+        skip_meteor: leave METEOR out of that score, and with it the seconds that Java takes.
+        dry_run: take one batch through everything, tell what the whole run would need, and leave nothing behind.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
     import dataclasses
 
-    from xpronet.experiment import train_run
+    from xpronet.evaluate.clinical import MAIN
+    from xpronet.evaluate.epoch import protocol_of
+    from xpronet.experiment import finished_standing, train_run
     from xpronet.progress import on_console
     from xpronet.prototypes.bank import PrototypeBank
     from xpronet.recipe import read_recipe
+    from xpronet.trials.rehearsal import rehearse
+    from xpronet.trials.scoring import SCORECARD_FILE, score_test_once
 
     settings = read_recipe(recipe, set_)
     if corpus is not None:
         settings = dataclasses.replace(settings, corpus=str(corpus))
     bank = PrototypeBank.load(prototypes) if prototypes is not None else None
-    standing = train_run(settings, out, bank=bank, resumed=resume, track=on_console)
-    Console(soft_wrap=True).print(
-        f"Trained {standing.step} steps; best {settings.train.best_by} {standing.best_score:.4f} "
-        f"after epoch {standing.best_epoch}: {out}"
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if dry_run:
+        for line in rehearse(settings, out, bank=bank).lines():
+            console.print(line)
+        return
+    before = finished_standing(settings, out) if resume else None
+    standing = before or train_run(settings, out, bank=bank, resumed=resume, track=on_console)
+    console.print(
+        f"{'Finished before, nothing is left to train:' if before else 'Trained'} {standing.step} steps; "
+        f"best {settings.train.best_by} {standing.best_score:.4f} after epoch {standing.best_epoch}: {out}"
     )
+    if test:
+        scored = (out / SCORECARD_FILE).is_file()
+        card = score_test_once(
+            settings,
+            out,
+            title=str(out),
+            protocol=protocol_of(settings.vocabulary.cleaning),
+            with_meteor=not skip_meteor,
+            track=on_console,
+        )
+        scores = card["model"]["scores"]
+        told = ", ".join(f"{name} {scores[name]['value']:.3f}" for name in ("BLEU-4", MAIN) if name in scores)
+        console.print(f"Test{', scored before' if scored else ''}: {told}; the whole is in {out / SCORECARD_FILE}")

@@ -17,28 +17,19 @@ from typing import Any
 
 from xpronet.errors import InputError
 from xpronet.evaluate.clinical import MAIN
-from xpronet.evaluate.predictions import read_predictions
 from xpronet.evaluate.protocol import ProtocolName
-from xpronet.evaluate.scorecard import score
-from xpronet.evaluate.surroundings import surroundings
-from xpronet.evaluate.tables import scorecard_markdown
-from xpronet.experiment import RECIPE_FILE, initial_bank, label_source, recipe_corpus, train_run
-from xpronet.files import read_json, read_text, write_json, write_text
-from xpronet.generate.origin import write_predictions
-from xpronet.generate.writer import Writer
-from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.experiment import RECIPE_FILE, initial_bank, recipe_corpus, train_run
+from xpronet.files import read_text, write_text
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe
 from xpronet.show.variants import VariantTable, best_constants, make_variant
 from xpronet.train.loop import Interrupted
-from xpronet.train.state import LAST
+from xpronet.train.state import last_checkpoint
+from xpronet.trials.scoring import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
 from xpronet.trials.variants import with_seed
 
-PREDICTIONS_FILE = "predictions.jsonl"
-SCORECARD_FILE = "scorecard.json"
 BANKS_FOLDER = "banks"
-SPLIT = "test"
 STAMP = (
     "corpus",
     "split",
@@ -173,12 +164,16 @@ class TrialFolder:
     def _run(self, trial: Trial, track: Tracker) -> Outcome:
         run = self.folder / trial.place
         finished = (run / SCORECARD_FILE).is_file()
-        if not finished:
-            if not (run / PREDICTIONS_FILE).is_file():
-                self._train(trial, run, track)
-                self._write_reports(trial, run, track)
-            self._score(trial, run)
-        card = read_json(run / SCORECARD_FILE)
+        if not finished and not (run / PREDICTIONS_FILE).is_file():
+            self._train(trial, run, track)
+        card = score_test_once(
+            trial.recipe,
+            run,
+            title=trial.title,
+            protocol=self.protocol,
+            with_meteor=self.with_meteor,
+            track=track,
+        )
         if card["stamp"]["protocol"] != self.protocol:
             raise InputError(
                 f"{run / SCORECARD_FILE}: scored under protocol {card['stamp']['protocol']}, not {self.protocol}; "
@@ -187,7 +182,7 @@ class TrialFolder:
         return Outcome(trial=trial, card=card, found=finished)
 
     def _train(self, trial: Trial, run: Path, track: Tracker) -> None:
-        resumed = (run / LAST).is_dir()
+        resumed = last_checkpoint(run) is not None
         if run.is_dir() and not resumed:
             # Broken off before anything was learned: what lies there is not worth keeping, and not whole.
             shutil.rmtree(run)
@@ -199,38 +194,6 @@ class TrialFolder:
         except Interrupted as stopped:
             reason = str(stopped).partition(";")[0]
             raise Interrupted(f"{trial.title}: {reason}; the same command goes on from there") from None
-
-    def _write_reports(self, trial: Trial, run: Path, track: Tracker) -> None:
-        corpus = recipe_corpus(trial.recipe)
-        checkpoint = load_checkpoint(run)
-        writer = Writer(
-            checkpoint,
-            device=best_device(),
-            settings=trial.recipe.generate,
-            labels_from=label_source(checkpoint.network.settings),
-        )
-        # The file beside the predictions may be left of an attempt that was broken off.
-        write_predictions(
-            run / PREDICTIONS_FILE, writer, run=run, corpus=corpus, split=SPLIT, overwrite=True, track=track
-        )
-
-    def _score(self, trial: Trial, run: Path) -> None:
-        around = surroundings(recipe_corpus(trial.recipe), SPLIT)
-        scored = read_predictions(run / PREDICTIONS_FILE, around.references)
-        stamp, notes = around.check(scored)
-        card = score(
-            scored,
-            train_reports=around.train_reports,
-            val=around.val_reports,
-            protocol=self.protocol,
-            stamp={"trial": trial.title, **stamp},
-            notes=notes,
-            with_meteor=self.with_meteor,
-        )
-        path = run / SCORECARD_FILE
-        write_text(path.with_suffix(".md"), scorecard_markdown(card), overwrite=True)
-        # Last of all: this file says that the trial is finished.
-        write_json(path, card.record())
 
 
 def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_meteor: bool = True) -> TrialFolder:

@@ -1,0 +1,54 @@
+"""What `xpronet train` does beside training: rehearse, test once, tell that there is nothing to do."""
+
+from pathlib import Path
+
+import pytest
+
+from xpronet.cli import run
+from xpronet.files import read_json, read_json_lines
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]):
+    def call(*arguments: object, status: int = 0) -> str:
+        assert run([str(argument) for argument in arguments]) == status
+        printed = capsys.readouterr()
+        return printed.out if status == 0 else printed.err
+
+    return call
+
+
+def test_a_rehearsal_tells_what_a_run_needs_and_leaves_nothing(
+    told, tiny_recipe_file: Path, phantom_folder: Path
+) -> None:
+    out = tiny_recipe_file.parent / "runs" / "run"
+    before = sorted(tiny_recipe_file.parent.rglob("*"))
+    text = told(
+        "train", tiny_recipe_file, "--corpus", phantom_folder, "--out", out, "--dry-run", "--set", "train.save_steps=2"
+    )
+    assert sorted(tiny_recipe_file.parent.rglob("*")) == before
+    assert "Plan: 2 epochs of 4 steps, 28 studies to learn from, 4 to choose by" in text
+    for line in ("Memory: ", "A step: ", "A checkpoint: ", "The whole run: about ", "MiB of checkpoints"):
+        assert line in text
+
+
+def test_a_rehearsal_refuses_what_training_would(told, tiny_recipe_file: Path, tmp_path: Path) -> None:
+    assert "xpronet: " in told("train", tiny_recipe_file, "--out", tmp_path / "run", "--dry-run", status=2)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_the_test_split_is_scored_once(told, tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ("train", tiny_recipe_file, "--corpus", phantom_folder, "--out", out, "--set", "train.epochs=1")
+    text = told(*command, "--test", "--skip-meteor")
+    assert "Trained 4 steps" in text
+    assert "Test: BLEU-4" in text
+    assert len(read_json_lines(out / "predictions.jsonl")) == 8
+    card = read_json(out / "scorecard.json")
+    assert card["stamp"]["split"] == "test"
+    before = {path: path.lstat().st_mtime_ns for path in out.rglob("*")}
+    text = told(*command, "--resume", "--test")
+    assert "Finished before, nothing is left to train: 4 steps" in text
+    assert "Test, scored before" in text
+    assert {path: path.lstat().st_mtime_ns for path in out.rglob("*")} == before
