@@ -54,6 +54,7 @@ def write_reports(
         corpus: where the pictures are.
         studies: which studies.
         batch: studies at a time.
+        workers: processes that read pictures.
         with_evidence: note for each word where it came from.
         altered: changes the pictures before the model sees them, to find out what they are worth to it.
         track: tells how far the work is.
@@ -61,7 +62,9 @@ def write_reports(
     Raises:
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
     """
-    batches = study_batches(writer, corpus, studies, batch=batch, description="Write reports", track=track)
+    batches = study_batches(
+        writer, corpus, studies, batch=batch, workers=workers, description="Write reports", track=track
+    )
     for part in batches:
         images = part.images if altered is None else altered(part.images)
         yield from writer.write(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
@@ -73,6 +76,7 @@ def study_batches(
     studies: Sequence[Study],
     *,
     batch: int,
+    workers: int = 0,
     description: str,
     track: Tracker = silent,
 ) -> Iterable[Batch]:
