@@ -250,3 +250,33 @@ def test_json_of_another_kind_is_refused(folder, file, value):
     write_manifest(folder)
     with pytest.raises(InputError):
         load_checkpoint(folder)
+
+
+def test_calibration_is_kept_and_changes_probabilities(checkpoint, folder):
+    patches = checkpoint.network.look(torch.zeros(1, 1, 64, 64, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool))
+    raw = checkpoint.network.predict_findings(patches)
+    checkpoint.network.calibrate(torch.tensor([[2.0, 1.0, 1.0, 0.5], [0.0, 0.0, -1.0, 0.25]]))
+    checkpoint.save(folder)
+    back = load_checkpoint(folder).network
+    assert back.calibration.tolist() == [[2.0, 1.0, 1.0, 0.5], [0.0, 0.0, -1.0, 0.25]]
+    logits = raw.logit()[0]
+    expected = torch.stack([2 * logits[0], logits[1], logits[2] - 1, logits[3] / 2 + 0.25]).sigmoid()
+    assert back.predict_findings(patches)[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def unsealed(folder, edit) -> None:
+    """Change findings.json of a checkpoint from before there was a manifest."""
+    (folder / "manifest.json").unlink()
+    change(folder / "config.json", lambda record: record.update(format=1))
+    change(folder / "findings.json", edit)
+
+
+def test_a_checkpoint_without_calibration_is_used_as_it_was(folder):
+    unsealed(folder, lambda record: record.pop("calibration"))
+    assert load_checkpoint(folder).network.calibration.tolist() == [[1.0] * 4, [0.0] * 4]
+
+
+@pytest.mark.parametrize("pair", [[0.0, 0.0], [-1.0, 0.0], [1.0], "1", [1.0, None], [float("nan"), 0.0]])
+def test_a_calibration_that_is_none_is_refused(folder, pair):
+    unsealed(folder, lambda record: record["calibration"].update(Edema=pair))
+    refuse(folder, "damaged")

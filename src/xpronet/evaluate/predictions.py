@@ -27,6 +27,8 @@ class Prediction:
     """Where the model took its findings from: predicted, reference (an oracle) or all; None where nobody says."""
     present: tuple[str, ...] | None = None
     """The findings that the model itself called present, by name; None where it named none."""
+    probabilities: Mapping[str, float] | None = None
+    """The probability that the model gave each finding, by name; None where it gave none."""
 
 
 def read_predictions(path: Path, references: Mapping[str, str] | None = None) -> tuple[Prediction, ...]:
@@ -132,6 +134,7 @@ def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str
         reference=reference,
         labels_from=labels_from,
         present=_present(row.get("findings"), where),
+        probabilities=_probabilities(row.get("findings"), where),
     )
 
 
@@ -143,6 +146,20 @@ def _present(findings: Any, where: str) -> tuple[str, ...] | None:
         return tuple(str(finding["name"]) for finding in findings if finding["present"])
     except (TypeError, KeyError):
         raise InputError(f"{where}: findings need a name and whether they are present, each") from None
+
+
+def _probabilities(findings: Any, where: str) -> dict[str, float] | None:
+    """Return the probabilities in a record of generate.Report; a file of another model need not have any."""
+    if not findings or any("probability" not in finding for finding in findings):
+        return None
+    try:
+        values = {str(finding["name"]): float(finding["probability"]) for finding in findings}
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: a finding's probability is no number; write 0 to 1") from None
+    wrong = [name for name, value in values.items() if not 0 <= value <= 1]
+    if wrong:
+        raise InputError(f"{where}: the probability of {wrong[0]} is {values[wrong[0]]}; write 0 to 1")
+    return values
 
 
 def _counted(names: Sequence[str]) -> str:

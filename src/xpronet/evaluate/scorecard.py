@@ -12,6 +12,7 @@ from xpronet.errors import InputError
 from xpronet.evaluate.agreement import FindingAgreement, agreement
 from xpronet.evaluate.baselines import BEST_CONSTANT, BUILT_CONSTANT, FINDINGS_CONSTANT, make_baselines
 from xpronet.evaluate.bootstrap import RESAMPLES, Difference, Estimate, compare, intervals
+from xpronet.evaluate.calibration import Calibration, calibration
 from xpronet.evaluate.clinical import MAIN, FindingReader, Labels, present_labels, whole_numbers
 from xpronet.evaluate.measure import Measured, ReportSet, Yardstick, measure, yardstick
 from xpronet.evaluate.predictions import Prediction
@@ -92,6 +93,8 @@ class Scorecard:
     """Distinct and empty reports, mean words, shares of reports that stand verbatim in train."""
     warnings: tuple[str, ...]
     """What a reader must not miss, a sentence each."""
+    calibration: Calibration | None = None
+    """Whether the model's probabilities are frequencies, where the predictions have any."""
     probe: Probe | None = None
     """What the picture is worth to the model, where it was asked."""
 
@@ -173,6 +176,7 @@ def score(
             *_warnings(language_lift, findings_lift, counts, sources),
             *(probe.warnings if probe is not None else ()),
         ),
+        calibration=calibration(predictions, against.truth, seed=seed),
         probe=probe,
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xpronet.evaluate.bootstrap import Difference
-from xpronet.evaluate.cells import Cells, interval
+from xpronet.evaluate.calibration import Calibration, Reliability
+from xpronet.evaluate.cells import Cells, interval, short
 from xpronet.evaluate.probe import SCORES, Probe
 from xpronet.evaluate.scorecard import Scorecard
 
@@ -25,7 +26,46 @@ class Section:
 
 def sections(card: Scorecard) -> list[Section]:
     """Return the parts that a scorecard has."""
-    return [] if card.probe is None else [_probe(card.probe)]
+    made = []
+    if card.calibration is not None:
+        made.append(_calibration(card.calibration))
+    if card.probe is not None:
+        made.append(_probe(card.probe))
+    return made
+
+
+def _calibration(calibration: Calibration) -> Section:
+    rows: list[Cells] = [
+        (row.finding, interval(row.error), short(row.by_chance, signed=False), _extremes(row))
+        for row in (calibration.overall, *calibration.findings)
+    ]
+    curve = ", ".join(
+        f"{short(one.said, signed=False)} → {short(one.seen, signed=False)} ({one.cases})"
+        for one in calibration.overall.bins
+        if one.said is not None and one.seen is not None
+    )
+    return Section(
+        title="Whether the findings' probabilities are frequencies",
+        header=("finding", "calibration error", "if right", "widest bin"),
+        rows=rows,
+        caption=(
+            "calibration error (ECE): mean distance of said and seen over ten bins; if right: what probabilities that "
+            "are frequencies would show on as many cases; widest bin: said → seen of the bin that adds most. "
+            f"All findings, said → seen (cases): {curve}."
+        ),
+    )
+
+
+def _extremes(row: Reliability) -> str:
+    known = [
+        (one.cases * abs(one.said - one.seen), one.said, one.seen)
+        for one in row.bins
+        if one.said is not None and one.seen is not None
+    ]
+    if not known:
+        return ""
+    _, said, seen = max(known)
+    return f"{short(said, signed=False)} → {short(seen, signed=False)}"
 
 
 def _probe(probe: Probe) -> Section:

@@ -48,7 +48,7 @@ class Checkpoint:
     findings: tuple[str, ...]
     """Names of its findings, in the order of the network's outputs."""
     thresholds: dict[str, float]
-    """Probability from which on each finding counts as present; chosen on the validation split."""
+    """Calibrated probability from which on each finding counts as present; chosen on the validation split."""
     training: dict[str, Any] = field(default_factory=dict)
     """Where it stands in its training, and what it scored."""
 
@@ -80,9 +80,34 @@ class Checkpoint:
             }
             write_json(temporary / CONFIG_FILE, config)
             write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
-            write_json(temporary / FINDINGS_FILE, {"names": list(self.findings), "thresholds": self.thresholds})
+            write_json(temporary / FINDINGS_FILE, self._findings())
             write_json(temporary / TRAINING_FILE, self.training)
             write_manifest(temporary)
+
+    def adopt_findings(self, record: Mapping[str, Any]) -> None:
+        """Take thresholds and calibration from what findings.json holds; without a calibration nothing is scaled.
+
+        Raises:
+            KeyError: a finding is missing; or ValueError, TypeError: a value is no number.
+        """
+        thresholds = {name: float(record["thresholds"][name]) for name in self.findings}
+        columns = record.get("calibration", {})
+        calibration = torch.tensor([[float(value) for value in columns.get(name, (1, 0))] for name in self.findings])
+        if calibration.shape != (len(self.findings), 2) or not (
+            calibration.isfinite().all() and (calibration[:, 0] > 0).all()
+        ):
+            raise ValueError("a calibration is a scale above 0 and a shift for each finding")
+        self.thresholds = thresholds
+        self.network.calibrate(calibration.T)
+
+    def _findings(self) -> dict[str, Any]:
+        """Return what findings.json holds."""
+        columns = self.network.calibration.T.tolist()
+        return {
+            "names": list(self.findings),
+            "thresholds": self.thresholds,
+            "calibration": dict(zip(self.findings, columns, strict=True)),
+        }
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -112,9 +137,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             max_views=int(config["max_views"]),
             max_words=int(config["max_words"]),
             findings=tuple(findings["names"]),
-            thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
+            thresholds={},
             training=training,
         )
+        checkpoint.adopt_findings(findings)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
     load_weights(network, folder / WEIGHTS_FILE)

@@ -112,6 +112,9 @@ class XProNet(nn.Module):
             if settings.findings_head
             else None
         )
+        # No weight: it is fitted after each epoch and kept beside the thresholds, which belong to its probabilities.
+        self.calibration: Tensor
+        self.register_buffer("calibration", torch.tensor([[1.0], [0.0]]).repeat(1, num_findings), persistent=False)
         self._initialise()
 
     def forward(
@@ -162,15 +165,20 @@ class XProNet(nn.Module):
         return Patches(features.flatten(1, 2), view_mask.repeat_interleave(num_regions, dim=1))
 
     def predict_findings(self, patches: Patches) -> Float[Tensor, "B K"]:
-        """Return each finding's probability.
+        """Return each finding's probability, calibrated where training has done that.
 
         Raises:
             InputError: the network has no findings head.
         """
         if self.findings_head is None:
             raise InputError("this model has no findings head: give the findings with --labels-from reference or all")
-        probabilities: Tensor = self.findings_head(patches).float().sigmoid()
+        scale, shift = self.calibration.float()
+        probabilities: Tensor = (scale * self.findings_head(patches).float() + shift).sigmoid()
         return probabilities
+
+    def calibrate(self, calibration: Float[Tensor, "2 K"]) -> None:
+        """Scale and shift the findings' logits from now on, so that their probabilities are right."""
+        self.calibration.copy_(calibration)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
         """Query the prototypes with the patches, fuse the responses in, encode (paper, section 3.2)."""

@@ -266,3 +266,5 @@ def _is_better(score: float, standing: Standing, settings: TrainSettings) -> boo
 def _adopt_thresholds(checkpoint: Checkpoint, validation: Validation) -> None:
     if validation.thresholds is not None:
         checkpoint.thresholds = dict(zip(checkpoint.findings, map(float, validation.thresholds), strict=True))
+    if validation.calibration is not None:
+        checkpoint.network.calibrate(torch.from_numpy(validation.calibration))

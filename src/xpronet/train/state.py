@@ -108,8 +108,8 @@ def resume(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) 
     except InputError as error:
         raise InputError(f"{error}; remove {folder} to go on from the one before") from None
     load_weights(checkpoint.network, folder / WEIGHTS_FILE)
-    # Training with predicted findings goes by the thresholds of the last epoch.
-    checkpoint.thresholds = read_json(folder / FINDINGS_FILE)["thresholds"]
+    # Training with predicted findings goes by the thresholds and the calibration of the last epoch.
+    checkpoint.adopt_findings(read_json(folder / FINDINGS_FILE))
     _fill(optimiser, load_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
     return read_standing(folder)
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 from xpronet.data.batches import Batch
 from xpronet.model.network import XProNet
+from xpronet.train.calibration import Calibration, calibrated, fit_calibration
 from xpronet.train.losses import word_loss
 from xpronet.train.precision import forward_precision
 from xpronet.train.thresholds import best_thresholds, macro_f1
@@ -23,7 +24,9 @@ class Validation:
     findings_f1: float | None
     """Macro-F1 of the findings head over all its findings at the thresholds below; None without a head."""
     thresholds: Float[np.ndarray, " findings"] | None
-    """The thresholds that give each finding its best F1 on this split."""
+    """The calibrated probabilities from which on each finding has its best F1 on this split."""
+    calibration: Calibration | None
+    """What makes the head's probabilities right on this split; None without a head."""
 
 
 def validate(network: XProNet, batches: Iterable[Batch], *, precision: str) -> Validation:
@@ -32,7 +35,7 @@ def validate(network: XProNet, batches: Iterable[Batch], *, precision: str) -> V
     network.eval()
     device = next(network.parameters()).device
     cost = tokens = 0.0
-    probabilities: list[Float[np.ndarray, "studies findings"]] = []
+    logits: list[Float[np.ndarray, "studies findings"]] = []
     labels: list[Bool[np.ndarray, "studies findings"]] = []
     with torch.inference_mode(), forward_precision(device, precision):
         for batch in batches:
@@ -42,13 +45,18 @@ def validate(network: XProNet, batches: Iterable[Batch], *, precision: str) -> V
             cost += float(word_loss(outputs.logits, batch.words[:, 1:], mask)) * float(mask.sum())
             tokens += float(mask.sum())
             if outputs.finding_logits is not None:
-                probabilities.append(outputs.finding_logits.float().sigmoid().cpu().numpy())
+                logits.append(outputs.finding_logits.float().cpu().numpy())
                 labels.append(batch.findings.cpu().numpy())
     network.train(was_training)
-    if not probabilities:
-        return Validation(word_loss=cost / tokens, findings_f1=None, thresholds=None)
-    predicted, truth = np.concatenate(probabilities), np.concatenate(labels)
+    if not logits:
+        return Validation(word_loss=cost / tokens, findings_f1=None, thresholds=None, calibration=None)
+    scores, truth = np.concatenate(logits), np.concatenate(labels)
+    calibration = fit_calibration(scores, truth)
+    predicted = calibrated(scores, calibration)
     thresholds = best_thresholds(predicted, truth)
     return Validation(
-        word_loss=cost / tokens, findings_f1=macro_f1(predicted, truth, thresholds), thresholds=thresholds
+        word_loss=cost / tokens,
+        findings_f1=macro_f1(predicted, truth, thresholds),
+        thresholds=thresholds,
+        calibration=calibration,
     )
