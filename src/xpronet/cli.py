@@ -35,7 +35,9 @@ prepare.command(
     "xpronet.commands.prepare_mimic_cxr:mimic_cxr", name="mimic-cxr", help="MIMIC-CXR, its official layout."
 )
 prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
+show.command("xpronet.commands.show_words:words", name="words", help="Draw where each word looked, and what answered.")
 show.command("xpronet.commands.show_atlas:atlas", name="atlas", help="Draw a map of the prototypes.")
+show.command("xpronet.commands.show_compare:compare", name="compare", help="Put reports beside the reference.")
 show.command("xpronet.commands.show_curves:curves", name="curves", help="Draw how training went.")
 show.command(
     "xpronet.commands.show_prototype:prototype", name="prototype", help="Draw what is nearest to one prototype."

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.cli import run as command_line
+from xpronet.data.corpus import read_corpus
 from xpronet.experiment import train_run
 from xpronet.labels.findings import FINDINGS
 from xpronet.recipe import Recipe
@@ -63,6 +64,53 @@ def test_curves_are_drawn(tiny_run: Path, bare_run: Path, tmp_path: Path, capsys
     assert "RUNS" in refused(capsys, "curves", "--out", tmp_path / "none.png")
 
 
+def test_words_are_drawn_from_a_corpus_and_from_pictures(
+    tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = read_corpus(phantom_folder).split("test")[0]
+    whole, out = tmp_path / "whole.svg", tmp_path / "one.svg"
+    text = show(capsys, "words", tiny_run, study.id, "--corpus", phantom_folder, "--out", whole).split("\n")[0]
+    said, word = whole.read_text(), text.split()[0].lower().rstrip(".")
+    assert f">{word}<" in said
+    assert "Cross-attention: the mean of" in said
+    assert "in both; by chance" in said
+    pictures = [phantom_folder / view.path for view in study.views]
+    chosen = ("--only", word, "--head", 2, "--overwrite")
+    assert text in show(capsys, "words", tiny_run, *pictures, "--out", out, *chosen)
+    assert "head 2" in out.read_text()
+    assert out.stat().st_size < whole.stat().st_size
+    before = out.read_bytes()
+    show(capsys, "words", tiny_run, *pictures, "--out", out, *chosen)
+    assert out.read_bytes() == before
+
+
+def test_words_without_prototypes_still_looked_somewhere(
+    bare_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = read_corpus(phantom_folder).split("test")[0]
+    out = tmp_path / "words.svg"
+    show(capsys, "words", bare_run, study.id, "--corpus", phantom_folder, "--out", out)
+    said = out.read_text()
+    assert "has no prototypes" in said
+    assert "by chance" not in said
+
+
+def test_reports_are_compared_as_text_and_as_figure(
+    tiny_run: Path, bare_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = read_corpus(phantom_folder).split("test")[1]
+    out = tmp_path / "compare.png"
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_run, copy)
+    printed = show(capsys, "compare", copy, bare_run, "--corpus", phantom_folder, "--study", study.id, "--out", out)
+    assert f"Reference: {study.report}" in printed
+    assert "copy (" in printed
+    assert "run (" in printed
+    assert out.stat().st_size > 10_000
+    assert printed.count("Reference: ") == 1
+    assert "no study 'x'" in refused(capsys, "compare", copy, "--corpus", phantom_folder, "--study", "x")
+
+
 def test_a_prototype_is_drawn_with_its_words(
     tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +144,8 @@ def test_what_cannot_be_drawn_is_told_in_a_line(
     there = ("--corpus", phantom_folder, "--out", out)
     assert "no prototypes" in refused(capsys, "prototype", bare_run, "Edema", 0, *there)
     assert "'Odema' is no finding" in refused(capsys, "prototype", tiny_run, "Odema", 0, *there)
+    assert "no study 'none'" in refused(capsys, "words", tiny_run, "none", *there)
+    assert "none.png: no such file" in refused(capsys, "words", tiny_run, tmp_path / "none.png", "--out", out)
     assert "0 to 3" in refused(capsys, "prototype", tiny_run, "Edema", 4, *there)
     assert ".png or .svg" in refused(capsys, "atlas", tiny_run, "--out", tmp_path / "figure.pdf")
     out.write_text("mine")

@@ -38,7 +38,13 @@ def test_epochs_are_read(tmp_path: Path) -> None:
 
 def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
     steps = [
-        {"event": "step", "step": n, "train": {"words": 4.0 - n / 10}, "gradient_norm": 2.0, "learning_rate": n / 1e4}
+        {
+            "event": "step",
+            "step": n,
+            "train": {"words": 4.0 - n / 10},
+            "gradient_norm": 2.0,
+            "learning_rates": [n / 1e4, n / 1e5],
+        }
         for n in range(1, 9)
     ]
     plain = _run(tmp_path / "plain", _epoch(1, best=True), _epoch(2, best=True))
@@ -46,6 +52,7 @@ def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
     history = read_history(noted, "noted")
     assert history.single["gradient_norm"].values == (2.0,) * 8
     assert history.rates["learning_rate"].steps == tuple(range(1, 9))
+    assert history.rates["backbone_learning_rate"].values[-1] == 8e-5
     names = run_names([plain, noted])
     draw_training(
         [read_history(run, name) for run, name in zip((plain, noted), names, strict=True)], tmp_path / "a.svg"

@@ -78,6 +78,10 @@ class Vocabulary:
             return ids
         return ids[:limit] if self.settings.ids == "published" else [*ids[: limit - 1], self.end]
 
+    def ids_of(self, words: Sequence[str]) -> list[int]:
+        """Return the ids of words that `word_list` returned, without marks."""
+        return [self._by_word[word] for word in words]
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of ids up to the first end or padding mark, separated by spaces; begin is passed over."""
         return " ".join(self.word_list(ids))

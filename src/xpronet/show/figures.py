@@ -22,6 +22,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # a dollar sign in a study's name is a dollar sign
     "svg.fonttype": "none",  # text stays text: searchable, and read in the reader's own font
     "svg.hashsalt": "xpronet",  # the same figure gives the same bytes
 }

@@ -19,6 +19,8 @@ OTHER_LOSSES = {
 """Loss terms beside that of the words: their names, lines and marks."""
 SCORE_LINES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 SCORE_NAMES = {"findings_f1": "macro-F1 of the findings head", "bleu4": "BLEU-4", "published": "published score"}
+RATE_NAMES = ("learning_rate", "backbone_learning_rate")
+"""What the journal's list of learning rates holds, in its order."""
 SCORES_TITLE = "Validation scores"
 DENSE = 40
 """Points from which on a line is drawn without marks."""
@@ -200,6 +202,8 @@ def _numbers(event: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator
     for name, value in event.items():
         if isinstance(value, dict):
             yield from _numbers(value, (*before, name))
+        elif name == "learning_rates" and isinstance(value, list):
+            yield from _numbers(dict(zip(RATE_NAMES, value, strict=False)), before)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield (*before, name), float(value)
 

@@ -1,0 +1,85 @@
+"""`xpronet show words`: where each word looked and which prototypes answered, the paper's figure 1."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+
+def words(
+    run: Path,
+    study: tuple[str, ...],
+    /,
+    *,
+    out: Path,
+    corpus: Path | None = None,
+    only: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    layer: int | None = None,
+    head: int | None = None,
+    beams: int = 3,
+    overwrite: bool = False,
+) -> None:
+    """Write a report about one study and draw, for each word, where it looked and which prototypes were chosen.
+
+    Args:
+        run: run or checkpoint folder.
+        study: the id of a study of CORPUS or, without a corpus, its pictures, frontal first: PNG, JPEG or DICOM files.
+        out: figure to write, .png or .svg.
+        corpus: corpus folder.
+        only: draw these words alone: --only effusion cardiomegaly.
+        layer: the decoder layer whose attention is drawn, from 1; by default the mean of all.
+        head: the head whose attention is drawn, from 1; by default the mean of all.
+        beams: width of the search.
+        overwrite: replace the file if it is there.
+    """
+    import numpy as np
+
+    from xpronet.commands.show_studies import StudyViews, corpus_study, pictured_study, write_one
+    from xpronet.errors import InputError
+    from xpronet.generate.trace import trace_words
+    from xpronet.generate.writer import pad_views
+    from xpronet.model.checkpoint import best_device, load_checkpoint
+    from xpronet.show.figures import check_figure
+    from xpronet.show.words import draw_words
+
+    check_figure(out, overwrite=overwrite)
+    checkpoint = load_checkpoint(run)
+    if corpus is None:
+        shown: StudyViews = pictured_study([Path(name) for name in study], checkpoint)
+    elif len(study) != 1:
+        raise InputError(f"{len(study)} studies named; with --corpus name the id of one")
+    else:
+        shown = corpus_study(corpus, study[0], checkpoint)
+    report = write_one(checkpoint, shown, beams=beams, with_evidence=True)
+    images, _ = pad_views([shown.views])
+    if report.labels_from == "predicted":
+        present = np.array([finding.present for finding in report.findings])
+    else:
+        present = shown.present(report.labels_from)
+    traces = trace_words(checkpoint, report, images, present, device=best_device(), layer=layer, head=head)
+    asked = {word.casefold() for word in only}
+    chosen = [trace for trace in traces if (trace.text in asked if asked else trace.text != ".")]
+    if not chosen:
+        said = f"none of {', '.join(only)}" if only else "no word"
+        raise InputError(f"{shown.id}: {said} in the report {report.text!r}; choose others")
+    settings = checkpoint.network.settings
+    layers = f"layer {layer}" if layer is not None else f"the mean of {settings.layers} decoder layers"
+    heads = f"head {head}" if head is not None else f"the mean of {settings.heads} heads"
+    oracle = " ORACLE LABELS: the findings were read from the reference." if report.labels_from == "reference" else ""
+    draw_words(
+        chosen,
+        shown.views,
+        [name for name in checkpoint.findings for _ in range(settings.per_finding)]
+        if settings.visible == "findings"
+        else [],
+        out,
+        title=f"{run.resolve().name} about {shown.id}",
+        report=report.text,
+        how=f"Cross-attention: {layers} and {heads}.{oracle}",
+        per_finding=settings.per_finding,
+        overwrite=overwrite,
+    )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(report.text)
+    console.print(f"Wrote {out}: {len(chosen)} words")

@@ -1,0 +1,44 @@
+"""Words shared with the reference: which are marked, and that nothing of a report is lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpronet.show.compare import Comparison, Told, draw_comparison, mark_text, plain_text
+
+REFERENCE = "The heart is enlarged. No effusion is seen."
+
+
+def test_a_word_counts_as_often_as_the_reference_has_it() -> None:
+    marked = mark_text("No effusion. No pneumothorax is seen.", REFERENCE, "words")
+    assert plain_text(marked) == "[No effusion]. No pneumothorax [is seen]."
+    assert (marked.shared, marked.words) == (4, 6)
+    assert "".join(text for text, _ in marked.pieces) == "No effusion. No pneumothorax is seen."
+
+
+def test_phrases_are_three_words_or_whole_sentences() -> None:
+    marked = mark_text("No effusion. The heart is large. No effusion is seen.", REFERENCE, "phrases")
+    assert plain_text(marked) == "No effusion. [The heart is] large. [No effusion is seen.]"
+    assert marked.shared == 7
+
+
+@pytest.mark.parametrize("text", ["", "Nothing alike here.", "the heart is enlarged. no effusion is seen."])
+def test_nothing_is_lost(text: str) -> None:
+    marked = mark_text(text, REFERENCE, "words")
+    assert "".join(piece for piece, _ in marked.pieces) == text
+    assert marked.shared == (8 if "enlarged" in text else 0)
+
+
+def test_the_figure_holds_every_report_and_warns_of_oracles(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    views = (np.full((32, 32), 90, np.uint8),) * 2
+    told = (Told(name="ours", text="No effusion.", oracle=False), Told(name="theirs", text="", oracle=True))
+    study = Comparison(id="study $1$", views=views, reference=REFERENCE, told=told)
+    for name in ("a.svg", "b.svg"):
+        draw_comparison([study, study], tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    said = (tmp_path / "a.svg").read_text()
+    for expected in ("study $1$", "enlarged", "ours", "2 of 2 words", "theirs", "(nothing)", "ORACLE LABELS"):
+        assert expected in said, expected
+    assert said.count("<image") == 4
