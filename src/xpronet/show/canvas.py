@@ -103,7 +103,7 @@ class Canvas:
         """Lay a square picture, grey or coloured, with its upper left corner at `x`, `y`."""
         extent = (x, x + side, y + side, y)
         self.axes.imshow(
-            pixels, extent=extent, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto", zorder=1
+            pixels, extent=extent, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto", zorder=1
         )
 
     def frame(
