@@ -52,6 +52,7 @@ app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="M
 app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
 app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
 app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
+app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")

@@ -58,8 +58,8 @@ def report(
     [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     if json is not None:
-        record = {"model": fingerprint(run), "views": [path.name for path in images], **written.record()}
-        write_json(json, record, overwrite=overwrite)
+        answer = written.answer(model=fingerprint(run), views=[path.name for path in images])
+        write_json(json, answer, overwrite=overwrite)
     if html is not None:
         from xpronet.show.page import PageStudy, write_page
 

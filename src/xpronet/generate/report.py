@@ -1,6 +1,6 @@
 """A generated report: its text, the findings behind it, and where each word came from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,7 +66,7 @@ class Report:
     """Evidence for each word, where it was asked for."""
 
     def record(self) -> dict[str, Any]:
-        """Return the report as JSON values: a line of predictions.jsonl, or the answer of `report --json`."""
+        """Return the report as JSON values, as a line of predictions.jsonl has them."""
         record: dict[str, Any] = {
             "id": self.id,
             "report": self.text,
@@ -77,6 +77,15 @@ class Report:
         if self.words:
             record["words"] = [_word_record(word) for word in self.words]
         return record
+
+    def answer(self, *, model: str, views: Sequence[str]) -> dict[str, Any]:
+        """Return the report as `report --json` and the HTTP interface give it.
+
+        Args:
+            model: the checkpoint's fingerprint.
+            views: what each view is called, in order.
+        """
+        return {"model": model, "views": list(views), **self.record()}
 
 
 def _word_record(word: WordEvidence) -> Mapping[str, Any]:

@@ -1,0 +1,92 @@
+"""`xpronet serve`: a reading page and an HTTP interface to a trained model."""
+
+from pathlib import Path
+from typing import Literal
+
+
+def serve(
+    run: Path,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token_file: Path | None = None,
+    workers: int | None = None,
+    batch: int = 16,
+    queue: int = 64,
+    answer_seconds: float = 90.0,
+    max_files: int = 8,
+    max_megabytes: int = 64,
+    labels_from: Literal["predicted", "all"] = "predicted",
+    beams: int = 3,
+) -> None:
+    """Serve a reading page and an HTTP interface until Ctrl-C.
+
+    Args:
+        run: run or checkpoint folder.
+        host: address to listen on; other than loopback needs a token.
+        port: TCP port; 0 takes a free one.
+        token_file: file whose first line every client must know; or set XPRONET_TOKEN.
+        workers: model processes; one a GPU, or one for every four cores, if left out.
+        batch: studies a worker writes about at a time.
+        queue: requests taken at a time; more are told to come again.
+        answer_seconds: longest time to an answer.
+        max_files: views of one study.
+        max_megabytes: size of one upload.
+        labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
+        beams: width of the search.
+    """
+    import logging
+    import os
+    import sys
+
+    from rich.console import Console
+
+    from xpronet.errors import InputError
+    from xpronet.files import read_text
+    from xpronet.serve.settings import ServeSettings
+
+    # A token on the command line could be read by everybody on the machine.
+    token = os.environ.get("XPRONET_TOKEN", "") if token_file is None else read_text(token_file).partition("\n")[0]
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        token=token.strip(),
+        workers=_default_workers() if workers is None else workers,
+        batch=batch,
+        queue=queue,
+        answer_seconds=answer_seconds,
+        max_files=max_files,
+        max_upload_bytes=max_megabytes << 20,
+        labels_from=labels_from,
+        beams=beams,
+    )
+    try:
+        from xpronet.serve.server import serve as listen
+    except ModuleNotFoundError as error:
+        raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
+    from xpronet.serve.model import served_model
+
+    model = served_model(run, labels_from=labels_from)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    console = Console(soft_wrap=True)
+
+    def ready(address: str) -> None:
+        console.print(f"Reading page: {address}  (research use: drafts, never diagnoses; Ctrl-C ends)", markup=False)
+
+    try:
+        listen(run, model, settings, ready=ready)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except OSError as error:
+        raise InputError(
+            f"{host}:{port}: cannot listen there ({error.strerror}); choose another --host or --port"
+        ) from None
+
+
+def _default_workers() -> int:
+    import os
+
+    import torch
+
+    return torch.cuda.device_count() or max(1, (os.cpu_count() or 1) // 4)

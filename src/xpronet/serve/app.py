@@ -1,0 +1,162 @@
+"""The routes: reports, what is served, how it does, and the reading page."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from xpronet import __version__
+from xpronet.serve.guard import BodyLimits, Guard
+from xpronet.serve.mentions import find_mentions
+from xpronet.serve.refusal import RefusedError
+from xpronet.serve.service import NOTICE, Service
+from xpronet.serve.stream import report_events
+from xpronet.serve.uploads import FILES_FIELD, TEXT_FIELD, Upload, read_upload
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+def make_app(service: Service) -> Guard:
+    """Return the application, behind its guard."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.batcher.start()
+        find_mentions(())  # reads its phrases now, not while somebody waits
+        yield
+        await service.batcher.close()
+        service.close()
+
+    app = FastAPI(
+        title="XProNet",
+        description=f"Draft reports about chest X-ray studies, with their evidence. {NOTICE}",
+        version=__version__,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_exception_handler(RefusedError, _refused)
+    _add_reports(app, service)
+    _add_status(app, service)
+    _add_page(app)
+    settings = service.settings
+    routes = frozenset(path for route in app.routes if (path := getattr(route, "path", None)))
+    return Guard(app, settings=settings, limits=BodyLimits(settings), metrics=service.metrics, routes=routes)
+
+
+def _add_reports(app: FastAPI, service: Service) -> None:
+    async def upload_of(request: Request) -> Upload:
+        settings = service.settings
+        return await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
+
+    @app.post("/v1/reports", openapi_extra=_multipart(), responses=_REFUSALS)
+    async def report(request: Request) -> Response:
+        """Write a draft report about one study: the JSON of `xpronet report --json`."""
+        with service.admitted():
+            upload = await upload_of(request)
+            started = time.monotonic()
+            views = await service.read_views(upload.files)
+            return Response(await service.write(views, started), media_type="application/json")
+
+    @app.post("/v1/reports/stream", openapi_extra=_multipart(), responses=_REFUSALS)
+    async def stream(request: Request) -> Response:
+        """Write a draft report as server-sent events: `view`, `sentence`, then `report` with the evidence."""
+        admitted = service.admitted()
+        admitted.__enter__()
+        try:
+            upload = await upload_of(request)
+            started = time.monotonic()
+            views = await service.read_views(upload.files, with_preview=True)
+        except BaseException:
+            admitted.__exit__(None, None, None)
+            raise
+
+        async def events() -> AsyncIterator[bytes]:
+            try:
+                async for event in report_events(service, views, started):
+                    yield event
+            finally:
+                admitted.__exit__(None, None, None)
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+
+def _add_status(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/model")
+    async def model() -> dict[str, Any]:
+        """Tell which model is served, its findings and thresholds, and what is taken."""
+        return service.about()
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Tell that the server runs."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", responses={503: {"description": "The model is still loading."}})
+    async def readyz() -> Response:
+        """Tell whether a model is ready to write."""
+        if service.batcher.ready:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "loading"}, status_code=503, headers={"retry-after": "1"})
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Return counts and durations in Prometheus's text format."""
+        return Response(service.metrics.text(service.gauges()), media_type="text/plain; version=0.0.4")
+
+
+def _add_page(app: FastAPI) -> None:
+    """Read the page's files once: no path from a request ever reaches a disk."""
+    for file in (files("xpronet.serve") / "static").iterdir():
+        suffix = "." + file.name.rpartition(".")[2]
+        if suffix not in KINDS:
+            continue
+        path = "/" if file.name == "index.html" else f"/static/{file.name}"
+        app.add_api_route(path, _answer_with(file.read_bytes(), KINDS[suffix]), include_in_schema=False)
+
+
+def _answer_with(content: bytes, kind: str) -> Any:
+    async def answer() -> Response:
+        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+    return answer
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return JSONResponse({"detail": error.detail}, status_code=error.status, headers=error.headers)
+
+
+def _multipart() -> dict[str, Any]:
+    """Return what OpenAPI says of an upload's body, which we read ourselves."""
+    properties = {
+        FILES_FIELD: {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "The study's pictures, frontal first: PNG, JPEG or DICOM. File names are not used.",
+        },
+        TEXT_FIELD: {"type": "string", "description": "Only for structured reports: the text as edited."},
+    }
+    schema = {"type": "object", "required": [FILES_FIELD], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "No picture, or a part that is not known."},
+    401: {"description": "The token is missing or wrong."},
+    408: {"description": "The upload took too long."},
+    413: {"description": "Too many bytes."},
+    415: {"description": "Not multipart/form-data."},
+    422: {"description": "A picture is damaged, too large, or none that is read."},
+    503: {"description": "The queue is full: come again after Retry-After."},
+    504: {"description": "No report in time."},
+}

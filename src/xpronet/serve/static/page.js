@@ -1,0 +1,174 @@
+// Put the page together: files in, draft out.
+import { Refused, ask, bodyOf, events, setToken } from "./server.js";
+import { Report } from "./report.js";
+import { Viewer } from "./viewer.js";
+
+const at = (id) => document.getElementById(id);
+const viewer = new Viewer(at("views"), Object.fromEntries(["window", "level", "zoom", "heat", "invert", "reset"].map((id) => [id, at(id)])));
+const report = new Report({ text: at("text"), why: at("why"), findings: at("findings").tBodies[0], viewer, prototype: () => {} });
+let limits = null;
+let files = [];
+let running = null;
+
+at("tools").open = matchMedia("(min-width: 62rem)").matches;
+
+const say = (told, bad = false) => {
+  at("state").textContent = told;
+  at("state").classList.toggle("bad", bad);
+};
+
+async function findModel() {
+  try {
+    const about = await (await ask("/v1/model")).json();
+    limits = about.limits;
+    at("model").textContent = `Model ${about.name} · ${about.model} · XProNet ${about.version}`;
+    at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model learned from up to ${about.max_views} a study.`;
+    at("token-form").hidden = true;
+    say("");
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const asks = error.status === 401;
+    at("token-form").hidden = !asks;
+    at("model").textContent = asks ? "A token is needed" : "";
+    if (asks) at("token").focus();
+    say(asks && at("token").value ? "That is not the token." : asks ? "" : error.message, true);
+  }
+}
+
+at("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setToken(at("token").value.trim());
+  findModel();
+});
+
+function refusal(chosen) {
+  if (!limits) return "The model is not known yet: reload the page.";
+  if (chosen.length > limits.files) return `${chosen.length} files are more than the ${limits.files} views taken.`;
+  const size = chosen.reduce((sum, file) => sum + file.size, 0);
+  if (size > limits.bytes - 65536) return `These files have ${Math.ceil(size / 2 ** 20)} MB; at most ${Math.floor(limits.bytes / 2 ** 20)} MB are taken.`;
+  return "";
+}
+
+async function read(chosen) {
+  const wrong = refusal(chosen);
+  if (wrong) return say(wrong, true);
+  running?.abort();
+  const own = (running = new AbortController());
+  files = chosen;
+  report.clear();
+  viewer.clear();
+  setEditing(false);
+  for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = true;
+  at("warnings").hidden = true;
+  at("study").hidden = false;
+  at("study").setAttribute("aria-busy", "true");
+  say(`Reading ${chosen.length === 1 ? "one picture" : `${chosen.length} pictures`}…`);
+  try {
+    const answer = await ask("/v1/reports/stream", { method: "POST", body: bodyOf(chosen), signal: own.signal });
+    const drawn = [];
+    for await (const [event, value] of events(answer)) {
+      if (own.signal.aborted) return;
+      if (event === "view") drawn.push(viewer.add(value));
+      else if (event === "sentence") {
+        report.addSentence(value.text);
+        await new Promise(requestAnimationFrame);
+      } else if (event === "error") throw new Refused(value.status, value.detail);
+      else if (event === "report") {
+        await Promise.all(drawn);
+        finish(value);
+      }
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Refused)) throw error;
+    at("study").hidden = !viewer.views.length;
+    say(error.message, true);
+    if (error.status === 401) findModel();
+  } finally {
+    if (running === own) at("study").removeAttribute("aria-busy");
+  }
+}
+
+function finish(record) {
+  report.fill(record);
+  at("edited").value = record.report;
+  at("warnings").replaceChildren(...(record.warnings || []).map((warning) => {
+    const item = document.createElement("li");
+    item.textContent = warning;
+    return item;
+  }));
+  at("warnings").hidden = !record.warnings?.length;
+  for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = false;
+  say("The draft is ready. Check every word against the pictures.");
+}
+
+function setEditing(on) {
+  at("edit").setAttribute("aria-pressed", String(on));
+  at("edit").textContent = on ? "Show evidence" : "Edit";
+  at("edited").hidden = !on;
+  at("text").hidden = on;
+  at("text-help").hidden = on;
+}
+
+at("edit").addEventListener("click", () => {
+  const on = at("edited").hidden;
+  setEditing(on);
+  report.show(-1);
+  if (on) at("edited").focus();
+});
+
+at("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(at("edited").value);
+    say("Copied. It is a draft: check it before it goes anywhere.");
+  } catch {
+    setEditing(true);
+    at("edited").select();
+    say("The browser does not let this page copy; the text is selected, press Ctrl+C.", true);
+  }
+});
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+at("save-json").addEventListener("click", () => {
+  const { text, places, mentions, ...record } = report.record;
+  const edited = at("edited").value;
+  if (edited !== record.report) record.edited = edited;
+  save(new Blob([JSON.stringify(record, null, 1)], { type: "application/json" }), "draft-report.json");
+});
+
+at("save-sr").addEventListener("click", async () => {
+  const edited = at("edited").value;
+  say("Making the structured report…");
+  try {
+    const answer = await ask("/v1/structured-reports", { method: "POST", body: bodyOf(files, edited === report.record.report ? null : edited) });
+    save(await answer.blob(), "draft-report.dcm");
+    say("Saved as a DICOM structured report: partial and unverified.");
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(error.message, true);
+  }
+});
+
+at("files").addEventListener("change", () => {
+  const chosen = [...at("files").files];
+  at("files").value = "";
+  if (chosen.length) read(chosen);
+});
+
+// A file dropped beside the box must not make the browser leave the page.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
+addEventListener("dragover", () => at("drop").classList.add("over"));
+for (const name of ["dragleave", "drop"]) addEventListener(name, () => at("drop").classList.remove("over"));
+addEventListener("drop", (event) => {
+  const chosen = [...event.dataTransfer.files];
+  if (chosen.length) read(chosen);
+});
+
+findModel();

@@ -1,0 +1,93 @@
+"""Servers on loopback, with real routes and sockets; the model writes in the process of the test."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from xpronet.data.corpus import Corpus
+from xpronet.generate.beam import BeamSettings
+from xpronet.generate.writer import Writer
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.serve.model import served_model
+from xpronet.serve.settings import ServeSettings
+from xpronet.serve.worker import Job, write_answers
+
+Opened = Callable[..., contextlib.AbstractContextManager[str]]
+
+
+class InThread:
+    """A worker without a process of its own."""
+
+    def __init__(self, writer: Writer, model: str) -> None:
+        self.writer, self.model = writer, model
+        self.batches: list[int] = []
+        self.may_write = threading.Event()
+        self.may_write.set()
+
+    def start(self) -> None:
+        pass
+
+    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+        self.batches.append(len(jobs))
+        assert self.may_write.wait(300)
+        return write_answers(self.writer, jobs, model=self.model)
+
+    def stop(self) -> None:
+        self.may_write.set()
+
+
+@pytest.fixture(scope="session")
+def worker(tiny_run: Path) -> InThread:
+    checkpoint = load_checkpoint(tiny_run)
+    settings = BeamSettings(beams=3, max_words=checkpoint.max_words)
+    writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
+    return InThread(writer, served_model(tiny_run, labels_from="predicted").fingerprint)
+
+
+@pytest.fixture(scope="session")
+def opened(tiny_run: Path, worker: InThread) -> Opened:
+    """Open a server with the settings given; its address is yielded."""
+    from xpronet.serve.server import Listener
+
+    model = served_model(tiny_run, labels_from="predicted")
+
+    @contextlib.contextmanager
+    def open_server(**choices: object) -> Iterator[str]:
+        addresses: list[str] = []
+        listening = threading.Event()
+
+        def ready(address: str) -> None:
+            addresses.append(address)
+            listening.set()
+
+        settings = ServeSettings(**{"port": 0, **choices})  # type: ignore[arg-type]
+        listener = Listener(model, [worker], settings, ready=ready)
+        thread = threading.Thread(target=listener.run)
+        thread.start()
+        try:
+            assert listening.wait(120)
+            yield addresses[0]
+        finally:
+            listener.should_exit = True
+            thread.join(120)
+        assert not thread.is_alive()
+
+    return open_server
+
+
+@pytest.fixture(scope="session")
+def address(opened: Opened) -> Iterator[str]:
+    """A server as `xpronet serve` opens it."""
+    with opened() as where:
+        yield where
+
+
+@pytest.fixture(scope="session")
+def view_files(phantom: Corpus) -> list[list[Path]]:
+    """The files of some studies of one and two views."""
+    studies = [[phantom.view_path(view) for view in study.views] for study in phantom.studies[:8]]
+    return [paths[: 1 + number % 2] for number, paths in enumerate(studies)]

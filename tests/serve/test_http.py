@@ -1,0 +1,217 @@
+"""The HTTP interface: what it answers, and what it refuses."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loopback import ask, post
+
+from xpronet.commands.report import report
+from xpronet.serve.guard import HEADERS
+
+TOKEN = "a token that nobody guesses"
+
+
+def of_report(run: Path, files: list[Path], folder: Path) -> dict[str, Any]:
+    """Return what `xpronet report --json` says about files named as the server names them."""
+    names = [folder / f"view-{number}{path.suffix}" for number, path in enumerate(files, 1)]
+    for name, path in zip(names, files, strict=True):
+        name.write_bytes(path.read_bytes())
+    report(run, tuple(names), json=folder / "answer.json", overwrite=True)
+    return json.loads((folder / "answer.json").read_text())
+
+
+def assert_same(given: Any, expected: Any, where: str = "") -> None:
+    """Compare JSON values; sums of floats differ in the last digits with the size of the batch."""
+    if isinstance(expected, float) or (isinstance(expected, list) and expected and isinstance(expected[0], list)):
+        assert np.shape(given) == np.shape(expected), where
+        assert np.allclose(given, expected, atol=2e-5), where
+    elif isinstance(expected, dict):
+        assert given.keys() == expected.keys(), where
+        for name in expected:
+            assert_same(given[name], expected[name], f"{where}.{name}")
+    elif isinstance(expected, list):
+        assert len(given) == len(expected), where
+        for number, (one, other) in enumerate(zip(given, expected, strict=True)):
+            assert_same(one, other, f"{where}[{number}]")
+    else:
+        assert given == expected, where
+
+
+def test_an_answer_is_what_report_writes(address: str, tiny_run: Path, view_files: list[list[Path]], tmp_path: Path):
+    files = view_files[1]
+    answer = post(address, [path.read_bytes() for path in files], names=["../../etc/passwd", "Jane Doe.png"])
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    given = answer.json()
+    assert given["views"] == ["view-1.png", "view-2.png"]
+    assert given["words"]
+    assert_same(given, of_report(tiny_run, files, tmp_path))
+
+
+def test_requests_share_batches_and_each_gets_its_own_answer(
+    address: str, worker: Any, tiny_run: Path, view_files: list[list[Path]], tmp_path: Path
+):
+    worker.batches.clear()
+    worker.may_write.clear()
+    with ThreadPoolExecutor(len(view_files)) as threads:
+        waiting = [threads.submit(post, address, [path.read_bytes() for path in files]) for files in view_files]
+        while b"xpronet_requests_in_flight 8" not in ask(address, "/metrics").body:
+            time.sleep(0.02)
+        time.sleep(0.2)  # the last pictures are decoded
+        worker.may_write.set()
+        answers = [one.result().json() for one in waiting]
+    assert sum(worker.batches) == 8
+    assert len(worker.batches) <= 3
+    for files, given in zip(view_files, answers, strict=True):
+        assert_same(given, of_report(tiny_run, files, tmp_path))
+
+
+def test_a_stream_tells_views_then_sentences_then_the_report(address: str, view_files: list[list[Path]]):
+    files = [path.read_bytes() for path in view_files[1]]
+    answer = post(address, files, path="/v1/reports/stream")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = answer.events()
+    assert [name for name, _ in events[:2]] == ["view", "view"]
+    assert events[-1][0] == "report"
+    sentences = [value["text"] for name, value in events if name == "sentence"]
+    assert len(sentences) == len(events) - 3
+    final = events[-1][1]
+    assert " ".join(sentences) == final["text"]
+    words = [final["text"][start:end].lower() for start, end in final["places"]]
+    assert words == [word["text"] for word in final["words"]]
+    plain = post(address, files).json()
+    assert_same({name: final[name] for name in plain}, plain)
+
+
+def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any):
+    model = ask(address, "/v1/model").json()
+    assert model["model"] == worker.model
+    assert len(model["findings"]) == 14
+    assert "never a diagnosis" in model["notice"]
+    assert ask(address, "/healthz").json() == {"status": "ok"}
+    while ask(address, "/readyz").status != 200:
+        time.sleep(0.02)
+    text = ask(address, "/metrics").body.decode()
+    assert 'xpronet_requests_total{route="/healthz",status="200"}' in text
+    assert "xpronet_answer_seconds_bucket" in text
+    schema = ask(address, "/openapi.json").json()
+    assert set(schema["paths"]["/v1/reports"]["post"]["requestBody"]["content"]) == {"multipart/form-data"}
+    assert ask(address, "/docs").status == 404
+
+
+def test_every_answer_carries_the_headers_that_keep_a_browser_safe(address: str):
+    for path in ("/", "/v1/model", "/nowhere"):
+        headers = ask(address, path).headers
+        for name, value in HEADERS:
+            if name != b"cache-control":
+                assert headers[name.decode()] == value.decode()
+        assert "access-control-allow-origin" not in headers
+        assert "server" not in headers
+    policy = ask(address, "/").headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "127.0.0.1.evil.example:80"}, 421),
+        ({"Host": "LOCALHOST:1"}, 200),
+        ({"Host": "[::1]:80"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Content-Length": str(1 << 30)}, 413),
+        ({"Content-Length": "-1"}, 400),
+        ({"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_requests_that_a_page_elsewhere_could_make_are_refused(address: str, headers: dict[str, str], status: int):
+    assert ask(address, "/v1/model", headers=headers).status == status
+
+
+def test_a_token_is_asked_for(opened: Any, view_files: list[list[Path]]):
+    files = [path.read_bytes() for path in view_files[0]]
+    with opened(token=TOKEN) as address:
+        assert ask(address, "/").status == 200
+        assert ask(address, "/healthz").status == 200
+        for path in ("/v1/model", "/metrics", "/openapi.json"):
+            refused = ask(address, path)
+            assert refused.status == 401
+            assert refused.headers["www-authenticate"] == "Bearer"
+            assert ask(address, path, headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
+        for wrong in (TOKEN[:-1], TOKEN + "x", "", "Basic " + TOKEN):
+            assert post(address, files, headers={"Authorization": f"Bearer {wrong}"}).status == 401
+        assert post(address, files, headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
+
+
+def test_a_full_queue_says_when_to_come_again(opened: Any, worker: Any, view_files: list[list[Path]]):
+    files = [path.read_bytes() for path in view_files[0]]
+    with opened(queue=1) as address:
+        worker.may_write.clear()
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(post, address, files)
+            while b"xpronet_requests_in_flight 1" not in ask(address, "/metrics").body:
+                time.sleep(0.02)
+            refused = post(address, files)
+            worker.may_write.set()
+            assert first.result().status == 200
+        assert refused.status == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        assert post(address, files).status == 200
+
+
+def test_an_answer_that_takes_too_long_is_given_up(opened: Any, worker: Any, view_files: list[list[Path]]):
+    files = [path.read_bytes() for path in view_files[0]]
+    with opened(answer_seconds=0.3) as address:
+        worker.may_write.clear()
+        try:
+            assert post(address, files).status == 504
+            [*_, (name, told)] = post(address, files, path="/v1/reports/stream").events()
+            assert (name, told["status"]) == ("error", 504)
+        finally:
+            worker.may_write.set()
+
+
+def test_uploads_beyond_the_limits_are_refused(opened: Any, view_files: list[list[Path]]):
+    picture = view_files[0][0].read_bytes()
+    with opened(max_files=2, max_upload_bytes=1 << 16, max_pixels=64 * 64) as address:
+        assert post(address, [picture] * 2).status == 200
+        assert post(address, [picture] * 3).status == 400
+        assert post(address, []).status == 400
+        assert post(address, [bytes(1 << 16)]).status == 413
+        assert post(address, [picture], text="edited").status == 200
+        assert ask(address, "/v1/reports", method="POST", body=b"x" * 10).status == 415
+    with opened(max_pixels=64 * 64 - 1) as address:
+        refused = post(address, [picture])
+        assert refused.status == 422
+        assert "view 1: 64 x 64 pixels are more than the 4,095 allowed" in refused.json()["detail"]
+
+
+def test_the_log_names_no_file_and_no_path(
+    address: str, view_files: list[list[Path]], caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "xpronet.serve")
+    post(address, [view_files[0][0].read_bytes()], names=["Jane_Doe.png"])
+    post(address, [b"no picture"], names=["Jane_Doe.dcm"])
+    ask(address, "/patients/Jane_Doe?name=Jane_Doe")
+    lines = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("POST /v1/reports 200") for line in lines)
+    assert any(line.startswith("GET other 404") for line in lines)
+    assert "Doe" not in "\n".join(lines)
+
+
+def test_many_threads_may_ask_at_once(address: str):
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(ask(address, "/v1/model").status)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 20
