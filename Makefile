@@ -5,12 +5,14 @@ BIN := .venv/bin
 # One thread a test process: two processes share the cores better than their threads would.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
-.PHONY: demo test quick torture check bench clean
+.PHONY: demo test test-browser abuse quick torture check bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (about 7 minutes on two cores)"
 	@echo "make test    run all tests"
+	@echo "make test-browser   drive the reading page in Chromium (needs chromium, node and npm)"
+	@echo "make abuse   send 500 hostile uploads to a server"
 	@echo "make quick   run the tests that take no more than a few seconds each"
 	@echo "make torture kill a training thirty times and compare what comes of it (a few minutes)"
 	@echo "make check   formatting, lint, types, direction of imports"
@@ -20,7 +22,7 @@ help:
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,dev]'
 	touch $@
 
 demo: $(BIN)/installed
@@ -28,6 +30,13 @@ demo: $(BIN)/installed
 
 test: $(BIN)/installed
 	$(PYTEST) --numprocesses 2
+
+test-browser: $(BIN)/installed
+	cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts
+	$(PYTEST) --numprocesses 0 tests/browser
+
+abuse: $(BIN)/installed
+	XPRONET_ABUSE=500 $(PYTEST) --numprocesses 0 -s tests/serve/test_abuse.py
 
 quick: $(BIN)/installed
 	$(PYTEST) --numprocesses 2 -m "not slow"

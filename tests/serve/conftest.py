@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
-from xpronet.generate.beam import BeamSettings
 from xpronet.generate.writer import Writer
-from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint import fingerprint, load_checkpoint
 from xpronet.serve.model import served_model
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, write_answers
@@ -43,9 +43,9 @@ class InThread:
 @pytest.fixture(scope="session")
 def worker(tiny_run: Path) -> InThread:
     checkpoint = load_checkpoint(tiny_run)
-    settings = BeamSettings(beams=3, max_words=checkpoint.max_words)
+    settings = search_settings(tiny_run, checkpoint, beams=None, choose=None)
     writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
-    return InThread(writer, served_model(tiny_run, labels_from="predicted").fingerprint)
+    return InThread(writer, fingerprint(tiny_run))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def opened(tiny_run: Path, worker: InThread) -> Opened:
     """Open a server with the settings given; its address is yielded."""
     from xpronet.serve.server import Listener
 
-    model = served_model(tiny_run, labels_from="predicted")
+    model = served_model(tiny_run, load_checkpoint(tiny_run), worker.writer.settings, labels_from="predicted")
 
     @contextlib.contextmanager
     def open_server(**choices: object) -> Iterator[str]:

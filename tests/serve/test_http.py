@@ -26,6 +26,16 @@ def of_report(run: Path, files: list[Path], folder: Path) -> dict[str, Any]:
     return json.loads((folder / "answer.json").read_text())
 
 
+def wait_for(address: str, line: str) -> None:
+    """Wait until the metrics say so."""
+    while True:
+        metrics = ask(address, "/metrics")
+        assert metrics.status == 200
+        if line in metrics.body.decode():
+            return
+        time.sleep(0.05)
+
+
 def assert_same(given: Any, expected: Any, where: str = "") -> None:
     """Compare JSON values; sums of floats differ in the last digits with the size of the batch."""
     if isinstance(expected, float) or (isinstance(expected, list) and expected and isinstance(expected[0], list)):
@@ -61,8 +71,7 @@ def test_requests_share_batches_and_each_gets_its_own_answer(
     worker.may_write.clear()
     with ThreadPoolExecutor(len(view_files)) as threads:
         waiting = [threads.submit(post, address, [path.read_bytes() for path in files]) for files in view_files]
-        while b"xpronet_requests_in_flight 8" not in ask(address, "/metrics").body:
-            time.sleep(0.02)
+        wait_for(address, "xpronet_requests_in_flight 8")
         time.sleep(0.2)  # the last pictures are decoded
         worker.may_write.set()
         answers = [one.result().json() for one in waiting]
@@ -95,8 +104,8 @@ def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any
     assert len(model["findings"]) == 14
     assert "never a diagnosis" in model["notice"]
     assert ask(address, "/healthz").json() == {"status": "ok"}
-    while ask(address, "/readyz").status != 200:
-        time.sleep(0.02)
+    wait_for(address, "xpronet_workers_ready 1")
+    assert ask(address, "/readyz").status == 200
     text = ask(address, "/metrics").body.decode()
     assert 'xpronet_requests_total{route="/healthz",status="200"}' in text
     assert "xpronet_answer_seconds_bucket" in text
@@ -157,8 +166,7 @@ def test_a_full_queue_says_when_to_come_again(opened: Any, worker: Any, view_fil
         worker.may_write.clear()
         with ThreadPoolExecutor(1) as threads:
             first = threads.submit(post, address, files)
-            while b"xpronet_requests_in_flight 1" not in ask(address, "/metrics").body:
-                time.sleep(0.02)
+            wait_for(address, "xpronet_requests_in_flight 1")
             refused = post(address, files)
             worker.may_write.set()
             assert first.result().status == 200

@@ -15,10 +15,12 @@ def serve(
     batch: int = 16,
     queue: int = 64,
     answer_seconds: float = 90.0,
+    upload_seconds: float = 30.0,
     max_files: int = 8,
     max_megabytes: int = 64,
     labels_from: Literal["predicted", "all"] = "predicted",
-    beams: int = 3,
+    beams: int | None = None,
+    choose: Literal["likeliest", "agreeing"] | None = None,
 ) -> None:
     """Serve a reading page and an HTTP interface until Ctrl-C.
 
@@ -31,10 +33,13 @@ def serve(
         batch: studies a worker writes about at a time.
         queue: requests taken at a time; more are told to come again.
         answer_seconds: longest time to an answer.
+        upload_seconds: longest time that an upload may take.
         max_files: views of one study.
         max_megabytes: size of one upload.
         labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
-        beams: width of the search.
+        beams: width of the search; by default as the run's recipe says, else 3.
+        choose: which of the reports that the search meets to take; by default as the run's recipe says, else the
+            likeliest.
     """
     import logging
     import os
@@ -56,18 +61,23 @@ def serve(
         batch=batch,
         queue=queue,
         answer_seconds=answer_seconds,
+        upload_seconds=upload_seconds,
         max_files=max_files,
         max_upload_bytes=max_megabytes << 20,
         labels_from=labels_from,
-        beams=beams,
     )
     try:
         from xpronet.serve.server import serve as listen
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
+    from xpronet.commands.searching import search_settings
+    from xpronet.model.checkpoint import load_checkpoint
     from xpronet.serve.model import served_model
 
-    model = served_model(run, labels_from=labels_from)
+    checkpoint = load_checkpoint(run)
+    search = search_settings(run, checkpoint, beams=beams, choose=choose)
+    model = served_model(run, checkpoint, search, labels_from=labels_from)
+    del checkpoint  # the workers have the weights
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     console = Console(soft_wrap=True)
 

@@ -87,6 +87,17 @@ class Report:
         """
         return {"model": model, "views": list(views), **self.record()}
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Report":
+        """Return the report that `record` or `answer` gave, without the evidence for its words."""
+        return cls(
+            id=record["id"],
+            text=record["report"],
+            findings=tuple(FindingScore(**finding) for finding in record["findings"]),
+            labels_from=record["labels_from"],
+            log_probability=record["log_probability"],
+        )
+
 
 def _word_record(word: WordEvidence) -> Mapping[str, Any]:
     return {

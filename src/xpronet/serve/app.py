@@ -1,8 +1,11 @@
 """The routes: reports, what is served, how it does, and the reading page."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
@@ -10,10 +13,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from xpronet import __version__
+from xpronet.generate.report import Report
 from xpronet.serve.guard import BodyLimits, Guard
 from xpronet.serve.mentions import find_mentions
 from xpronet.serve.refusal import RefusedError
-from xpronet.serve.service import NOTICE, Service
+from xpronet.serve.service import NOTICE, STRUCTURED_REPORT, Examples, Service, read_answer
 from xpronet.serve.stream import report_events
 from xpronet.serve.uploads import FILES_FIELD, TEXT_FIELD, Upload, read_upload
 
@@ -46,6 +50,8 @@ def make_app(service: Service) -> Guard:
     )
     app.add_exception_handler(RefusedError, _refused)
     _add_reports(app, service)
+    if service.makes_structured_reports:
+        _add_structured_reports(app, service)
     _add_status(app, service)
     _add_page(app)
     settings = service.settings
@@ -90,11 +96,46 @@ def _add_reports(app: FastAPI, service: Service) -> None:
         return StreamingResponse(events(), media_type="text/event-stream")
 
 
+def _add_structured_reports(app: FastAPI, service: Service) -> None:
+    structured_report = import_module(STRUCTURED_REPORT).structured_report
+
+    @app.post("/v1/structured-reports", openapi_extra=_multipart(), responses=_REFUSALS, response_class=Response)
+    async def structured(request: Request) -> Response:
+        """Write a draft report as a DICOM structured report, partial and unverified; `text` takes the draft's place."""
+        with service.admitted():
+            settings = service.settings
+            upload = await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
+            started = time.monotonic()
+            views = await service.read_views(upload.files)
+            report = Report.from_record(read_answer(await service.write(views, started)))
+            if upload.text is not None:
+                report = replace(report, text=upload.text)
+            sources = [content for content, view in zip(upload.files, views, strict=True) if view.is_dicom]
+            made = await asyncio.to_thread(
+                structured_report,
+                report,
+                sources,
+                model_name=service.model.name,
+                checkpoint_hash=service.model.fingerprint,
+            )
+        return Response(made, media_type="application/dicom")
+
+
 def _add_status(app: FastAPI, service: Service) -> None:
     @app.get("/v1/model")
     async def model() -> dict[str, Any]:
         """Tell which model is served, its findings and thresholds, and what is taken."""
         return service.about()
+
+    @app.get("/v1/prototypes", responses=_NO_EXAMPLES)
+    async def prototypes() -> Response:
+        """Return the example regions and words of every prototype; tiles lie in /v1/prototypes/tiles."""
+        return Response(_examples(service).record, media_type="application/json")
+
+    @app.get("/v1/prototypes/tiles", responses=_NO_EXAMPLES)
+    async def tiles() -> Response:
+        """Return the picture of all tiles: they show studies of the train corpus, under its terms."""
+        return Response(_examples(service).sprite, media_type="image/png")
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -112,6 +153,12 @@ def _add_status(app: FastAPI, service: Service) -> None:
     async def metrics() -> Response:
         """Return counts and durations in Prometheus's text format."""
         return Response(service.metrics.text(service.gauges()), media_type="text/plain; version=0.0.4")
+
+
+def _examples(service: Service) -> Examples:
+    if service.model.examples is None:
+        raise RefusedError(404, "this run has no examples: make them with `xpronet show prototypes`")
+    return service.model.examples
 
 
 def _add_page(app: FastAPI) -> None:
@@ -150,6 +197,7 @@ def _multipart() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
+_NO_EXAMPLES: dict[int | str, dict[str, Any]] = {404: {"description": "The run has no examples."}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "No picture, or a part that is not known."},
     401: {"description": "The token is missing or wrong."},

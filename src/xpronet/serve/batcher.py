@@ -133,7 +133,7 @@ class Batcher:
         finally:
             # Whatever went wrong, nobody waits for an answer that will not come.
             _give_up(batch)
-        self._metrics.batch_studies.observe(len(batch))
+        self._metrics.batch_studies.observe(float(len(batch)))
         self._metrics.batch_seconds.observe(time.monotonic() - started)
         return True
 

@@ -4,24 +4,49 @@ from pathlib import Path
 from typing import Literal
 
 from xpronet.errors import InputError
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
-from xpronet.serve.service import ServedModel
+from xpronet.files import read_json
+from xpronet.generate.beam import BeamSettings
+from xpronet.model.checkpoint import Checkpoint, fingerprint
+from xpronet.serve.service import Examples, ServedModel
+from xpronet.show.examples import EXAMPLES_FILE, FORMAT, SPRITE_FILE
 
 
-def served_model(run: Path, *, labels_from: Literal["predicted", "all"]) -> ServedModel:
-    """Read a checkpoint once, whole, so that a damaged one is told before anything listens.
+def served_model(
+    run: Path, checkpoint: Checkpoint, search: BeamSettings, *, labels_from: Literal["predicted", "all"]
+) -> ServedModel:
+    """Gather what the server tells of a model.
+
+    Args:
+        run: run or checkpoint folder.
+        checkpoint: read from it, once and whole, so that a damaged one is told before anything listens.
+        search: how a report is searched for.
+        labels_from: what decides which prototypes are visible.
 
     Raises:
-        InputError: there is none, it is damaged, or it has no findings head to predict findings with.
+        InputError: it has no findings head to predict findings with, or its file of examples is damaged.
     """
-    checkpoint = load_checkpoint(run)
     if labels_from == "predicted" and checkpoint.network.findings_head is None:
         raise InputError(f"{run}: this model cannot predict findings (no findings head): choose --labels-from all")
+    model = fingerprint(run)
     return ServedModel(
         name=run.resolve().name,
-        fingerprint=fingerprint(run),
+        fingerprint=model,
         images=checkpoint.images,
         max_views=checkpoint.max_views,
-        max_words=checkpoint.max_words,
+        search=search,
         thresholds=dict(checkpoint.thresholds) if checkpoint.network.findings_head is not None else {},
+        examples=_examples(run, model),
     )
+
+
+def _examples(run: Path, model: str) -> Examples | None:
+    """Return the examples of the run's prototypes, None where it has none or they belong to another checkpoint."""
+    record, sprite = run / EXAMPLES_FILE, run / SPRITE_FILE
+    if not record.is_file() or not sprite.is_file():
+        return None
+    about = read_json(record)
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{record}: not a file of examples; make it again with `xpronet show prototypes --overwrite`")
+    if about.get("model") != model:
+        return None
+    return Examples(record=record.read_bytes(), sprite=sprite.read_bytes())

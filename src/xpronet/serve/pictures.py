@@ -36,6 +36,11 @@ class View:
     """What the network sees."""
     preview: Preview | None
 
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it came as a DICOM file."""
+        return self.name.endswith(".dcm")
+
 
 class _Named(io.BytesIO):
     """Bytes that error messages call by a name."""

@@ -42,7 +42,7 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
                 run=run,
                 model=model.fingerprint,
                 labels_from=settings.labels_from,
-                beams=settings.beams,
+                search=model.search,
                 threads=threads,
                 number=number,
             )

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from xpronet import __version__
 from xpronet.data.transforms import ImageSettings
 from xpronet.errors import InputError
+from xpronet.generate.beam import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics
 from xpronet.serve.pictures import View, read_view
@@ -20,7 +22,19 @@ from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, WorkerError
 
+STRUCTURED_REPORT = "xpronet.serve.structured_report"
+"""The module that writes DICOM structured reports, where it is installed with what it needs."""
 NOTICE = "Research use only. A draft, never a diagnosis."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What `xpronet show prototypes` wrote into the run, as it lies there."""
+
+    record: bytes
+    """JSON."""
+    sprite: bytes
+    """PNG."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +48,12 @@ class ServedModel:
     images: ImageSettings
     max_views: int
     """Views a study had in training, at most."""
-    max_words: int
+    search: BeamSettings
+    """How a report is searched for."""
     thresholds: dict[str, float]
     """For each finding."""
+    examples: Examples | None
+    """Regions and words that each prototype stands for, where the run has them."""
 
 
 class Service:
@@ -56,6 +73,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self.taken = 0
+        self.makes_structured_reports = all(find_spec(name) for name in (STRUCTURED_REPORT, "highdicom"))
         # Two pictures at a time: each may need hundreds of megabytes while it is decoded.
         self._decoders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 
@@ -131,9 +149,12 @@ class Service:
             "findings": [{"name": name, "threshold": threshold} for name, threshold in model.thresholds.items()],
             "picture_size": model.images.size,
             "max_views": model.max_views,
-            "max_words": model.max_words,
-            "beams": settings.beams,
+            "max_words": model.search.max_words,
+            "beams": model.search.beams,
+            "choose": model.search.choose,
             "labels_from": settings.labels_from,
+            "structured_reports": self.makes_structured_reports,
+            "examples": model.examples is not None,
             "limits": {
                 "files": settings.max_files,
                 "bytes": settings.max_upload_bytes,
@@ -145,9 +166,9 @@ class Service:
     def gauges(self) -> dict[str, tuple[str, float]]:
         """Return what is true right now, for GET /metrics."""
         return {
-            "queue_depth": ("Studies that wait for a worker.", self.batcher.depth),
-            "requests_in_flight": ("Requests between their first byte and their answer.", self.taken),
-            "workers_ready": ("Model processes that can take a batch.", self.batcher.ready),
+            "queue_depth": ("Studies that wait for a worker.", float(self.batcher.depth)),
+            "requests_in_flight": ("Requests between their first byte and their answer.", float(self.taken)),
+            "workers_ready": ("Model processes that can take a batch.", float(self.batcher.ready)),
         }
 
     def close(self) -> None:

@@ -44,8 +44,6 @@ class ServeSettings:
     """Pixels of one picture: the largest digitised films have 21 million."""
     labels_from: Literal["predicted", "all"] = "predicted"
     """What decides which prototypes are visible, as in `xpronet report`."""
-    beams: int = 3
-    """Width of the search, as in `xpronet report`."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "batch", "queue", "max_files", "max_upload_bytes", "max_held_bytes", "max_pixels"):

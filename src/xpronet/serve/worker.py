@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xpronet.data.transforms import Square
+from xpronet.generate.beam import BeamSettings
 
 if TYPE_CHECKING:
     from xpronet.generate.writer import Writer
@@ -32,7 +33,8 @@ class WorkerSettings:
     model: str
     """The checkpoint's fingerprint, which every answer names."""
     labels_from: Literal["predicted", "all"]
-    beams: int
+    search: BeamSettings
+    """How the report is searched for."""
     threads: int
     """Cores this worker computes on, where it has no GPU."""
     number: int = 0
@@ -119,7 +121,6 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server tells us when to end
     import torch
 
-    from xpronet.generate.beam import BeamSettings
     from xpronet.generate.writer import Writer
     from xpronet.model.checkpoint import load_checkpoint
 
@@ -132,7 +133,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     writer = Writer(
         checkpoint,
         device=device,
-        settings=BeamSettings(beams=settings.beams, max_words=checkpoint.max_words),
+        settings=settings.search,
         labels_from=settings.labels_from,
     )
     connection.send([])

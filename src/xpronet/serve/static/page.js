@@ -1,11 +1,13 @@
 // Put the page together: files in, draft out.
 import { Refused, ask, bodyOf, events, setToken } from "./server.js";
 import { Report } from "./report.js";
+import { make } from "./make.js";
 import { Viewer } from "./viewer.js";
 
 const at = (id) => document.getElementById(id);
 const viewer = new Viewer(at("views"), Object.fromEntries(["window", "level", "zoom", "heat", "invert", "reset"].map((id) => [id, at(id)])));
-const report = new Report({ text: at("text"), why: at("why"), findings: at("findings").tBodies[0], viewer, prototype: () => {} });
+const report = new Report({ text: at("text"), why: at("why"), findings: at("findings").tBodies[0], viewer, prototype: showExamples });
+let examples = null;
 let limits = null;
 let files = [];
 let running = null;
@@ -24,7 +26,9 @@ async function findModel() {
     at("model").textContent = `Model ${about.name} · ${about.model} · XProNet ${about.version}`;
     at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model learned from up to ${about.max_views} a study.`;
     at("token-form").hidden = true;
+    at("save-sr").hidden = !about.structured_reports;
     say("");
+    if (about.examples) findExamples();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const asks = error.status === 401;
@@ -32,6 +36,30 @@ async function findModel() {
     at("model").textContent = asks ? "A token is needed" : "";
     if (asks) at("token").focus();
     say(asks && at("token").value ? "That is not the token." : asks ? "" : error.message, true);
+  }
+}
+
+async function findExamples() {
+  const record = await (await ask("/v1/prototypes")).json();
+  const tiles = await createImageBitmap(await (await ask("/v1/prototypes/tiles")).blob());
+  examples = { record, tiles };
+}
+
+// Draw the train regions nearest to a prototype, and name the words nearest to it.
+function showExamples(use, container) {
+  const finding = examples?.record.findings.find((each) => each.name === use.finding);
+  const prototype = finding?.prototypes[use.index];
+  if (!prototype) return;
+  const { tile } = examples.record;
+  const near = prototype.words.slice(0, 6).map((word) => word.text).join(", ");
+  container.append(make("p", { class: "facts" }, `What ${use.finding} number ${use.index} stands for: train regions like these${near ? `, words like ${near}` : ""}`));
+  for (const region of prototype.regions.slice(0, 6)) {
+    const canvas = make("canvas", { width: String(tile), height: String(tile), role: "img", "aria-label": `A train region${region.view ? `, ${region.view} view` : ""}` });
+    const context = canvas.getContext("2d");
+    context.drawImage(examples.tiles, ...region.at, tile, tile, 0, 0, tile, tile);
+    context.strokeStyle = "#ffd23f";
+    context.strokeRect(...region.box.map((part, index) => part + (index < 2 ? 0.5 : -1)));
+    container.append(canvas);
   }
 }
 
@@ -92,11 +120,7 @@ async function read(chosen) {
 function finish(record) {
   report.fill(record);
   at("edited").value = record.report;
-  at("warnings").replaceChildren(...(record.warnings || []).map((warning) => {
-    const item = document.createElement("li");
-    item.textContent = warning;
-    return item;
-  }));
+  at("warnings").replaceChildren(...(record.warnings || []).map((warning) => make("li", {}, warning)));
   at("warnings").hidden = !record.warnings?.length;
   for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = false;
   say("The draft is ready. Check every word against the pictures.");

@@ -53,7 +53,7 @@ export class Report {
     const track = makeTrack(finding.probability, { above: finding.probability >= finding.threshold, limit: finding.threshold });
     return make("tr", finding.present ? { class: "present" } : {},
       make("th", { scope: "row" }, button), make("td", { class: "probability" }, value, track),
-      make("td", { class: "number" }, percent(finding.threshold)), make("td", {}, finding.present ? "yes" : "no"));
+      make("td", { class: "number threshold" }, percent(finding.threshold)), make("td", {}, finding.present ? "yes" : "no"));
   }
 
   // Mark the words that speak of a finding: those that affirm it and those that deny it look different.
@@ -103,7 +103,7 @@ export class Report {
     const column = (name) => make("th", { scope: "col" }, name);
     const head = make("tr", {}, column("Finding"), column("Number"), column("Share"), make("td", { class: "share" }));
     const rows = uses.slice(0, 5).map((use) => make("tr", {}, make("th", { scope: "row" }, use.finding || "Any"),
-      make("td", {}, String(use.index + 1)), make("td", {}, percent(use.weight)),
+      make("td", {}, String(use.index)), make("td", {}, percent(use.weight)),
       make("td", { class: "share" }, makeTrack(use.weight / uses[0].weight, { above: true }))));
     const table = make("table", {}, make("caption", {}, "Prototypes that answered it"), make("thead", {}, head), make("tbody", {}, ...rows));
     const examples = make("div", { class: "examples" });

@@ -140,7 +140,7 @@ export class Viewer {
     this.views.forEach((view, index) => {
       drawHeat(view.heat, attention[index], highest);
       const share = attention[index].flat().reduce((sum, part) => sum + part, 0);
-      view.share.textContent = `${percent(share, 0)} of the attention`;
+      view.share.replaceChildren(percent(share, 0), make("span", { class: "of" }, " of the attention"));
     });
     return highest;
   }
