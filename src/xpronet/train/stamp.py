@@ -96,6 +96,9 @@ def sole_trainer(run: Path) -> Iterator[None]:
                 break  # a file system without locks
         yield
     finally:
+        # Let go here and now: reading processes that end late have inherited the lock.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 

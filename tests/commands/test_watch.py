@@ -1,0 +1,73 @@
+"""`xpronet watch` on runs that go, have halted and are done."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xpronet.cli import run
+from xpronet.train.stamp import sole_trainer, stamp_run
+from xpronet.train.watch import read_state
+
+
+@pytest.fixture
+def halted(tmp_path: Path) -> Path:
+    """A run that was broken off in its second epoch."""
+    import torch
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    plan = {"epochs": 4, "steps_per_epoch": 5, "train_studies": 40, "val_studies": 5}
+    stamp_run(folder, device=torch.device("cpu"), seeds={"train": 1}, plan=plan)
+    epoch = {"event": "epoch", "step": 5, "epoch": 1, "time": 1.0, "train": {"total": 3.0}, "val": {"word_loss": 2.0}}
+    step = {
+        "event": "step",
+        "step": 7,
+        "epoch": 2,
+        "time": 2.0,
+        "train": {"words": 2.5, "total": 2.75},
+        "gradient_norm": 1.5,
+        "learning_rate": 1e-3,
+        "studies_per_second": 31.25,
+        "seconds_left": 90,
+    }
+    lines = [json.dumps(event) for event in (epoch, step)]
+    (folder / "journal.jsonl").write_text("\n".join(lines) + '\n{"event": "st')
+    return folder
+
+
+def test_a_halted_run(halted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["watch", str(halted)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "halted; go on with --resume" in text
+    assert "1 of 4 epochs, step 7 of 20 (35 %)" in text
+    assert "31.2 studies a second" in text
+    assert "words 2.500, total 2.750" in text
+    assert "saved nothing yet" in text
+
+
+def test_a_run_that_goes(halted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sole_trainer(halted):
+        assert run(["watch", str(halted)]) == 0
+        assert read_state(halted).alive
+    text = capsys.readouterr().out
+    assert ": training" in " ".join(text.split())
+    assert "left" in text
+    assert not read_state(halted).alive
+
+
+def test_a_finished_run_fits_a_small_terminal(
+    tiny_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["watch", str(tiny_run), "--follow"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert any("finished" in line for line in lines)
+    assert any("2 of 2 epochs, step 8 of 8" in line for line in lines)
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["watch", str(tmp_path)]) == 2
+    assert "no run of `xpronet train`" in capsys.readouterr().err
