@@ -1,0 +1,1 @@
+"""The network outside PyTorch: exported graphs, and the runtimes that run them."""
