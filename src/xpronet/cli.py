@@ -54,6 +54,7 @@ app.command("xpronet.commands.watch:watch", name="watch", help="Tell where a tra
 app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
 app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
+app.command("xpronet.commands.export:export", name="export", help="Write a model for another runtime.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")

@@ -16,12 +16,14 @@ def report(
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
+    runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
     overwrite: bool = False,
 ) -> None:
     """Write a draft report about one study.
 
     Args:
-        run: run or checkpoint folder.
+        run: run or checkpoint folder, or a folder that `xpronet export` wrote.
         images: the study's views, frontal first: PNG, JPEG or DICOM files.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with pictures, findings and evidence to this file.
@@ -29,15 +31,16 @@ def report(
         beams: width of the search; by default as the run's recipe says, else 3.
         choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
             best with the findings; by default as the run's recipe says, else the likeliest.
+        runtime: what computes the network; if left out, what the folder was made for.
+        precision: arithmetic of the network; bf16 is faster where the processor has it.
         overwrite: replace files that are there.
     """
-    from xpronet.commands.searching import search_settings
+    from xpronet.commands.opening import model_fingerprint, open_writer
     from xpronet.data.images import read_grey
     from xpronet.data.transforms import test_view
     from xpronet.errors import InputError
     from xpronet.files import write_json
-    from xpronet.generate.writer import Writer, pad_views
-    from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+    from xpronet.generate.writer import pad_views
 
     if not images:
         raise InputError("no picture given: name at least one PNG, JPEG or DICOM file")
@@ -46,19 +49,15 @@ def report(
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
     # Pictures first: a wrong file is told before the model is loaded.
     pictures = [read_grey(path) for path in images]
-    checkpoint = load_checkpoint(run)
-    views = [test_view(picture, checkpoint.images) for picture in pictures]
-    writer = Writer(
-        checkpoint,
-        device=best_device(),
-        settings=search_settings(run, checkpoint, beams=beams, choose=choose),
-        labels_from=labels_from,
+    writer = open_writer(
+        run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime
     )
+    views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
     with_evidence = json is not None or html is not None
     [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     if json is not None:
-        answer = written.answer(model=fingerprint(run), views=[path.name for path in images])
+        answer = written.answer(model=model_fingerprint(run), views=[path.name for path in images])
         write_json(json, answer, overwrite=overwrite)
     if html is not None:
         from xpronet.show.page import PageStudy, write_page

@@ -27,6 +27,10 @@ def search_settings(run: Path, checkpoint: Checkpoint, *, beams: int | None, cho
     folder = find_checkpoint(run)
     recipe = next((path for path in (run / RECIPE_FILE, folder.parents[1] / RECIPE_FILE) if path.is_file()), None)
     settings = BeamSettings() if recipe is None else read_recipe(recipe).generate
+    return overridden(dataclasses.replace(settings, max_words=checkpoint.max_words), beams=beams, choose=choose)
+
+
+def overridden(settings: BeamSettings, *, beams: int | None, choose: Choose | None) -> BeamSettings:
+    """Return the settings with what the command line says otherwise."""
     asked: dict[str, Any] = {"beams": beams, "choose": choose}
-    given = {name: value for name, value in asked.items() if value is not None}
-    return dataclasses.replace(settings, max_words=checkpoint.max_words, **given)
+    return dataclasses.replace(settings, **{name: value for name, value in asked.items() if value is not None})

@@ -17,6 +17,7 @@ from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import new_folder, read_json, write_json
+from xpronet.generate.beam import BeamSettings
 from xpronet.model.checkpoint import CONFIG_FILE, FINDINGS_FILE, VOCABULARY_FILE, Checkpoint
 
 VERSION = 1
@@ -28,7 +29,7 @@ TRACED_WITH = {"onnx": ("onnx", "onnxscript"), "openvino": ("onnx", "onnxscript"
 Format = Literal["onnx", "openvino"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Exported:
     """What a folder says beside its graphs: all that a writer must know of the model."""
 
@@ -52,6 +53,8 @@ class Exported:
     """Probability from which on each finding counts as present."""
     per_finding: int | None
     """Prototypes of each finding; None where prototypes belong to no finding."""
+    search: BeamSettings
+    """How its reports are searched for."""
     predicts_findings: bool
     """Whether it has a findings head."""
     layers: int
@@ -97,6 +100,7 @@ def read_exported(folder: Path) -> Exported:
             findings=tuple(findings["names"]),
             thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
             per_finding=config["per_finding"],
+            search=BeamSettings(**config["search"]),
             predicts_findings=bool(config["predicts_findings"]),
             layers=int(config["layers"]),
             heads=int(config["heads"]),
@@ -107,7 +111,7 @@ def read_exported(folder: Path) -> Exported:
 
 
 def export_folder(
-    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, overwrite: bool = False
+    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, search: BeamSettings, overwrite: bool = False
 ) -> list[tuple[str, int]]:
     """Write a model as graphs that run without PyTorch's network, with all that belongs to it.
 
@@ -116,6 +120,7 @@ def export_folder(
         folder: where to.
         to: the graphs' format.
         model: the checkpoint's fingerprint.
+        search: how its reports are searched for.
         overwrite: replace a folder that is there.
 
     Returns:
@@ -136,6 +141,7 @@ def export_folder(
         "max_views": checkpoint.max_views,
         "max_words": checkpoint.max_words,
         "per_finding": checkpoint.per_finding,
+        "search": dataclasses.asdict(search),
         "predicts_findings": checkpoint.network.findings_head is not None,
         "layers": settings.layers,
         "heads": settings.heads,

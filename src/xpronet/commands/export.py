@@ -1,0 +1,33 @@
+"""`xpronet export`: a model as graphs for a runtime other than PyTorch."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    to: Literal["onnx", "openvino"],
+    out: Path,
+    overwrite: bool = False,
+) -> None:
+    """Write a model as graphs that other runtimes compute, for `xpronet report` on a CPU.
+
+    Args:
+        run: run or checkpoint folder.
+        to: ONNX graphs (for ONNX Runtime, and OpenVINO reads them too) or OpenVINO's own.
+        out: folder to write: graphs, vocabulary, findings with thresholds, settings.
+        overwrite: replace the folder if it is there.
+    """
+    from xpronet.commands.searching import search_settings
+    from xpronet.deploy.folder import export_folder
+    from xpronet.model.checkpoint import fingerprint, load_checkpoint
+
+    checkpoint = load_checkpoint(run)
+    search = search_settings(run, checkpoint, beams=None, choose=None)
+    files = export_folder(checkpoint, out, to=to, model=fingerprint(run), search=search, overwrite=overwrite)
+    megabytes = sum(size for _, size in files) / 1e6
+    Console(soft_wrap=True).print(f"Wrote {len(files)} files, {megabytes:.1f} MB, to {out}")

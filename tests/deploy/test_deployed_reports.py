@@ -1,0 +1,84 @@
+"""Reports from exported graphs are those of the network they were made from, with findings and evidence."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpronet.cli import run as run_command
+from xpronet.data.corpus import Corpus
+from xpronet.data.images import read_grey
+from xpronet.data.transforms import test_view as square
+from xpronet.commands.opening import open_writer
+from xpronet.generate.corpus import write_reports
+from xpronet.generate.report import Report
+from xpronet.generate.writer import Writer, pad_views
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["onnx:onnxruntime", "onnx:openvino", "openvino:openvino"])
+def writer(request: pytest.FixtureRequest) -> Writer:
+    to, runtime = request.param.split(":")
+    if find_spec(runtime) is None:
+        pytest.skip(f"{runtime} is not installed")
+    return open_writer(request.getfixturevalue(f"{to}_folder"), beams=3, runtime=runtime)
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_run: Path) -> Writer:
+    return open_writer(tiny_run, beams=3)
+
+
+def _assert_same(got: Report, expected: Report) -> None:
+    assert got.text == expected.text
+    assert got.log_probability == pytest.approx(expected.log_probability, abs=1e-3)
+    assert [finding.present for finding in got.findings] == [finding.present for finding in expected.findings]
+    for ours, theirs in zip(got.findings, expected.findings, strict=True):
+        assert ours.probability == pytest.approx(theirs.probability, abs=1e-4)
+    assert [word.text for word in got.words] == [word.text for word in expected.words]
+    for ours, theirs in zip(got.words, expected.words, strict=True):
+        assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+        np.testing.assert_allclose(ours.attention, theirs.attention, rtol=0, atol=1e-5)
+        assert [(use.finding, use.index) for use in ours.prototypes] == [
+            (use.finding, use.index) for use in theirs.prototypes
+        ]
+
+
+def test_every_report_of_a_corpus_is_equal(writer: Writer, reference: Writer, phantom: Corpus) -> None:
+    got, expected = (
+        list(write_reports(one, phantom, phantom.studies, batch=7, with_evidence=True)) for one in (writer, reference)
+    )
+    assert len({report.text for report in expected}) > 1
+    for ours, theirs in zip(got, expected, strict=True):
+        _assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("num_views", [1, 3])
+def test_any_number_of_views_and_beams(
+    writer: Writer, onnx_folder: Path, tiny_run: Path, phantom: Corpus, num_views: int
+) -> None:
+    study = phantom.studies[0]
+    views = [square(read_grey(phantom.view_path(view)), writer.checkpoint.images) for view in study.views]
+    pictures = pad_views([(views * 2)[:num_views]])
+    for beams in (1, 4):
+        writers = (open_writer(folder, beams=beams) for folder in (onnx_folder, tiny_run))
+        [ours], [theirs] = (one.write(["study"], *pictures) for one in writers)
+        _assert_same(ours, theirs)
+
+
+def test_the_command_writes_the_same_file(onnx_folder: Path, tiny_run: Path, phantom: Corpus, tmp_path: Path) -> None:
+    pictures = [str(phantom.view_path(view)) for view in phantom.studies[0].views]
+    records = []
+    for name, folder in (("ours", onnx_folder), ("theirs", tiny_run)):
+        out = tmp_path / name
+        assert run_command(["report", str(folder), *pictures, "--json", f"{out}.json", "--html", f"{out}.html"]) == 0
+        records.append(json.loads(Path(f"{out}.json").read_text()))
+    ours, theirs = records
+    for record in records:
+        record["words"] = [word["text"] for word in record["words"]]
+        record["findings"] = [(finding["name"], round(finding["probability"], 4)) for finding in record["findings"]]
+        record["log_probability"] = round(record["log_probability"], 3)
+    assert ours == theirs
