@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from xpronet.cli import run as run_command
+from xpronet.commands.opening import open_writer
 from xpronet.data.corpus import Corpus
 from xpronet.data.images import read_grey
 from xpronet.data.transforms import test_view as square
-from xpronet.commands.opening import open_writer
 from xpronet.generate.corpus import write_reports
 from xpronet.generate.report import Report
 from xpronet.generate.writer import Writer, pad_views

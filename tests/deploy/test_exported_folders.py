@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from xpronet.deploy.folder import is_exported, read_exported
 from xpronet.commands.opening import model_fingerprint, open_writer
+from xpronet.deploy.folder import is_exported, read_exported
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
@@ -41,7 +41,7 @@ def test_a_runtime_must_fit_the_folder(onnx_folder: Path, copied: Path) -> None:
         open_writer(onnx_folder, beams=3, runtime="torch")
     with pytest.raises(InputError, match="fp32 alone"):
         open_writer(onnx_folder, beams=3, precision="bf16")
-    with pytest.raises(InputError, match="neither a checkpoint nor a run|not a checkpoint of format"):
+    with pytest.raises(InputError, match=r"neither a checkpoint nor a run|not a checkpoint of format"):
         load_checkpoint(onnx_folder)
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "format": "openvino"}))

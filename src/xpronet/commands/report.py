@@ -49,9 +49,7 @@ def report(
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
     # Pictures first: a wrong file is told before the model is loaded.
     pictures = [read_grey(path) for path in images]
-    writer = open_writer(
-        run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime
-    )
+    writer = open_writer(run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime)
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
     with_evidence = json is not None or html is not None
     [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)

@@ -103,6 +103,9 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": str(threads),
             # Left to itself it computes in bfloat16 where the processor has it.
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            # Its generated kernels for chains of element-wise layers give wrong numbers once a cache that grows from
+            # call to call passes 16 words (seen in 2026.4).
+            "SNIPPETS_MODE": "DISABLE",
         }
         self._requests: dict[str, Any] = {}
 

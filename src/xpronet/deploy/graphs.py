@@ -40,7 +40,7 @@ class Graph:
 
 
 class Look(nn.Module):
-    """Pictures (B, V, height, width) to features (B, S, channels), their mask (B, S) and finding logits (B, K)."""
+    """Pictures (B, V, height, width) to features (B, S, channels), their mask (B, S) and the findings (B, K)."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Look(nn.Module):
         patches = Patches(features.flatten(1, 2), mask)
         if self.network.findings_head is None:
             return tuple(patches)
-        return *patches, self.network.findings_head(patches)
+        return *patches, self.network.predict_findings(patches)
 
 
 class Encode(nn.Module):
@@ -160,7 +160,7 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     study_axes = {"mask": regions_axis, "visible": batch}
     study_axes.update({name: {0: "studies", 2: "regions"} for name in region_names})
     beam_axes = {0: "studies", 1: "beams"}
-    head = ("finding_logits",) if network.findings_head is not None else ()
+    head = ("probabilities",) if network.findings_head is not None else ()
     shares = ("shares",) if network.matching is not None else ()
     return [
         Graph(

@@ -39,9 +39,10 @@ class ExportedRuntime:
 
     def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
         """Look at the pictures."""
-        features, mask, *logits = self._engine.run("look", {"images": images.numpy(), "view_mask": view_mask.numpy()})
-        probabilities = torch.from_numpy(logits[0]).sigmoid() if logits else None
-        return Seen(Regions(features, mask), probabilities)
+        features, mask, *probabilities = self._engine.run(
+            "look", {"images": images.numpy(), "view_mask": view_mask.numpy()}
+        )
+        return Seen(Regions(features, mask), torch.from_numpy(probabilities[0]) if probabilities else None)
 
     def encode(self, patches: Regions, findings: Bool[Tensor, "B K"]) -> dict[str, np.ndarray]:
         """Return what the words are written about, with the prototypes of these findings visible."""
