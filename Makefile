@@ -53,6 +53,7 @@ check: $(BIN)/installed
 bench: $(BIN)/installed
 	$(BIN)/python benchmarks/phantom.py
 	$(BIN)/python benchmarks/labeler.py
+	$(BIN)/python benchmarks/latency.py --small --runtimes torch onnxruntime openvino
 
 clean:
 	rm -rf .venv demo
