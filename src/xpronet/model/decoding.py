@@ -17,7 +17,8 @@ class Decoding:
     """The state of several beams for each of several studies.
 
     Beams of a study are laid beside each other as queries of one attention, so that keys and values of its regions
-    exist once, not once a beam; only the cache of earlier words has a row for each beam.
+    exist once, not once a beam. The words of all its beams share a cache, too: each beam sees those that it is made
+    of, and when beams change places, only this knowledge moves.
     """
 
     def __init__(self, network: XProNet, encoded: Encoded, *, num_beams: int, max_steps: int) -> None:
@@ -25,10 +26,14 @@ class Decoding:
         self._network = network
         self._encoded = encoded
         self._position = 0
+        self._num_beams = num_beams
         settings = network.settings
         keys = encoded.regions[0].keys
-        shape = (keys.shape[0], num_beams, settings.heads, max_steps, settings.width // settings.heads)
+        shape = (keys.shape[0], settings.heads, max_steps * num_beams, settings.width // settings.heads)
         self._words = [KeysValues(keys.new_zeros(shape), keys.new_zeros(shape)) for _ in encoded.regions]
+        # Which words of the cache each beam is made of.
+        self._own = torch.zeros((keys.shape[0], num_beams, max_steps * num_beams), dtype=torch.bool, device=keys.device)
+        self._projections = [_Projection(layer) for layer in network.decoder.each_layer()]
 
     def step(
         self, words: Int[Tensor, "B N"], origin: Int[Tensor, "B N"] | None = None
@@ -39,14 +44,16 @@ class Decoding:
             words: ids.
             origin: the beam of the same study that each beam continues; None where each continues itself.
         """
+        newest = slice(self._position * self._num_beams, (self._position + 1) * self._num_beams)
         if origin is not None:
-            self._reorder(origin)
+            self._own = self._own.gather(1, origin.unsqueeze(-1).expand_as(self._own))
+        self._own[:, :, newest] = torch.eye(self._num_beams, dtype=torch.bool, device=words.device)
         features, _ = self._network.embed(words, self._encoded, position=self._position)
         mask = self._encoded.region_mask.unsqueeze(1)
-        for layer, cache, regions in zip(
-            self._network.decoder.each_layer(), self._words, self._encoded.regions, strict=True
+        for layer, projection, cache, regions in zip(
+            self._network.decoder.each_layer(), self._projections, self._words, self._encoded.regions, strict=True
         ):
-            features = features + self._attend_to_words(layer, features, cache)
+            features = features + self._attend_to_words(layer, projection, features, cache, newest)
             features = layer.after_self(features, regions, mask)
         self._position += 1
         logits = self._network.word_output(self._network.decoder.norm(features))
@@ -62,25 +69,38 @@ class Decoding:
             responses=None,
         )
         self._words = [KeysValues(keys[studies], values[studies]) for keys, values in self._words]
-
-    def _reorder(self, origin: Int[Tensor, "B N"]) -> None:
-        study = torch.arange(origin.shape[0], device=origin.device).unsqueeze(1)
-        for cache in self._words:
-            for tensor in cache:
-                # Only the filled part moves.
-                tensor[..., : self._position, :] = tensor[study, origin, :, : self._position]
+        self._own = self._own[studies]
 
     def _attend_to_words(
-        self, layer: DecoderLayer, features: Float[Tensor, "B N width"], cache: KeysValues
+        self,
+        layer: DecoderLayer,
+        projection: "_Projection",
+        features: Float[Tensor, "B N width"],
+        cache: KeysValues,
+        newest: slice,
     ) -> Float[Tensor, "B N width"]:
         attention = layer.self_attention
-        normed = layer.self_norm(features).unsqueeze(2)
-        newest = self._position
-        cache.keys[..., newest : newest + 1, :] = split_heads(attention.key(normed), attention.heads)
-        cache.values[..., newest : newest + 1, :] = split_heads(attention.value(normed), attention.heads)
-        mixed = functional.scaled_dot_product_attention(
-            split_heads(attention.query(normed), attention.heads),
-            cache.keys[..., : newest + 1, :],
-            cache.values[..., : newest + 1, :],
+        queries, keys, values = (
+            split_heads(part, attention.heads) for part in projection(layer.self_norm(features)).chunk(3, dim=-1)
         )
-        return attention.output(join_heads(mixed)).squeeze(2)
+        cache.keys[:, :, newest] = keys
+        cache.values[:, :, newest] = values
+        mixed = functional.scaled_dot_product_attention(
+            queries,
+            cache.keys[:, :, : newest.stop],
+            cache.values[:, :, : newest.stop],
+            attn_mask=self._own[:, None, :, : newest.stop],
+        )
+        return attention.output(join_heads(mixed))
+
+
+class _Projection:
+    """Queries, keys and values of a layer's words in one product: a step has so few rows that calls count."""
+
+    def __init__(self, layer: DecoderLayer) -> None:
+        parts = (layer.self_attention.query, layer.self_attention.key, layer.self_attention.value)
+        self._weight = torch.cat([part.weight for part in parts])
+        self._bias = torch.cat([part.bias for part in parts])
+
+    def __call__(self, features: Float[Tensor, "B N width"]) -> Float[Tensor, "B N three_widths"]:
+        return functional.linear(features, self._weight, self._bias)
