@@ -54,6 +54,7 @@ bench: $(BIN)/installed
 	$(BIN)/python benchmarks/phantom.py
 	$(BIN)/python benchmarks/labeler.py
 	$(BIN)/python benchmarks/latency.py --small --runtimes torch onnxruntime openvino
+	$(BIN)/python benchmarks/table.py --small
 
 clean:
 	rm -rf .venv demo
