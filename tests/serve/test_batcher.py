@@ -1,0 +1,112 @@
+"""How studies of many requests share batches, and what becomes of them when a worker is lost."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from xpronet.serve.batcher import Batcher
+from xpronet.serve.metrics import Metrics
+from xpronet.serve.settings import ServeSettings
+from xpronet.serve.worker import Job, WorkerError
+
+
+def job(name: str) -> Job:
+    return Job(views=(np.zeros((2, 2), np.uint8),), names=(name,))
+
+
+class Echo:
+    """Answers each job with its name, once it may."""
+
+    def __init__(self, lose: int = 0) -> None:
+        self.lose = lose
+        self.starts = 0
+        self.batches: list[list[str]] = []
+        self.may_write = threading.Event()
+        self.may_write.set()
+
+    def start(self) -> None:
+        self.starts += 1
+
+    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+        self.batches.append([each.names[0] for each in jobs])
+        assert self.may_write.wait(60)
+        if self.lose:
+            self.lose -= 1
+            raise WorkerError("lost")
+        return [each.names[0].encode() for each in jobs]
+
+    def stop(self) -> None:
+        self.may_write.set()
+
+
+async def opened(*workers: Echo, batch: int = 4) -> Batcher:
+    batcher = Batcher(workers, ServeSettings(batch=batch, gather_seconds=0.01), Metrics())
+    batcher.start()
+    return batcher
+
+
+def test_what_comes_together_is_written_together_and_in_turn():
+    async def run() -> list[bytes]:
+        batcher = await opened(worker)
+        names = [str(number) for number in range(10)]
+        answers = await asyncio.gather(*(batcher.write(job(name)) for name in names))
+        await batcher.close()
+        return answers
+
+    worker = Echo()
+    assert asyncio.run(run()) == [str(number).encode() for number in range(10)]
+    assert worker.batches == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]]
+
+
+def test_a_lost_worker_is_started_anew_and_its_batch_is_told():
+    async def run() -> bytes:
+        batcher = await opened(worker)
+        with pytest.raises(WorkerError):
+            await batcher.write(job("first"))
+        answer = await batcher.write(job("second"))
+        assert batcher.ready == 1
+        await batcher.close()
+        return answer
+
+    worker = Echo(lose=1)
+    assert asyncio.run(run()) == b"second"
+    assert worker.starts == 2
+
+
+def test_who_went_away_is_passed_over():
+    async def run() -> None:
+        worker.may_write.clear()
+        batcher = await opened(worker)
+        first = asyncio.create_task(batcher.write(job("first")))
+        while not worker.batches:
+            await asyncio.sleep(0.01)
+        gone = asyncio.create_task(batcher.write(job("gone")))
+        last = asyncio.create_task(batcher.write(job("last")))
+        await asyncio.sleep(0.05)
+        assert batcher.depth == 2
+        gone.cancel()
+        await asyncio.sleep(0.01)
+        worker.may_write.set()
+        assert await asyncio.gather(first, last) == [b"first", b"last"]
+        await batcher.close()
+
+    worker = Echo()
+    asyncio.run(run())
+    assert worker.batches == [["first"], ["last"]]
+
+
+def test_closing_tells_everybody_who_waits():
+    async def run() -> list[object]:
+        worker.may_write.clear()
+        batcher = await opened(worker, batch=1)
+        waiting = [asyncio.create_task(batcher.write(job(str(number)))) for number in range(3)]
+        while not worker.batches:
+            await asyncio.sleep(0.01)
+        await batcher.close()
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    worker = Echo()
+    assert all(isinstance(answer, WorkerError) for answer in asyncio.run(run()))
