@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,12 +35,15 @@ from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe
 from xpronet.train.loop import fit, is_finished
 from xpronet.train.optimiser import count_steps
+from xpronet.train.processes import Processes
 from xpronet.train.stamp import sole_trainer, stamp_run
 from xpronet.train.state import Standing, last_checkpoint, read_standing
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
+JUDGED_AT_A_TIME = 32
+"""Studies in a batch of the reports that the best epoch is chosen by."""
 
 
 def train_run(
@@ -47,6 +52,7 @@ def train_run(
     *,
     bank: PrototypeBank | None = None,
     resumed: bool = False,
+    processes: Processes | None = None,
     track: Tracker = silent,
 ) -> Standing:
     """Train what a recipe describes and leave recipe, vocabulary, bank, journal and checkpoints in the run folder.
@@ -57,11 +63,14 @@ def train_run(
         bank: prototypes made before; by default they are made as the recipe says, or taken from the resumed run.
         resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first. A
             finished run stays as it is.
+        processes: who shares the work; by default this process is alone. Only the main one writes, and all must see
+            the same corpus and run folder.
         track: shows progress.
 
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other, or the folder is taken.
     """
+    processes = processes or Processes(device=best_device())
     if run.exists() and any(run.iterdir()) and not resumed:
         raise InputError(f"{run}: already exists; choose another name, or add --resume to go on with it")
     last = last_checkpoint(run) if resumed else None
@@ -72,7 +81,12 @@ def train_run(
         return finished
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
-    prepared = prepare(recipe, bank=bank, track=track)
+    last_seen = last_checkpoint(run) is not None
+    # All have looked at the folder before one of them writes into it.
+    processes.wait()
+    prepared = prepare(recipe, bank=bank, processes=processes, track=track)
+    if not processes.is_main:
+        return prepared.fit(run, resumed=last_seen, track=track)
     make_folder(run)
     with sole_trainer(run):
         write_text(run / RECIPE_FILE, prepared.recipe.to_toml(), overwrite=resumed)
@@ -90,7 +104,7 @@ def train_run(
                 "val_studies": len(prepared.val_set),
             },
         )
-        return prepared.fit(run, resumed=last_checkpoint(run) is not None, track=track)
+        return prepared.fit(run, resumed=last_seen, track=track)
 
 
 def finished_standing(recipe: Recipe, run: Path) -> Standing | None:
@@ -121,10 +135,15 @@ class Prepared:
     """Studies to learn from."""
     val_set: StudyDataset
     """Studies to choose by."""
-    device: torch.device
-    """Where to compute."""
+    processes: Processes
+    """Who shares the work, and where this process computes."""
     score_reports: Callable[[Checkpoint], float] | None
     """Scores reports about the validation studies, where the best epoch is chosen by them."""
+
+    @property
+    def device(self) -> torch.device:
+        """Return where to compute."""
+        return self.processes.device
 
     def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> Standing:
         """Train in a run folder; see `xpronet.train.loop.fit`."""
@@ -136,24 +155,32 @@ class Prepared:
             settings=self.recipe.train,
             loss_settings=self.recipe.loss,
             batch_settings=self.recipe.batches,
-            device=self.device,
+            processes=self.processes,
             score_reports=self.score_reports,
             resumed=resumed,
             track=track,
         )
 
 
-def prepare(recipe: Recipe, *, bank: PrototypeBank | None = None, track: Tracker = silent) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    *,
+    bank: PrototypeBank | None = None,
+    processes: Processes | None = None,
+    track: Tracker = silent,
+) -> Prepared:
     """Make the network and the data that a recipe describes.
 
     Args:
         recipe: the experiment.
-        bank: prototypes made before; by default they are made as the recipe says.
+        bank: prototypes made before; by default the main process makes them as the recipe says.
+        processes: who shares the work; by default this process is alone.
         track: shows progress.
 
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other.
     """
+    processes = processes or Processes(device=best_device())
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
@@ -172,11 +199,12 @@ def prepare(recipe: Recipe, *, bank: PrototypeBank | None = None, track: Tracker
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
-    device = best_device()
-    score_reports = _report_scorer(recipe, corpus, train, val, device)
+    score_reports = _report_scorer(recipe, corpus, train, val, processes)
     backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
     if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
-        bank = make_bank(recipe, corpus, train, train_labels, backbone, device, track=track)
+        if processes.is_main:
+            bank = make_bank(recipe, corpus, train, train_labels, backbone, processes.device, track=track)
+        bank = _bank_of_main(bank, processes)
     if bank is not None:
         model = dataclasses.replace(
             recipe.model, bank_rows=len(bank.vectors), bank_width=bank.width, per_finding=bank.per_finding
@@ -209,9 +237,26 @@ def prepare(recipe: Recipe, *, bank: PrototypeBank | None = None, track: Tracker
         bank=bank,
         train_set=train_set,
         val_set=val_set,
-        device=device,
+        processes=processes,
         score_reports=score_reports,
     )
+
+
+def _bank_of_main(bank: PrototypeBank | None, processes: Processes) -> PrototypeBank:
+    """Return the bank that the main process made, in all processes."""
+    if processes.count == 1:
+        assert bank is not None
+        return bank
+    about: dict[str, Any] | None = None
+    if bank is not None:
+        about = {item.name: getattr(bank, item.name) for item in dataclasses.fields(bank) if item.name != "vectors"}
+        about |= {"counts": dict(bank.counts), "shape": list(bank.vectors.shape)}
+    about = dict(processes.from_main(about))
+    shape = about.pop("shape")
+    vectors = torch.empty(shape) if bank is None else torch.from_numpy(bank.vectors)
+    processes.copy_from_main([vectors])
+    about |= {"findings": tuple(about["findings"]), "notes": tuple(about["notes"])}
+    return PrototypeBank(vectors=vectors.numpy(), **about)
 
 
 def recipe_corpus(recipe: Recipe) -> Corpus:
@@ -278,7 +323,7 @@ def make_bank(
 
 
 def _report_scorer(
-    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], device: torch.device
+    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], processes: Processes
 ) -> Callable[[Checkpoint], float] | None:
     """Return what writes and scores reports about the validation studies, where the best epoch is chosen by them."""
     if recipe.train.best_by not in ("bleu4", "published"):
@@ -294,12 +339,19 @@ def _report_scorer(
     def score_reports(checkpoint: Checkpoint) -> float:
         writer = Writer(
             checkpoint,
-            device=device,
+            device=processes.device,
             settings=recipe.generate,
             labels_from=label_source(recipe.model),
             precision=recipe.train.precision,
         )
-        return score([report.text for report in write_reports(writer, corpus, val)])
+        # Whole batches go round, so that each study is written about beside the same others as in one process.
+        batches = [val[first : first + JUDGED_AT_A_TIME] for first in range(0, len(val), JUDGED_AT_A_TIME)]
+        own = [study for batch in batches[processes.rank :: processes.count] for study in batch]
+        written = write_reports(writer, corpus, own, batch=JUDGED_AT_A_TIME)
+        parts = processes.gather_values([[report.id, report.text] for report in written])
+        texts = dict(chain.from_iterable(parts))
+        reports = [texts[study.id] for study in val]
+        return float(processes.from_main(score(reports) if processes.is_main else None))
 
     return score_reports
 

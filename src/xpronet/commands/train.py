@@ -1,8 +1,17 @@
 """`xpronet train`: from a recipe to a run folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+
+from xpronet.errors import InputError
+from xpronet.launch import read_launch
+
+if TYPE_CHECKING:
+    from xpronet.prototypes.bank import PrototypeBank
+    from xpronet.recipe import Recipe
+    from xpronet.train.state import Standing
 
 
 def train(
@@ -35,7 +44,7 @@ def train(
 
     from xpronet.evaluate.clinical import MAIN
     from xpronet.evaluate.epoch import protocol_of
-    from xpronet.experiment import finished_standing, train_run
+    from xpronet.experiment import finished_standing
     from xpronet.progress import on_console
     from xpronet.prototypes.bank import PrototypeBank
     from xpronet.recipe import read_recipe
@@ -47,12 +56,16 @@ def train(
         settings = dataclasses.replace(settings, corpus=str(corpus))
     bank = PrototypeBank.load(prototypes) if prototypes is not None else None
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    if dry_run and read_launch().count > 1:
+        raise InputError("--dry-run rehearses one process; leave torchrun away")
     if dry_run:
         for line in rehearse(settings, out, bank=bank).lines():
             console.print(line)
         return
     before = finished_standing(settings, out) if resume else None
-    standing = before or train_run(settings, out, bank=bank, resumed=resume, track=on_console)
+    standing = before or _train(settings, recipe, out, bank=bank, resumed=resume)
+    if read_launch().rank:
+        return  # the main process tells and scores
     console.print(
         f"{'Finished before, nothing is left to train:' if before else 'Trained'} {standing.step} steps; "
         f"best {settings.train.best_by} {standing.best_score:.4f} after epoch {standing.best_epoch}: {out}"
@@ -70,3 +83,19 @@ def train(
         scores = card["model"]["scores"]
         told = ", ".join(f"{name} {scores[name]['value']:.3f}" for name in ("BLEU-4", MAIN) if name in scores)
         console.print(f"Test{', scored before' if scored else ''}: {told}; the whole is in {out / SCORECARD_FILE}")
+
+
+def _train(settings: "Recipe", recipe: Path, out: Path, *, bank: "PrototypeBank | None", resumed: bool) -> "Standing":
+    """Train, alone or with the other processes that torchrun started; say how to go on where one is lost."""
+    from xpronet.errors import ProcessLostError
+    from xpronet.experiment import train_run
+    from xpronet.progress import on_console, silent
+    from xpronet.train.processes import start_processes
+
+    try:
+        with start_processes() as processes:
+            track = on_console if processes.is_main else silent
+            return train_run(settings, out, bank=bank, resumed=resumed, processes=processes, track=track)
+    except ProcessLostError as error:
+        remedy = f"go on with any number of them: torchrun ... -m xpronet train {recipe} --out {out} --resume"
+        raise ProcessLostError(str(error) and f"{error}; {remedy}") from error

@@ -11,12 +11,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list instead of breaking off in the middle of a step; a second one breaks off."""
+def interrupts(*, alone: bool = True) -> Iterator[list[int]]:
+    """Collect Ctrl-C and SIGTERM in a list instead of breaking off in the middle of a step; a second one breaks off.
+
+    Where the process is not alone, a second one does nothing: torchrun hands one Ctrl-C on more than once, and ends
+    by force what does not end in half a minute.
+    """
     asked: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if asked:
+        if asked and alone:
             raise KeyboardInterrupt
         asked.append(number)
 

@@ -11,13 +11,16 @@ import torch
 from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.network import XProNet
 from xpronet.progress import Noted, Tracker, silent
+from xpronet.train.batch_norm import share_batch_norm
 from xpronet.train.interrupts import Interrupted, interrupts
 from xpronet.train.journal import Journal
 from xpronet.train.losses import LossSettings
 from xpronet.train.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
 from xpronet.train.pace import Pace, spelled
 from xpronet.train.precision import make_scaler
+from xpronet.train.processes import Processes
 from xpronet.train.state import Standing, resume, save_best, save_last, sweep
 from xpronet.train.step import StepResult, grouped, take_step
 from xpronet.train.validate import Validation, validate
@@ -34,7 +37,7 @@ def fit(
     settings: TrainSettings,
     loss_settings: LossSettings,
     batch_settings: BatchSettings,
-    device: torch.device,
+    processes: Processes,
     score_reports: Callable[[Checkpoint], float] | None = None,
     resumed: bool = False,
     track: Tracker = silent,
@@ -49,7 +52,7 @@ def fit(
         settings: epochs, rates, schedule, precision, seed.
         loss_settings: weights of the loss terms.
         batch_settings: studies in a batch.
-        device: where to compute.
+        processes: who takes part, and where this one computes; only the main process writes.
         score_reports: writes reports about the validation studies and scores them, where `best_by` asks for that;
             the higher, the better.
         resumed: go on from the run's last checkpoint.
@@ -58,8 +61,10 @@ def fit(
     Raises:
         InputError: the run cannot be resumed, or the loss is no number any more.
         Interrupted: a signal asked to stop; the last checkpoint holds everything up to then.
+        ProcessLostError: another process has ended; the run goes on from the last checkpoint.
     """
     assert settings.best_by_reports == (score_reports is not None)
+    device = processes.device
     network = checkpoint.network.to(device)
     if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,21 +73,27 @@ def fit(
     standing = resume(run, checkpoint, optimiser) if resumed else Standing()
     if standing.scaler and scaler.is_enabled():
         scaler.load_state_dict(standing.scaler)
-    sweep(run, standing.step)
+    if processes.count > 1:
+        if settings.share_batch_norm:
+            share_batch_norm(network.backbone, processes)
+        _agree(network, standing, run, processes)
+    if processes.is_main:
+        sweep(run, standing.step)
     training = _Training(
         run=run,
         checkpoint=checkpoint,
         optimiser=optimiser,
         scaler=scaler,
         standing=standing,
-        journal=Journal(run, step=standing.step),
+        journal=Journal(run, step=standing.step) if processes.is_main else None,
+        processes=processes,
         settings=settings,
         loss_settings=loss_settings,
         steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
     )
     padding = checkpoint.vocabulary.padding
 
-    with interrupts() as asked, reading_failures():
+    with interrupts(alone=processes.count == 1) as asked, reading_failures():
         for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
             # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
             if stopped_early(standing, settings, epoch):
@@ -95,17 +106,29 @@ def fit(
                 epoch=epoch,
                 seed=settings.seed,
                 start=(standing.step - epoch * training.steps_per_epoch) * settings.accumulate,
+                part=processes.part,
             )
-            training.learn(epoch, batches, device=device, asked=asked, track=track)
-            validation = validate(
-                network, load_batches(val_set, batch_settings, padding=padding), precision=settings.precision
-            )
+            training.learn(epoch, batches, asked=asked, track=track)
+            val_batches = load_batches(val_set, batch_settings, padding=padding, every=processes.part)
+            validation = validate(network, val_batches, precision=settings.precision, processes=processes)
             _adopt_thresholds(checkpoint, validation)
             score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
             training.close(epoch, validation, score, seconds=time.monotonic() - started)
-            if asked:
+            if processes.any(bool(asked)):
                 raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
     return standing
+
+
+def _agree(network: XProNet, standing: Standing, run: Path, processes: Processes) -> None:
+    """Make sure that all processes begin with the same.
+
+    Raises:
+        InputError: they found the run at different steps.
+    """
+    steps = processes.gather_values(standing.step)
+    if len(set(steps)) > 1:
+        raise InputError(f"{run}: processes find it at steps {steps}; put it where all machines see the same folder")
+    processes.copy_from_main([*network.parameters(), *network.buffers()])
 
 
 def stopped_early(standing: Standing, settings: TrainSettings, epoch: int) -> bool:
@@ -128,7 +151,8 @@ class _Training:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     standing: Standing
-    journal: Journal
+    journal: Journal | None
+    processes: Processes
     settings: TrainSettings
     loss_settings: LossSettings
     steps_per_epoch: int
@@ -136,9 +160,7 @@ class _Training:
     def __post_init__(self) -> None:
         self.pace = Pace()
 
-    def learn(
-        self, epoch: int, batches: Iterable[Batch], *, device: torch.device, asked: list[int], track: Tracker
-    ) -> None:
+    def learn(self, epoch: int, batches: Iterable[Batch], *, asked: list[int], track: Tracker) -> None:
         """Take the steps of an epoch that are left."""
         network, settings, standing = self.checkpoint.network, self.settings, self.standing
         network.train()
@@ -150,20 +172,22 @@ class _Training:
             set_rates(self.optimiser, settings, step=standing.step, steps_per_epoch=self.steps_per_epoch)
             result = take_step(
                 self.checkpoint,
-                [batch.to(device) for batch in group],
+                [batch.to(self.processes.device) for batch in group],
                 self.optimiser,
                 self.scaler,
                 step=standing.step,
                 steps=settings.epochs * self.steps_per_epoch,
                 settings=settings,
                 loss_settings=self.loss_settings,
+                processes=self.processes,
             )
             self._count(result)
             groups.note = self._note(result)
             # The epoch's last step is saved after the validation that belongs to it.
-            if standing.step < end and (asked or (settings.save_steps and not standing.step % settings.save_steps)):
+            stop = self.processes.any(bool(asked))
+            if standing.step < end and (stop or (settings.save_steps and not standing.step % settings.save_steps)):
                 self._save()
-                if asked:
+                if stop:
                     raise Interrupted(f"stopped at step {standing.step}; go on with --resume")
 
     def close(self, epoch: int, validation: Validation, score: float, *, seconds: float) -> None:
@@ -177,8 +201,9 @@ class _Training:
         standing.sums, standing.counted = {}, 0
         if better:
             standing.best_score, standing.best_epoch = score, epoch + 1
-            save_best(self.run, self.checkpoint, standing)
-        self.journal.write(
+            if self.processes.is_main:
+                save_best(self.run, self.checkpoint, standing)
+        self._write(
             "epoch",
             step=standing.step,
             epoch=epoch + 1,
@@ -205,7 +230,7 @@ class _Training:
         if self.scaler.is_enabled():
             standing.scaler = self.scaler.state_dict()
         if settings.log_steps and not standing.step % settings.log_steps and result.finite:
-            self.journal.write("step", step=standing.step, **self._line(result))
+            self._write("step", step=standing.step, **self._line(result))
 
     def _leave_out(self, result: StepResult) -> None:
         """Tell of a step that was no number; raise where the settings want an end."""
@@ -213,7 +238,7 @@ class _Training:
         standing.skipped += 1
         overflow = self.scaler.is_enabled() and result.has_loss  # the scaler looks for its scale
         told = {"loss": str(result.terms["total"]), "gradient_norm": str(result.gradient_norm)}
-        self.journal.write("not finite", step=standing.step, studies=list(result.studies), **told)
+        self._write("not finite", step=standing.step, studies=list(result.studies), **told)
         some = ", ".join(result.studies[:3])
         what = "the gradient is no number" if result.has_loss else f"the loss is {told['loss']}"
         if settings.on_nan == "stop" and not overflow:
@@ -244,7 +269,13 @@ class _Training:
             f"rate {line['learning_rate']:.1e}"
         )
 
+    def _write(self, event: str, *, step: int, **values: Any) -> None:
+        if self.journal is not None:
+            self.journal.write(event, step=step, **values)
+
     def _save(self) -> None:
+        if self.journal is None:
+            return
         self.journal.sync()
         save_last(self.run, self.checkpoint, self.optimiser, self.standing, keep=self.settings.keep)
 

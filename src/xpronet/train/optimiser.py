@@ -50,6 +50,8 @@ class TrainSettings:
     """Share of studies that, at the end of training, see the prototypes of predicted findings, as when reports are
     written, in place of the reference's; it grows evenly from none at the first step.
     Without a findings head it changes nothing."""
+    share_batch_norm: bool = True
+    """With several processes, normalise over the whole batch as one process does; without, each over its own part."""
     freeze_backbone: bool = False
     """Leave the backbone, batch statistics included, as it came."""
     patience: int = 0

@@ -79,6 +79,10 @@ class Processes:
             distributed.all_reduce(sums)
         return [float(value) for value in sums]
 
+    def any(self, value: bool) -> bool:
+        """Say whether it holds in any process."""
+        return self.add([float(value)])[0] > 0
+
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Put the sum over all processes in place of each gradient."""
         if self.count == 1:
