@@ -16,6 +16,7 @@ def evaluate(
     run: Path | None = None,
     probe: bool = False,
     probe_studies: int | None = None,
+    grounding: bool = False,
     protocol: Literal["full-text", "published-iu", "published-mimic"] = "full-text",
     truth: Literal["reference", "corpus"] = "reference",
     out: Path | None = None,
@@ -35,7 +36,8 @@ def evaluate(
         run: the run that wrote the predictions, where predictions.run.json does not tell or it has moved.
         probe: let the model write again, from other, blank and mirrored pictures: what it loses is what the pictures
             are worth to it.
-        probe_studies: probe so many studies, drawn at random; by default all.
+        probe_studies: probe and ground so many studies, drawn at random; by default all.
+        grounding: compare where the model looks with where the findings are, in a corpus that knows it (phantom).
         protocol: the form of the texts that is compared; the published ones give scores comparable with the field's.
         truth: read the true findings from the references, or take them from the corpus's labels.csv.
         out: JSON file to write; the same as a Markdown page is written beside it.
@@ -46,6 +48,7 @@ def evaluate(
     """
     from xpronet.errors import InputError
     from xpronet.evaluate.comparison import compare_predictions
+    from xpronet.evaluate.grounding import ground
     from xpronet.evaluate.material import gather
     from xpronet.evaluate.predictions import read_predictions
     from xpronet.evaluate.probe import probe as ask_again
@@ -65,17 +68,19 @@ def evaluate(
         split=split,
         run=run,
         table=truth == "corpus",
-        needs_model=probe,
+        needs_model=probe or grounding,
         wants_model=not skip_retrieval,
         track=on_console,
     )
     scored, around, source = material.predictions, material.around, material.source
-    retrieved = probed = None
+    retrieved = probed = grounded = None
     if source is not None and not skip_retrieval:
         retrieved = most_similar_reports(source, seed=seed)
     if source is not None and probe:
         yardstick, written = material.yardstick(protocol), [prediction.report for prediction in scored]
         probed = ask_again(source.reports, source.studies, yardstick, written, seed=seed, limit=probe_studies)
+    if source is not None and grounding:
+        grounded = ground(source, seed=seed, limit=probe_studies)
     card = score(
         scored,
         train_reports=around.train_reports,
@@ -84,6 +89,7 @@ def evaluate(
         seed=seed,
         truth=material.table,
         retrieved=retrieved,
+        grounding=grounded,
         probe=probed,
         speed=None if material.origin is None else material.origin.rate,
         stamp=material.stamp,

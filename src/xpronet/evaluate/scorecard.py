@@ -14,6 +14,7 @@ from xpronet.evaluate.baselines import BEST_CONSTANT, BUILT_CONSTANT, FINDINGS_C
 from xpronet.evaluate.bootstrap import RESAMPLES, Difference, Estimate, compare, intervals
 from xpronet.evaluate.calibration import Calibration, calibration
 from xpronet.evaluate.clinical import MAIN, FindingReader, Labels, present_labels, whole_numbers
+from xpronet.evaluate.grounding import Grounding
 from xpronet.evaluate.measure import Measured, ReportSet, Yardstick, measure, yardstick
 from xpronet.evaluate.predictions import Prediction
 from xpronet.evaluate.probe import Probe
@@ -95,6 +96,8 @@ class Scorecard:
     """What a reader must not miss, a sentence each."""
     calibration: Calibration | None = None
     """Whether the model's probabilities are frequencies, where the predictions have any."""
+    grounding: Grounding | None = None
+    """Whether the model looks where the findings are, where it was asked."""
     probe: Probe | None = None
     """What the picture is worth to the model, where it was asked."""
 
@@ -112,6 +115,7 @@ def score(
     seed: int = 0,
     truth: Mapping[str, Mapping[str, State]] | None = None,
     retrieved: Sequence[str] | None = None,
+    grounding: Grounding | None = None,
     probe: Probe | None = None,
     speed: float | None = None,
     stamp: Mapping[str, str] | None = None,
@@ -128,6 +132,7 @@ def score(
         seed: of resamples and random baselines.
         truth: the findings of each study, by id, where they shall not be read from the references.
         retrieved: the report of each study's most similar train picture, from a caller who has picture features.
+        grounding: whether the model looks where the findings are, from a caller who has the model.
         probe: what the pictures are worth to the model, from a caller who has the model.
         speed: studies per second when the reports were written.
         stamp: what the caller knows of the predictions: file, split, corpus.
@@ -177,6 +182,7 @@ def score(
             *(probe.warnings if probe is not None else ()),
         ),
         calibration=calibration(predictions, against.truth, seed=seed),
+        grounding=grounding,
         probe=probe,
     )
 

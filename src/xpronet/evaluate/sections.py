@@ -1,11 +1,12 @@
 """What a scorecard says of the model beyond its texts: a table and a caption for each examination."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xpronet.evaluate.bootstrap import Difference
 from xpronet.evaluate.calibration import Calibration, Reliability
 from xpronet.evaluate.cells import Cells, interval, short
+from xpronet.evaluate.grounding import Grounding
 from xpronet.evaluate.probe import SCORES, Probe
 from xpronet.evaluate.scorecard import Scorecard
 
@@ -29,6 +30,8 @@ def sections(card: Scorecard) -> list[Section]:
     made = []
     if card.calibration is not None:
         made.append(_calibration(card.calibration))
+    if card.grounding is not None:
+        made.append(_grounding(card.grounding))
     if card.probe is not None:
         made.append(_probe(card.probe))
     return made
@@ -52,6 +55,40 @@ def _calibration(calibration: Calibration) -> Section:
             "calibration error (ECE): mean distance of said and seen over ten bins; if right: what probabilities that "
             "are frequencies would show on as many cases; widest bin: said → seen of the bin that adds most. "
             f"All findings, said → seen (cases): {curve}."
+        ),
+    )
+
+
+def _grounding(grounding: Grounding) -> Section:
+    kinds = list(grounding.how)
+
+    def cells(values: Iterable[float]) -> Cells:
+        return tuple(short(value, signed=False) for value in values)
+
+    rows: list[Cells] = [
+        (
+            each.finding,
+            str(each.mentions),
+            *cells([each.by_chance, each.fixed_place]),
+            *(
+                cell
+                for kind in kinds
+                for cell in cells([each.methods[kind].pointing.value, each.methods[kind].overlap.value])
+            ),
+        )
+        for each in grounding.findings
+    ]
+    macro = grounding.macro
+    pointed = (cell for kind in kinds for cell in (short(macro[kind], signed=False), ""))
+    rows.append(("mean of findings", "", *cells([macro["by chance"], macro["fixed place"]]), *pointed))
+    return Section(
+        title=f"Where the model looks: {grounding.studies} studies",
+        header=("finding", "named", "chance", "fixed", *(cell for kind in kinds for cell in (kind, "IoU"))),
+        rows=rows,
+        caption=(
+            "Share of maps whose peak lies in the finding's region, of findings that are there and named. chance: a "
+            "peak anywhere; fixed: the best single place for all studies, without a picture. IoU: of the regions with "
+            f"half of the peak or more. {'; '.join(f'{kind}: {how}' for kind, how in grounding.how.items())}."
         ),
     )
 

@@ -12,6 +12,7 @@ from xpronet.evaluate.predictions import Prediction
 from xpronet.generate.beam import BeamSettings
 from xpronet.generate.corpus import Alteration, write_reports
 from xpronet.generate.origin import Origin
+from xpronet.generate.report import Report
 from xpronet.generate.writer import LabelsFrom, Writer
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 from xpronet.model.network import XProNet
@@ -37,6 +38,10 @@ class Source:
         """Write a report about each study, from its pictures or from what `altered` makes of them."""
         found = write_reports(self.writer, self.corpus, studies, altered=altered, track=self.track)
         return tuple(report.text for report in found)
+
+    def explained(self, studies: Sequence[Study]) -> list[Report]:
+        """Write a report about each study, with the evidence for every word."""
+        return list(write_reports(self.writer, self.corpus, studies, batch=len(studies), with_evidence=True))
 
 
 def open_source(

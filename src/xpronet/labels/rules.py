@@ -93,7 +93,23 @@ class RuleLabeler:
         for start in range(0, len(spoken), LONGEST_SENTENCE):
             yield from self._heard(spoken[start : start + LONGEST_SENTENCE], sentence)
 
+    def locate(self, tokens: Sequence[str]) -> Iterator[tuple[str, State, tuple[int, ...]]]:
+        """Yield each mention in a sentence that is given as tokens: finding, state, and the tokens that name it.
+
+        Args:
+            tokens: of one sentence, such as a vocabulary has them; one token may hold several words, or none.
+        """
+        pairs = [(word, number) for number, token in enumerate(tokens) for word in words(token)][:LONGEST_SENTENCE]
+        spoken = [word for word, _ in pairs]
+        for mention, state, _ in self._judge(spoken):
+            named = {pairs[index][1] for index in range(len(spoken)) if mention.taken >> index & 1}
+            yield mention.meaning.finding, state, tuple(sorted(named))
+
     def _heard(self, spoken: Sequence[str], sentence: str) -> Iterator[Evidence]:
+        for mention, state, cue in self._judge(spoken):
+            yield Evidence(mention.meaning.finding, state, sentence, _said(mention, spoken), _said(cue, spoken))
+
+    def _judge(self, spoken: Sequence[str]) -> Iterator[tuple["_Match", State, "_Match | None"]]:
         matches = self._book.find(spoken)
         mentions = [match for match in matches if match.meaning.kind == "mention"]
         if not mentions:
@@ -102,7 +118,7 @@ class RuleLabeler:
         stops = [match for match in matches if match.meaning.kind == "stop"]
         for mention in mentions:
             state, cue = _judged(mention, mentions, cues, stops, spoken)
-            yield Evidence(mention.meaning.finding, state, sentence, _said(mention, spoken), _said(cue, spoken))
+            yield mention, state, cue
 
 
 _Match = Match[_Meaning]

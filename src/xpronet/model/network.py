@@ -70,6 +70,24 @@ class FindingsHead(nn.Module):
             pooled = torch.cat([pooled, highest], dim=-1)
         return self.linear(pooled)
 
+    def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
+        """Return what each region adds to each logit; with the bias they add up to it, as the head is linear.
+
+        A channel's maximum is credited to the first region that has it.
+        """
+        mask = patches.mask.unsqueeze(-1)
+        channels = patches.features.shape[-1]
+        weight = self.linear.weight.float()
+        # In full precision: regions are compared by differences of sums.
+        features = patches.features.float()
+        shares = (features * mask / mask.sum(1, keepdim=True)) @ weight[:, :channels].T
+        if self.with_max:
+            kept = features.masked_fill(~mask, -torch.inf)
+            first = kept.argmax(1, keepdim=True)
+            highest = torch.zeros_like(features).scatter(1, first, kept.gather(1, first))
+            shares = shares + highest @ weight[:, channels:].T
+        return shares
+
 
 class XProNet(nn.Module):
     """The whole network."""
