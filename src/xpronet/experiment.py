@@ -33,6 +33,8 @@ from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe
+from xpronet.show.samples import sample_reports
+from xpronet.train.board import Sample
 from xpronet.train.loop import fit, is_finished
 from xpronet.train.optimiser import count_steps
 from xpronet.train.processes import Processes
@@ -157,9 +159,21 @@ class Prepared:
             batch_settings=self.recipe.batches,
             processes=self.processes,
             score_reports=self.score_reports,
+            write_samples=self._write_samples if self.recipe.train.tensorboard else None,
             resumed=resumed,
             track=track,
         )
+
+    def _write_samples(self, checkpoint: Checkpoint) -> list[Sample]:
+        corpus = recipe_corpus(self.recipe)
+        writer = Writer(
+            checkpoint,
+            device=self.device,
+            settings=self.recipe.generate,
+            labels_from=label_source(self.recipe.model),
+            precision=self.recipe.train.precision,
+        )
+        return sample_reports(writer, corpus, corpus.split("val"))
 
 
 def prepare(

@@ -1,7 +1,7 @@
 """The training loop, to be read top to bottom."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.network import XProNet
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.train.batch_norm import share_batch_norm
+from xpronet.train.board import Board, Sample
 from xpronet.train.interrupts import Interrupted, interrupts
 from xpronet.train.journal import Journal
 from xpronet.train.losses import LossSettings
@@ -39,6 +40,7 @@ def fit(
     batch_settings: BatchSettings,
     processes: Processes,
     score_reports: Callable[[Checkpoint], float] | None = None,
+    write_samples: Callable[[Checkpoint], Sequence[Sample]] | None = None,
     resumed: bool = False,
     track: Tracker = silent,
 ) -> Standing:
@@ -55,6 +57,7 @@ def fit(
         processes: who takes part, and where this one computes; only the main process writes.
         score_reports: writes reports about the validation studies and scores them, where `best_by` asks for that;
             the higher, the better.
+        write_samples: writes a few reports about validation studies, for TensorBoard.
         resumed: go on from the run's last checkpoint.
         track: shows how far each epoch is.
 
@@ -87,6 +90,7 @@ def fit(
         standing=standing,
         journal=Journal(run, step=standing.step) if processes.is_main else None,
         processes=processes,
+        board=Board(run, step=standing.step, wanted=settings.tensorboard and processes.is_main),
         settings=settings,
         loss_settings=loss_settings,
         steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
@@ -114,6 +118,8 @@ def fit(
             _adopt_thresholds(checkpoint, validation)
             score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
             training.close(epoch, validation, score, seconds=time.monotonic() - started)
+            if training.board.wanted and write_samples is not None:
+                training.board.samples(write_samples(checkpoint), step=standing.step)
             if processes.any(bool(asked)):
                 raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
     return standing
@@ -153,6 +159,7 @@ class _Training:
     standing: Standing
     journal: Journal | None
     processes: Processes
+    board: Board
     settings: TrainSettings
     loss_settings: LossSettings
     steps_per_epoch: int
@@ -203,12 +210,19 @@ class _Training:
             standing.best_score, standing.best_epoch = score, epoch + 1
             if self.processes.is_main:
                 save_best(self.run, self.checkpoint, standing)
+        val: dict[str, float | None] = {
+            "word_loss": validation.word_loss,
+            "findings_f1": validation.findings_f1,
+            settings.best_by: score,
+        }
+        self.board.numbers("train epoch", means, step=standing.step)
+        self.board.numbers("val", val, step=standing.step)
         self._write(
             "epoch",
             step=standing.step,
             epoch=epoch + 1,
             train=means,
-            val={"word_loss": validation.word_loss, "findings_f1": validation.findings_f1, settings.best_by: score},
+            val=val,
             best=better,
             learning_rate=self.optimiser.param_groups[0]["lr"],
             seconds=round(seconds, 2),
@@ -230,7 +244,9 @@ class _Training:
         if self.scaler.is_enabled():
             standing.scaler = self.scaler.state_dict()
         if settings.log_steps and not standing.step % settings.log_steps and result.finite:
-            self._write("step", step=standing.step, **self._line(result))
+            line = self._line(result)
+            self._write("step", step=standing.step, **line)
+            self.board.numbers("train", line["train"] | line, step=standing.step)
 
     def _leave_out(self, result: StepResult) -> None:
         """Tell of a step that was no number; raise where the settings want an end."""

@@ -66,6 +66,8 @@ class TrainSettings:
     """Checkpoints to go on from that are kept; older ones are removed."""
     log_steps: int = 20
     """Steps between the journal's lines on losses, gradient norm and speed; 0 writes one line an epoch only."""
+    tensorboard: bool = False
+    """Write TensorBoard's event files too: the journal's numbers, and a few validation reports with attention."""
 
     @property
     def best_by_reports(self) -> bool:

@@ -83,7 +83,7 @@ def rehearse(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None) ->
     steps_per_epoch = count_steps(len(prepared.train_set), batch_size=size, accumulate=train.accumulate)
     few = replace(
         prepared,
-        recipe=replace(prepared.recipe, train=replace(train, epochs=1, save_steps=0, log_steps=0)),
+        recipe=replace(prepared.recipe, train=replace(train, epochs=1, save_steps=0, log_steps=0, tensorboard=False)),
         train_set=prepared.train_set.first(STEPS * train.accumulate * size),
         val_set=prepared.val_set.first(size),
         # Reports are timed below; here a score is only needed to choose the epoch.
