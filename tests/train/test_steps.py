@@ -106,6 +106,7 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
             steps=4,
             settings=settings,
             loss_settings=prepared.recipe.loss,
+            processes=prepared.processes,
         )
         norms.append(result.gradient_norm)
     assert norms[0] > 0
