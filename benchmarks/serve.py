@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--batch", type=int, default=None)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores of all workers together")
     arguments = parser.parse_args()
 
@@ -119,6 +120,8 @@ def main() -> None:
     command = [sys.executable, "-m", "xpronet", "serve", str(arguments.run), "--port", "0"]
     if arguments.workers:
         command += ["--workers", str(arguments.workers)]
+    if arguments.batch:
+        command += ["--batch", str(arguments.batch)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
