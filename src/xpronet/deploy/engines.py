@@ -81,7 +81,13 @@ class OnnxRuntime:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        broken = (failures.Fail, failures.InvalidProtobuf, failures.InvalidGraph, failures.NoSuchFile)
+        broken = (
+            failures.Fail,
+            failures.InvalidArgument,
+            failures.InvalidGraph,
+            failures.InvalidProtobuf,
+            failures.NoSuchFile,
+        )
         try:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except broken as error:
