@@ -1,4 +1,4 @@
-"""`xpronet evaluate`: a scorecard for the predictions of any model, or a paired comparison of two."""
+"""`xpronet evaluate`: a scorecard for the predictions of any model, or a comparison of two."""
 
 from pathlib import Path
 from typing import Literal
@@ -23,13 +23,16 @@ def evaluate(
     seed: int = 0,
     skip_meteor: bool = False,
     skip_retrieval: bool = False,
+    force: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Score predictions against references, beside what needs no picture.
 
     Args:
-        predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference.
-        against: other predictions about the same studies, to compare with study by study.
+        predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference; or, with --against,
+            a scorecard that was saved (.json).
+        against: other predictions about the same studies, to compare with study by study; or another saved scorecard,
+            to show beside the first.
         corpus: corpus folder with the references, and with the train and validation reports for the constants; by
             default the one that `xpronet generate` wrote the predictions about, where it is still there.
         split: the split of the corpus that was predicted; by default what generate says, else test.
@@ -44,6 +47,7 @@ def evaluate(
         seed: of resamples and random baselines.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         skip_retrieval: leave out the reports of the most similar train pictures, and with them a look at all of those.
+        force: show two saved scorecards beside each other though they were not measured alike.
         overwrite: replace the files of --out if they are there.
     """
     from xpronet.errors import InputError
@@ -53,11 +57,24 @@ def evaluate(
     from xpronet.evaluate.predictions import read_predictions
     from xpronet.evaluate.probe import probe as ask_again
     from xpronet.evaluate.retrieval import most_similar_reports
+    from xpronet.evaluate.saved import is_scorecard, side_by_side
     from xpronet.evaluate.scorecard import score
-    from xpronet.evaluate.tables import comparison_markdown, comparison_view, scorecard_markdown, scorecard_view
+    from xpronet.evaluate.tables import (
+        comparison_markdown,
+        comparison_view,
+        scorecard_markdown,
+        scorecard_view,
+        side_by_side_view,
+    )
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
 
+    console = Console(highlight=False, markup=False)
+    if is_scorecard(predictions):
+        if against is None or not is_scorecard(against):
+            raise InputError(f"{predictions}: a scorecard is compared with another: name it with --against OTHER.json")
+        console.print(side_by_side_view(side_by_side(predictions, against, force=force)))
+        return
     page_file = None if out is None else out.with_suffix(".md")
     for file in (out, page_file):
         if file is not None and file.exists() and not overwrite:
@@ -97,7 +114,6 @@ def evaluate(
         with_meteor=not skip_meteor,
     )
     record, page = card.record(), scorecard_markdown(card)
-    console = Console(highlight=False, markup=False)
     console.print(scorecard_view(card))
     if against is not None:
         comparison = compare_predictions(

@@ -11,6 +11,7 @@ from xpronet.evaluate.cells import Cells, interval, markdown, p_value, short, ta
 from xpronet.evaluate.clinical import GROUPS, MAIN
 from xpronet.evaluate.comparison import Comparison
 from xpronet.evaluate.language import BLEU_NAMES
+from xpronet.evaluate.saved import SideBySide
 from xpronet.evaluate.scorecard import SPEED, Row, Scorecard
 from xpronet.evaluate.sections import Section, sections
 from xpronet.evaluate.trap import Trap
@@ -80,6 +81,19 @@ def comparison_markdown(comparison: Comparison) -> str:
     parts += [markdown(COMPARISON_HEADER, _comparison_rows(comparison))]
     parts += ["\n".join(f"* {name}: {value}" for name, value in comparison.stamp.items())]
     return "\n\n".join(parts) + "\n"
+
+
+def side_by_side_view(pair: SideBySide) -> RenderableType:
+    """Return two saved scorecards for the terminal."""
+    names = [name for name in pair.first.scores if name in pair.second.scores]
+    rows = [(name, interval(pair.first.scores[name]), interval(pair.second.scores[name])) for name in names]
+    return Group(
+        Text(f"{pair.first.name} (A) beside {pair.second.name} (B): {pair.first.studies} studies", style="bold"),
+        Text(_stamp_line(pair.first.stamp), style="dim"),
+        table(("score", "A", "B"), rows),
+        Text("Intervals of each, not of their difference: for that, compare the predictions.", style="dim"),
+        *(Text(f"! Not comparable: {reason}.", style="bold yellow") for reason in pair.apart),
+    )
 
 
 def trap_view(traps: Sequence[Trap], protocol: str, studies: int) -> RenderableType:

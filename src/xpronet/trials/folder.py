@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import shutil
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from xpronet.errors import InputError
 from xpronet.evaluate.clinical import MAIN
 from xpronet.evaluate.protocol import ProtocolName
 from xpronet.experiment import RECIPE_FILE, initial_bank, recipe_corpus, train_run
-from xpronet.files import read_text, write_text
+from xpronet.files import write_text
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.recipe import Recipe
+from xpronet.recipe import Recipe, read_recipe
 from xpronet.show.variants import VariantTable, best_constants, make_variant
 from xpronet.train.loop import Interrupted
 from xpronet.train.state import last_checkpoint
@@ -208,8 +207,9 @@ def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_me
         corpus.split(split)
     path = folder / RECIPE_FILE
     if path.is_file():
-        before = _flat(tomllib.loads(read_text(path)))
-        now = _flat(tomllib.loads(recipe.to_toml()))
+        # Read like any recipe, so that a setting which did not exist when the folder was begun has its default.
+        before = _flat(dataclasses.asdict(read_recipe(path)))
+        now = _flat(dataclasses.asdict(recipe))
         changed = [name for name in before | now if before.get(name) != now.get(name)]
         if changed:
             name = changed[0]
