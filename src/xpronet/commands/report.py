@@ -13,6 +13,7 @@ def report(
     *,
     json: Path | None = None,
     html: Path | None = None,
+    sr: Path | None = None,
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
@@ -27,6 +28,7 @@ def report(
         images: the study's views, frontal first: PNG, JPEG or DICOM files.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with pictures, findings and evidence to this file.
+        sr: also write the text and the findings to this file, as a DICOM structured report, partial and unverified.
         labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
         beams: width of the search; by default as the run's recipe says, else 3.
         choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
@@ -44,11 +46,15 @@ def report(
 
     if not images:
         raise InputError("no picture given: name at least one PNG, JPEG or DICOM file")
-    for path in (json, html):
+    for path in (json, html, sr):
         if path is not None and path.exists() and not overwrite:
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
     # Pictures first: a wrong file is told before the model is loaded.
     pictures = [read_grey(path) for path in images]
+    if sr is not None:
+        from xpronet.serve.films import read_films
+
+        read_films(images)
     writer = open_writer(run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime)
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
     with_evidence = json is not None or html is not None
@@ -62,3 +68,8 @@ def report(
 
         study = PageStudy(report=written, views=tuple(views), positions=(None,) * len(views))
         write_page(html, [study], title="Draft report", overwrite=overwrite)
+    if sr is not None:
+        from xpronet.serve.structured_report import structured_report, write_structured_report
+
+        made = structured_report(written, images, model_name=run.resolve().name, checkpoint_hash=fingerprint(run))
+        write_structured_report(sr, made, overwrite=overwrite)

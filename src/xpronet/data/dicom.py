@@ -70,7 +70,7 @@ def read_dicom(
         InputError: the file is damaged, holds no single picture, or needs something that is not supported.
     """
     pydicom = _pydicom()
-    with _refusing(pydicom, name):
+    with refusing_damage(name):
         dataset = _parse(pydicom, stream, name)
         _check(dataset, name, max_pixels)
         if _is_compressed(dataset, name):
@@ -98,23 +98,41 @@ def read_dicom(
     return grey
 
 
+def read_header(source: Path | bytes, name: str) -> Any | None:
+    """Return the header of a DICOM file as a pydicom dataset without pixels, None where the file is no DICOM file.
+
+    Values are parsed when they are asked for: ask within `refusing_damage`.
+
+    Args:
+        source: the file or its bytes.
+        name: what messages call it.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+            stream.seek(MARK_AT)
+            if stream.read(len(MARK)) != MARK:
+                return None
+            stream.seek(0)
+            with refusing_damage(name):
+                return _parse(_pydicom(), stream, name, header_only=True)
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror or error})") from None
+
+
 def read_view_position(path: Path) -> str | None:
     """Return the view position in a DICOM file's header (PA, AP, LL, ...), None where it has none or is no DICOM file.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    try:
-        with path.open("rb") as stream:
-            stream.seek(MARK_AT)
-            if stream.read(len(MARK)) != MARK:
-                return None
-            stream.seek(0)
-            pydicom = _pydicom()
-            with _refusing(pydicom, str(path)):
-                position = _parse(pydicom, stream, str(path), header_only=True).get("ViewPosition")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    header = read_header(path, str(path))
+    if header is None:
+        return None
+    with refusing_damage(str(path)):
+        position = header.get("ViewPosition")
     return str(position).strip().upper() or None if position else None
 
 
@@ -130,8 +148,9 @@ def _pydicom() -> ModuleType:
 
 
 @contextmanager
-def _refusing(pydicom: ModuleType, name: str) -> Iterator[None]:
+def refusing_damage(name: str) -> Iterator[None]:
     """Turn what pydicom raises on a damaged file into one line, and hold back its notes on sloppy headers."""
+    pydicom = _pydicom()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from xpronet import __version__
+from xpronet.errors import InputError
 from xpronet.generate.report import Report
 from xpronet.serve.guard import BodyLimits, Guard
 from xpronet.serve.mentions import find_mentions
@@ -111,13 +112,16 @@ def _add_structured_reports(app: FastAPI, service: Service) -> None:
             if upload.text is not None:
                 report = replace(report, text=upload.text)
             sources = [content for content, view in zip(upload.files, views, strict=True) if view.is_dicom]
-            made = await asyncio.to_thread(
-                structured_report,
-                report,
-                sources,
-                model_name=service.model.name,
-                checkpoint_hash=service.model.fingerprint,
-            )
+            try:
+                made = await asyncio.to_thread(
+                    structured_report,
+                    report,
+                    sources,
+                    model_name=service.model.name,
+                    checkpoint_hash=service.model.fingerprint,
+                )
+            except InputError as error:
+                raise RefusedError(422, " ".join(str(error).split())) from None
         return Response(made, media_type="application/dicom")
 
 
