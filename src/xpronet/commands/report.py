@@ -71,5 +71,5 @@ def report(
     if sr is not None:
         from xpronet.serve.structured_report import structured_report, write_structured_report
 
-        made = structured_report(written, images, model_name=run.resolve().name, checkpoint_hash=fingerprint(run))
+        made = structured_report(written, images, model_name=run.resolve().name, checkpoint_hash=model_fingerprint(run))
         write_structured_report(sr, made, overwrite=overwrite)
