@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary
+from xpronet.encoders.folding import fold_batch_norms
 from xpronet.generate.beam import NextWord
 from xpronet.generate.evidence import Reading, read_again
 from xpronet.model.decoding import Decoding
@@ -70,22 +71,25 @@ class Runtime(Protocol):
 
 
 class TorchRuntime:
-    """The network itself."""
+    """The network itself, as it is when the runtime is made: make a new one after its weights have changed."""
 
     def __init__(self, network: XProNet, device: torch.device) -> None:
-        """Move the network to the device."""
+        """Move the network to the device; project the bank and fold the backbone's batch normalisation once."""
         self.network = network.to(device).eval()
         self.device = device
+        self._backbone = fold_batch_norms(network.backbone)
+        with torch.inference_mode():
+            self._bank = network.matching.project() if network.matching is not None else None
         self.predicts_findings = network.findings_head is not None
 
     def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
         """Look at the pictures."""
-        patches = self.network.look(images.to(self.device), view_mask.to(self.device))
+        patches = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
         return Seen(patches, self.network.predict_findings(patches) if self.predicts_findings else None)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
         """Return what the words are written about, with the prototypes of these findings visible."""
-        return self.network.encode(patches, findings.to(self.device))
+        return self.network.encode(patches, findings.to(self.device), self._bank)
 
     def begin(self, encoded: Encoded, *, num_beams: int, max_words: int) -> NextWord:
         """Begin reports."""

@@ -173,9 +173,20 @@ class XProNet(nn.Module):
             finding_logits=self.findings_head(patches) if self.findings_head is not None else None,
         )
 
-    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Patches:
-        """Return the patch features of all views, view after view, row after row (paper, eq. 1)."""
-        seen = self.backbone(to_rgb(images[view_mask]))
+    def look(
+        self,
+        images: UInt8[Tensor, "B V height width"],
+        view_mask: Bool[Tensor, "B V"],
+        backbone: ResNet | None = None,
+    ) -> Patches:
+        """Return the patch features of all views, view after view, row after row (paper, eq. 1).
+
+        Args:
+            images: grey pictures; those of absent views are ignored.
+            view_mask: true on real views.
+            backbone: one that computes the same as the network's own, faster.
+        """
+        seen = (backbone or self.backbone)(to_rgb(images[view_mask]))
         regions = seen.flatten(2).transpose(1, 2)
         num_regions = regions.shape[1]
         features = regions.new_zeros((*view_mask.shape, *regions.shape[1:]))
@@ -198,13 +209,19 @@ class XProNet(nn.Module):
         """Scale and shift the findings' logits from now on, so that their probabilities are right."""
         self.calibration.copy_(calibration)
 
-    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
-        """Query the prototypes with the patches, fuse the responses in, encode (paper, section 3.2)."""
+    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: ProjectedBank | None = None) -> Encoded:
+        """Query the prototypes with the patches, fuse the responses in, encode (paper, section 3.2).
+
+        Args:
+            patches: what the backbone saw.
+            findings: the findings whose prototypes a study may query.
+            bank: the projected bank, where it was projected before; weights that change later do not change it.
+        """
         embedded = self.patch_embedding(patches.features)
         visible = self.visible_rows(findings)
-        bank = responses = None
+        responses = None
         if self.matching is not None:
-            bank = self.matching.project()
+            bank = bank or self.matching.project()
             responses = self.matching(embedded, bank, visible)
             embedded = _fuse(self.image_fusion, embedded, responses)
         regions = self.encoder(embedded, patches.mask)
