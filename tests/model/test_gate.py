@@ -1,14 +1,20 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.covariance import LedoitWolf
 
 from xpronet.cli import run as run_command
+from xpronet.commands.searching import search_settings
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.model.gate import GATE_FILE, WARNING, fit_gate, load_gate
+from xpronet.generate.writer import Writer
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.gate import GATE_FILE, WARNING, fit_gate, load_gate, pooled_features
+from xpronet.serve.worker import Job, write_answers
 
 
 def test_scores_are_ledoit_and_wolfs_distances() -> None:
@@ -50,3 +56,17 @@ def test_the_command_gives_a_run_a_gate_that_report_asks(
     gate_file.write_bytes(gate_file.read_bytes()[:-1])
     assert run_command(["report", str(run), str(noise)]) == 2
     assert "damaged" in capsys.readouterr().err
+
+
+def test_the_server_warns_of_the_same_pictures(tiny_run: Path) -> None:
+    checkpoint = load_checkpoint(tiny_run)
+    squares = np.random.default_rng(1).integers(0, 256, (12, 64, 64), dtype=np.uint8)
+    features = pooled_features(checkpoint.network.backbone, list(squares))
+    gate = fit_gate(features, features, quantile=1.0)
+    settings = search_settings(tiny_run, checkpoint, beams=1, choose=None)
+    writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
+    views = (squares[0], np.zeros((64, 64), np.uint8))
+    [answer] = write_answers(writer, [Job(views=views, names=("view-1.png", "view-2.png"))], model="m", gate=gate)
+    record = json.loads(answer)
+    assert record["warnings"] == [f"view-2.png: {WARNING}"]
+    assert [view["score"] > view["threshold"] for view in record["gate"]] == [False, True]
