@@ -156,16 +156,16 @@ def test_an_interrupt_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first_step = train_loop._step
+    first_step = train_loop.take_step
 
-    def interrupted_step(*arguments: Any) -> Any:
+    def interrupted_step(*arguments: Any, **more: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return first_step(*arguments)
+        return first_step(*arguments, **more)
 
     out = tmp_path / "run"
     train = ["train", str(tiny_recipe_file), "--corpus", str(phantom_folder), "--out", str(out)]
     with monkeypatch.context() as patch:
-        patch.setattr(train_loop, "_step", interrupted_step)
+        patch.setattr(train_loop, "take_step", interrupted_step)
         assert run(train) == 130
     assert "xpronet: stopped at step 1; go on with --resume" in capsys.readouterr().err
     assert run([*train, "--resume"]) == 0

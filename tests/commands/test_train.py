@@ -46,7 +46,7 @@ def test_the_test_split_is_scored_once(told, tiny_recipe_file: Path, phantom_fol
     assert "Test: BLEU-4" in text
     assert len(read_json_lines(out / "predictions.jsonl")) == 8
     card = read_json(out / "scorecard.json")
-    assert card["stamp"]["split"] == "test"
+    assert card["stamp"]["split"] == "test, 8 of 8 studies"
     before = {path: path.lstat().st_mtime_ns for path in out.rglob("*")}
     text = told(*command, "--resume", "--test")
     assert "Finished before, nothing is left to train: 4 steps" in text

@@ -31,7 +31,14 @@ def test_lines_of_generate_are_read(tmp_path: Path) -> None:
     ]
     path = written(tmp_path, GOOD | {"labels_from": "all", "findings": findings}, {"id": 7, "report": ""})
     first, second = read_predictions(path, {"7": "Normal.", "a": "not used"})
-    assert first == Prediction(id="a", report="Clear.", reference="Lungs clear.", labels_from="all", present=("Edema",))
+    assert first == Prediction(
+        id="a",
+        report="Clear.",
+        reference="Lungs clear.",
+        labels_from="all",
+        present=("Edema",),
+        probabilities={"Edema": 0.9, "Fracture": 0.1},
+    )
     assert second == Prediction(id="7", report="", reference="Normal.")
 
 

@@ -34,7 +34,7 @@ def check(corpus: Path, *, decode: bool = False) -> None:
     _print_prevalence(console, checked)
     if checked.problems:
         raise InputError(f"{corpus}: {len(checked.problems)} problems: {'; '.join(checked.problems)}")
-    console.print(f"{corpus}: no problems")
+    console.print(f"{corpus}: no problems", soft_wrap=True)
 
 
 def _print_counts(console: Console, checked: CorpusCheck) -> None:
