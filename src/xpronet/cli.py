@@ -3,6 +3,7 @@
 Exit status: 0 done; 1 the work failed; 2 the user's input or settings are wrong; 130 interrupted.
 """
 
+import os
 import sys
 import time
 
@@ -70,7 +71,13 @@ app.command(
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if read_launch().count > 1:
+        # Threads of the connections between processes may outlive the interpreter and abort what has ended well.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

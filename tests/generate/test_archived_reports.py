@@ -184,7 +184,7 @@ def test_two_processes_write_what_one_does(tiny_run: Path, phantom_folder: Path,
     again = generate("two.jsonl", *torchrun)
     assert again.returncode == 1
     assert again.stderr.count("xpronet: ") == 1
-    assert "two.jsonl: already exists" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_files_are_read_line_by_line(tmp_path: Path) -> None:

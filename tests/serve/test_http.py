@@ -209,7 +209,10 @@ def test_the_log_names_no_file_and_no_path(
     post(address, [view_files[0][0].read_bytes()], names=["Jane_Doe.png"])
     post(address, [b"no picture"], names=["Jane_Doe.dcm"])
     ask(address, "/patients/Jane_Doe?name=Jane_Doe")
-    lines = [record.getMessage() for record in caplog.records]
+    # A line is written once the answer has gone.
+    until = time.monotonic() + 10
+    while len(lines := [record.getMessage() for record in caplog.records]) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
     assert any(line.startswith("POST /v1/reports 200") for line in lines)
     assert any(line.startswith("GET other 404") for line in lines)
     assert "Doe" not in "\n".join(lines)

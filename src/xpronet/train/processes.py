@@ -201,8 +201,11 @@ def start_processes() -> Iterator[Processes]:
     distributed.init_process_group(
         backend, store=PrefixStore("work", store), rank=rank, world_size=count, timeout=PATIENCE
     )
+    processes = Processes(launch=launch, device=device, store=store)
     try:
-        yield Processes(launch=launch, device=device, store=store)
+        yield processes
+        # None leaves while another still talks to it.
+        processes.wait()
     except InputError:
         # The user's mistake is told where it was met; the others need not tell of this process's end as well.
         store.set(TOLD, "1")
