@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,7 @@ pytestmark = [
 @pytest.fixture
 def address(tiny_run: Path) -> Iterator[str]:
     """`xpronet serve`, as a user starts it."""
-    command = ["xpronet", "serve", str(tiny_run), "--port", "0"]
+    command = [sys.executable, "-m", "xpronet", "serve", str(tiny_run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
