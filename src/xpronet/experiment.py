@@ -32,11 +32,12 @@ from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
-from xpronet.recipe import Recipe
+from xpronet.recipe import Recipe, read_recipe
 from xpronet.show.samples import sample_reports
 from xpronet.train.board import Sample
 from xpronet.train.loop import fit, is_finished
 from xpronet.train.optimiser import count_steps
+from xpronet.train.precision import Precision, settled_precision
 from xpronet.train.processes import Processes
 from xpronet.train.stamp import sole_trainer, stamp_run
 from xpronet.train.state import Standing, last_checkpoint, read_standing
@@ -81,6 +82,9 @@ def train_run(
     finished = finished_standing(recipe, run) if resumed else None
     if finished is not None:
         return finished
+    if resumed and recipe.train.precision == "auto" and (run / RECIPE_FILE).is_file():
+        # Another machine would choose otherwise; a run keeps what it began with.
+        recipe = _with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     last_seen = last_checkpoint(run) is not None
@@ -171,7 +175,7 @@ class Prepared:
             device=self.device,
             settings=self.recipe.generate,
             labels_from=label_source(self.recipe.model),
-            precision=self.recipe.train.precision,
+            precision=settled_precision(self.recipe.train.precision, self.device),
         )
         return sample_reports(writer, corpus, corpus.split("val"))
 
@@ -195,6 +199,8 @@ def prepare(
         InputError: the recipe, corpus, labels or bank do not fit each other.
     """
     processes = processes or Processes(device=best_device())
+    precision = processes.from_main(settled_precision(recipe.train.precision, processes.device))
+    recipe = _with_precision(recipe, precision)
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
@@ -254,6 +260,10 @@ def prepare(
         processes=processes,
         score_reports=score_reports,
     )
+
+
+def _with_precision(recipe: Recipe, precision: Precision) -> Recipe:
+    return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, precision=precision))
 
 
 def _bank_of_main(bank: PrototypeBank | None, processes: Processes) -> PrototypeBank:
@@ -356,7 +366,7 @@ def _report_scorer(
             device=processes.device,
             settings=recipe.generate,
             labels_from=label_source(recipe.model),
-            precision=recipe.train.precision,
+            precision=settled_precision(recipe.train.precision, processes.device),
         )
         # Whole batches go round, so that each study is written about beside the same others as in one process.
         batches = [val[first : first + JUDGED_AT_A_TIME] for first in range(0, len(val), JUDGED_AT_A_TIME)]

@@ -10,6 +10,7 @@ from torch import nn
 
 from xpronet.errors import InputError
 from xpronet.model.network import XProNet
+from xpronet.train.precision import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,9 @@ class TrainSettings:
     """Largest norm of the gradient; 0 does not clip, as published."""
     accumulate: int = 1
     """Batches whose gradients make one step, each weighed alike; contrastive pairs are those within a batch."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled."""
+    precision: Precision = "fp32"
+    """Arithmetic of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled. `auto` is
+    bf16 where the device multiplies that itself, else fp32; a run keeps what it began with."""
     on_nan: Literal["stop", "skip"] = "stop"
     """Where loss or gradient are no numbers: end the run, or leave the step out; the journal names the studies."""
     most_skipped: int = 20
