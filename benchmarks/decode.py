@@ -17,6 +17,7 @@ from measuring import (
     memory_rate,
     paper_network,
     paper_studies,
+    precisions,
     read_options,
     show,
     timed,
@@ -39,8 +40,8 @@ def main() -> None:
     device = options.device
     network, studies = paper_network(device).eval(), paper_studies(options.studies, device)
     ways = {
-        "decode fp32": lambda: write(network, studies, "fp32"),
-        "decode bf16": lambda: write(network, studies, "bf16"),
+        f"decode {precision}": lambda precision=precision: write(network, studies, precision)
+        for precision in precisions(device)
     }
     seconds = timed(ways, device=device, repeats=options.repeats)
     reports: list = []

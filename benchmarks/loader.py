@@ -3,8 +3,8 @@
     python benchmarks/loader.py [--small] [--device cpu|cuda] [--repeats N]
 
 Draws a corpus of two views of 256 pixels and reads it with random crops, as training does, in the main process and
-with workers; beside it, forward and backward pass of ResNet-101 under bf16, the largest part of a step. Prints one JSON
-object.
+with workers; beside it, forward and backward pass of ResNet-101, the largest part of a step, in the fastest arithmetic
+that the machine has. Prints one JSON object.
 """
 
 import tempfile
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import SIDE, machine, paper_network, paper_studies, read_options, show, spread, timed
+from measuring import SIDE, machine, paper_network, paper_studies, precisions, read_options, show, spread, timed
 from step import backbone_step
 
 from xpronet.data.batches import BatchSettings, StudyDataset
@@ -53,7 +53,7 @@ def main() -> None:
     count = 4 if options.device.type == "cpu" else 64
     network = paper_network(options.device)
     network.backbone.to(memory_format=torch.channels_last)
-    step = backbone_step(network, paper_studies(count, options.device), "bf16")
+    step = backbone_step(network, paper_studies(count, options.device), precisions(options.device)[-1])
     seconds = timed({"step": step}, device=options.device, repeats=options.repeats)["step"]["median"]
     wanted = count / seconds
     best = max(found["median"] for found in rates.values())

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.model.network import Patches, XProNet
 from xpronet.model.settings import ModelSettings
+from xpronet.train.precision import settled_precision
 
 NUM_FINDINGS = 14
 VOCABULARY = 760
@@ -60,6 +61,8 @@ def machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+    if len(precisions(device)) == 1:
+        facts["bf16"] = "only imitated here: not measured"
     if device.type == "cuda":
         return {**facts, "gpu": torch.cuda.get_device_name(device)}
     return {**facts, "gpu": "not measured" if torch.cuda.is_available() else "none: measured on the processor alone"}
@@ -67,6 +70,11 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).is_file() else []
+
+
+def precisions(device: torch.device) -> tuple[str, ...]:
+    """Return the arithmetics worth measuring: an imitated bf16 is many times slower than fp32 and tells nothing."""
+    return ("fp32", "bf16") if settled_precision("auto", device) == "bf16" else ("fp32",)
 
 
 def timed(

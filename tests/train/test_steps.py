@@ -1,6 +1,10 @@
 """What a step does with several batches, with fp16, and with a loss that is no number."""
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +129,19 @@ def test_fp16_resumes_with_its_scale(prepared: Prepared, tmp_path: Path) -> None
 def test_fp16_is_refused_where_there_is_none() -> None:
     with pytest.raises(InputError, match="not on meta; choose bf16 or fp32"):
         make_scaler(torch.device("meta"), "fp16")
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_backbone_learns_the_same(tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path) -> None:
+    losses = {}
+    for compiled in ("true", "false"):
+        run = tmp_path / compiled
+        # In a process of its own: the checks of shapes that tests run under cannot be compiled.
+        command = [sys.executable, "-m", "xpronet", "train", str(tiny_recipe_file), "--corpus", str(phantom_folder)]
+        sets = [f"train.compile={compiled}", "train.epochs=1", "train.log_steps=1"]
+        command += ["--out", str(run), *(word for value in sets for word in ("--set", value))]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        losses[compiled] = [event["train"]["total"] for event in read_journal(run, "step")]
+    assert len(losses["true"]) == STEPS
+    assert losses["true"] == pytest.approx(losses["false"], abs=1e-3)

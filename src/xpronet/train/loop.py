@@ -72,6 +72,8 @@ def fit(
     network = checkpoint.network.to(device)
     if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.compile:
+        network.backbone.compile()
     optimiser = make_optimiser(network, settings)
     scaler = make_scaler(device, settings.precision)
     standing = resume(run, checkpoint, optimiser) if resumed else Standing()
