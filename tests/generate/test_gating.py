@@ -105,8 +105,9 @@ def test_the_command_replaces_a_gate(
 def test_report_warns_and_strict_refuses(
     gated_run: Path, tiny_run: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = tmp_path / "answer.json"
-    assert run_command(["report", str(gated_run), str(noise), "--json", str(answer)]) == 0
+    answer, page = tmp_path / "answer.json", tmp_path / "page.html"
+    assert run_command(["report", str(gated_run), str(noise), "--json", str(answer), "--html", str(page)]) == 0
+    assert WARNING in page.read_text()
     assert WARNING in capsys.readouterr().err
     record = read_json(answer)
     assert record["gate"][0]["score"] > record["gate"][0]["threshold"]

@@ -76,7 +76,8 @@ def report(
         from xpronet.show.page import PageStudy, write_page
 
         study = PageStudy(report=written, views=tuple(views), positions=(None,) * len(views))
-        write_page(html, [study], title="Draft report", overwrite=overwrite)
+        note = f"Warning: {'; '.join(warnings)}." if warnings else ""
+        write_page(html, [study], title="Draft report", note=note, overwrite=overwrite)
     if sr is not None:
         from xpronet.serve.structured_report import structured_report, write_structured_report
 

@@ -118,13 +118,17 @@ class Report:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Report":
-        """Return the report that `record` or `answer` gave, without the evidence for its words."""
+        """Return the report that `record` or `answer` gave, without the evidence for its words.
+
+        What the gate said is only in an answer.
+        """
         return cls(
             id=record["id"],
             text=record["report"],
             findings=tuple(FindingScore(**finding) for finding in record["findings"]),
             labels_from=record["labels_from"],
             log_probability=record["log_probability"],
+            gate=tuple(GateScore(**view) for view in record.get("gate", ())),
         )
 
 

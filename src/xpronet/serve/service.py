@@ -54,6 +54,8 @@ class ServedModel:
     """For each finding."""
     examples: Examples | None
     """Regions and words that each prototype stands for, where the run has them."""
+    has_gate: bool
+    """Whether it warns of pictures unlike those it learnt from."""
 
 
 class Service:
@@ -155,6 +157,7 @@ class Service:
             "labels_from": settings.labels_from,
             "structured_reports": self.makes_structured_reports,
             "examples": model.examples is not None,
+            "gate": model.has_gate,
             "limits": {
                 "files": settings.max_files,
                 "bytes": settings.max_upload_bytes,
