@@ -111,6 +111,7 @@ class Service:
                 with_preview=with_preview,
             )
 
+        self.batcher.coming += 1
         try:
             return [
                 await loop.run_in_executor(self._decoders, read, number, content)
@@ -118,6 +119,8 @@ class Service:
             ]
         except InputError as error:
             raise RefusedError(422, " ".join(str(error).split())) from None
+        finally:
+            self.batcher.coming -= 1
 
     async def write(self, views: Sequence[View], started: float) -> bytes:
         """Return the report about a study as JSON.
