@@ -114,13 +114,14 @@ def main() -> None:
     parser.add_argument("--chests", type=Path, nargs="*", default=[], help="chest films from elsewhere")
     parser.add_argument("--others", type=Path, nargs="*", default=[], help="pictures that are no chest films")
     parser.add_argument("--quantile", type=float, default=GateSettings().quantile)
+    parser.add_argument("--margin", type=float, default=GateSettings().margin)
     parser.add_argument("--altered", action="store_true", help="judge altered test pictures too")
     parser.add_argument("--most", type=int, help="no more than so many pictures of each split")
     chosen = parser.parse_args()
     runtime = looking(chosen.weights, stride_in_1x1=chosen.stride_in_1x1)
     split = {name: squares(some(annotated(chosen.annotation, name), chosen.most)) for name in ("train", "val", "test")}
     features = {name: look_at(runtime, list(split[name].values())) for name in ("train", "val")}
-    gate = fit_gate(features["train"], features["val"], quantile=chosen.quantile)
+    gate = fit_gate(features["train"], features["val"], quantile=chosen.quantile, margin=chosen.margin)
     others = pictures(chosen.others)
     known = {path.resolve() for name in split for path in annotated(chosen.annotation, name)}
     known |= {path.resolve() for path in others}
@@ -142,6 +143,7 @@ def main() -> None:
             "train": len(split["train"]),
             "val": len(split["val"]),
             "quantile": chosen.quantile,
+            "margin": chosen.margin,
             "threshold": round(gate.threshold, 4),
             "groups": groups,
             "chest_films": {"pictures": total, "warned": warned, "share": round(warned / total, 4), "allowed": ALLOWED},

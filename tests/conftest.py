@@ -108,9 +108,9 @@ def tiny_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def gated_run(tiny_run: Path, phantom: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run with a gate, from fewer pictures than a gate is worth anything with; read it, don't write to it."""
+    """The tiny run with a gate from a few pictures: it knows a black one from films; read it, don't write to it."""
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("gated") / "run", symlinks=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("xpronet.model.gate.FEWEST", 2)
-        fit_run_gate(run, phantom, GateSettings(quantile=1.0))
+        fit_run_gate(run, phantom, GateSettings(quantile=1.0, margin=1.0))
     return run

@@ -29,9 +29,9 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def noise(tmp_path: Path) -> Path:
-    path = tmp_path / "noise.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(path)
+def black(tmp_path: Path) -> Path:
+    path = tmp_path / "black.png"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(path)
     return path
 
 
@@ -103,27 +103,27 @@ def test_the_command_replaces_a_gate(
 
 
 def test_report_warns_and_strict_refuses(
-    gated_run: Path, tiny_run: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gated_run: Path, tiny_run: Path, black: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer, page = tmp_path / "answer.json", tmp_path / "page.html"
-    assert run_command(["report", str(gated_run), str(noise), "--json", str(answer), "--html", str(page)]) == 0
+    assert run_command(["report", str(gated_run), str(black), "--json", str(answer), "--html", str(page)]) == 0
     assert WARNING in page.read_text()
     assert WARNING in capsys.readouterr().err
     record = read_json(answer)
     assert record["gate"][0]["score"] > record["gate"][0]["threshold"]
-    assert record["warnings"] == [f"noise.png: {WARNING}"]
-    assert run_command(["report", str(gated_run), str(noise), "--strict"]) == 2
+    assert record["warnings"] == [f"black.png: {WARNING}"]
+    assert run_command(["report", str(gated_run), str(black), "--strict"]) == 2
     assert "--strict" in capsys.readouterr().err
-    assert run_command(["report", str(tiny_run), str(noise), "--strict"]) == 2
+    assert run_command(["report", str(tiny_run), str(black), "--strict"]) == 2
     assert "no gate to be strict by" in capsys.readouterr().err
 
 
 def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
-    gated_run: Path, phantom: Corpus, noise: Path
+    gated_run: Path, phantom: Corpus, black: Path
 ) -> None:
     writer = open_writer(gated_run, beams=1)
     film = phantom.view_path(phantom.split("val")[0].views[0])
-    paths = [film, noise]
+    paths = [film, black]
     alone = writer.checkpoint.gate.scores(pooled_features(load_checkpoint(gated_run), paths))
     views = tuple(np.asarray(Image.open(path)) for path in paths)
     jobs = [Job(views=views, names=("view-1.png", "view-2.png")), Job(views=views[:1], names=("view-1.png",))]
@@ -134,9 +134,9 @@ def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
     assert [view["score"] for view in one["gate"]] == pytest.approx(alone[:1], abs=1e-3)
 
 
-def test_a_model_without_a_gate_says_nothing_of_one(tiny_run: Path, noise: Path) -> None:
+def test_a_model_without_a_gate_says_nothing_of_one(tiny_run: Path, black: Path) -> None:
     [answer] = write_answers(
-        open_writer(tiny_run, beams=1), [Job(views=_squares([noise]), names=("a.png",))], model="m"
+        open_writer(tiny_run, beams=1), [Job(views=_squares([black]), names=("a.png",))], model="m"
     )
     assert "gate" not in json.loads(answer)
 

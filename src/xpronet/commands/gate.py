@@ -5,18 +5,19 @@ from pathlib import Path
 from rich.console import Console
 
 
-def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99) -> None:
+def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 1.2) -> None:
     """Fit a run's gate again, or for the first time: training does it at its end, older runs have none.
 
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
         corpus: the corpus it was trained on.
-        quantile: part of the validation pictures that is not warned of.
+        quantile: part of the validation pictures below which the threshold lies, but for the margin.
+        margin: the threshold is so many times that score; the larger, the less is warned of.
     """
     from xpronet.data.corpus import read_corpus
     from xpronet.generate.gating import fit_run_gate
     from xpronet.model.gate import GateSettings
     from xpronet.progress import on_console
 
-    fitted = fit_run_gate(run, read_corpus(corpus), GateSettings(quantile=quantile), track=on_console)
+    fitted = fit_run_gate(run, read_corpus(corpus), GateSettings(quantile=quantile, margin=margin), track=on_console)
     Console(soft_wrap=True).print(fitted.line(), markup=False, highlight=False)

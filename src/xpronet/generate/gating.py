@@ -32,14 +32,15 @@ class FittedGate:
     """Pictures it was fitted on."""
     held_out: int
     """Pictures that gave the threshold."""
-    quantile: float
-    """Part of them that is not warned of."""
+    settings: GateSettings
+    """How the threshold was chosen."""
 
     def line(self) -> str:
         """Tell it in one line."""
         return (
             f"{self.folder}: gate from {self.train} pictures, threshold {self.gate.threshold:.3f} "
-            f"({self.quantile:g} quantile of {self.held_out} validation pictures)"
+            f"({self.settings.margin:g} times the {self.settings.quantile:g} quantile of {self.held_out} validation "
+            "pictures)"
         )
 
 
@@ -63,13 +64,14 @@ def fit_run_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tr
         pooled_features(checkpoint, train, track=track),
         pooled_features(checkpoint, held_out, track=track),
         quantile=settings.quantile,
+        margin=settings.margin,
     )
     return FittedGate(
         gate=gate,
         folder=add_gate(run, gate),
         train=len(train),
         held_out=len(held_out),
-        quantile=settings.quantile,
+        settings=settings,
     )
 
 

@@ -29,8 +29,8 @@ CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
 FINDINGS_FILE = "findings.json"
 TRAINING_FILE = "training.json"
-GATE_FILE = "gate.safetensors"
-"""Only a checkpoint that was given a gate has it."""
+GATE_FILE = "picture_gate.safetensors"
+"""Only a checkpoint that was given a gate has it; gate.safetensors, from other features, is passed over."""
 DEFAULT_THRESHOLD = 0.5
 
 
