@@ -28,7 +28,7 @@ async function findModel() {
     at("token-form").hidden = true;
     at("save-sr").hidden = !about.structured_reports;
     say("");
-    if (about.examples) findExamples();
+    if (about.examples) await findExamples();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const asks = error.status === 401;
