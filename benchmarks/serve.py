@@ -62,6 +62,16 @@ def load(address: str, bodies: Sequence[bytes], clients: int) -> tuple[list[tupl
     return results, time.perf_counter() - started
 
 
+def batches(address: str) -> tuple[float, float, float]:
+    """Return how many batches the server has written so far, their studies and their seconds."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    connection.request("GET", "/metrics")
+    lines = dict(line.rsplit(" ", 1) for line in connection.getresponse().read().decode().splitlines())
+    names = ("xpronet_batch_studies_count", "xpronet_batch_studies_sum", "xpronet_batch_seconds_sum")
+    count, studies, seconds = (float(lines[name]) for name in names)
+    return count, studies, seconds
+
+
 def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
     from xpronet.commands.searching import search_settings
@@ -131,7 +141,9 @@ def main() -> None:
         try:
             load(address, bodies[:8], 8)  # the model is loaded and warm
             alone, alone_seconds = load(address, bodies, 1)
+            before = batches(address)
             together, together_seconds = load(address, bodies, arguments.clients)
+            after = batches(address)
         finally:
             server.terminate()
 
@@ -150,6 +162,8 @@ def main() -> None:
         p95 = waits[math.ceil(0.95 * len(waits)) - 1]
         rate, median = len(bodies) / seconds, statistics.median(waits)
         print(f"{name:>14}: {rate:6.2f} a second, median {median:.3f} s, p95 {p95:.3f} s")
+    count, studies, seconds = (later - earlier for earlier, later in zip(before, after, strict=True))
+    print(f"{count:.0f} batches of {studies / count:.1f} studies, {seconds / count:.3f} s each in the model")
     print(f"throughput x {alone_seconds / together_seconds:.2f}; lost {lost}, wrong {wrong} of {len(bodies)}")
     if lost or wrong:
         raise SystemExit(1)

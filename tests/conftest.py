@@ -1,6 +1,7 @@
 """What many tests share: outside data, a drawn corpus, a tiny trained run."""
 
 import dataclasses
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.experiment import train_run
+from xpronet.generate.gating import fit_run_gate
+from xpronet.model.gate import GateSettings
 from xpronet.phantom.corpus import PhantomSettings, make_phantom
 from xpronet.recipe import Recipe, make_recipe
 
@@ -100,4 +103,14 @@ def tiny_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> P
     """A run trained by the tiny recipe; read it, don't write to it."""
     run = tmp_path_factory.mktemp("tiny") / "run"
     train_run(tiny_recipe, run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def gated_run(tiny_run: Path, phantom: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run with a gate from a few pictures: it knows a black one from films; read it, don't write to it."""
+    run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("gated") / "run", symlinks=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xpronet.model.gate.FEWEST", 2)
+        fit_run_gate(run, phantom, GateSettings(quantile=1.0, margin=1.0))
     return run

@@ -22,6 +22,7 @@ from xpronet.errors import InputError
 from xpronet.evaluate.epoch import EpochScore, protocol_of
 from xpronet.files import make_folder, write_json, write_text
 from xpronet.generate.corpus import write_reports
+from xpronet.generate.gating import complete_gate
 from xpronet.generate.writer import LabelsFrom, Writer
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels
@@ -57,18 +58,22 @@ def train_run(
     resumed: bool = False,
     processes: Processes | None = None,
     track: Tracker = silent,
+    tell: Callable[[str], None] | None = None,
 ) -> Standing:
     """Train what a recipe describes and leave recipe, vocabulary, bank, journal and checkpoints in the run folder.
+
+    At the end the best checkpoint is given its gate, as the recipe says.
 
     Args:
         recipe: the experiment; its corpus names the folder.
         run: a new folder, or one to go on with.
         bank: prototypes made before; by default they are made as the recipe says, or taken from the resumed run.
         resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first. A
-            finished run stays as it is.
+            finished run stays as it is, but for a gate that is missing.
         processes: who shares the work; by default this process is alone. Only the main one writes, and all must see
             the same corpus and run folder.
         track: shows progress.
+        tell: takes a line about the gate.
 
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other, or the folder is taken.
@@ -81,6 +86,8 @@ def train_run(
         raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
     finished = finished_standing(recipe, run) if resumed else None
     if finished is not None:
+        if processes.is_main:
+            _complete(recipe, run, track=track, tell=tell)
         return finished
     if resumed and recipe.train.precision == "auto" and (run / RECIPE_FILE).is_file():
         # Another machine would choose otherwise; a run keeps what it began with.
@@ -110,7 +117,16 @@ def train_run(
                 "val_studies": len(prepared.val_set),
             },
         )
-        return prepared.fit(run, resumed=last_seen, track=track)
+        standing = prepared.fit(run, resumed=last_seen, track=track)
+        _complete(recipe, run, track=track, tell=tell)
+        return standing
+
+
+def _complete(recipe: Recipe, run: Path, *, track: Tracker, tell: Callable[[str], None] | None) -> None:
+    """Give a trained run its gate, where it is to have one and has none; its last step, taken again after a kill."""
+    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, track=track)
+    if line and tell is not None:
+        tell(line)
 
 
 def finished_standing(recipe: Recipe, run: Path) -> Standing | None:

@@ -17,6 +17,7 @@ from xpronet.encoders.resnet import BackboneSettings
 from xpronet.errors import InputError
 from xpronet.files import read_text
 from xpronet.generate.beam import BeamSettings
+from xpronet.model.gate import GateSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.prototypes.cluster import PrototypeSettings
 from xpronet.train.losses import LossSettings
@@ -88,6 +89,8 @@ class Recipe:
     """Optimiser, schedule, precision, seed."""
     generate: BeamSettings = field(default_factory=BeamSettings)
     """How reports are written."""
+    gate: GateSettings = field(default_factory=GateSettings)
+    """What warns of pictures unlike those of the train studies."""
 
     def to_toml(self) -> str:
         """Return the recipe with every value spelled out."""

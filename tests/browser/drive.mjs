@@ -1,4 +1,5 @@
-// Drive the reading page in a real browser: node drive.mjs ADDRESS FOLDER FRONTAL LATERAL.
+// Drive the reading page in a real browser: node drive.mjs ADDRESS FOLDER SR WRONG FRONTAL LATERAL.
+// SR is yes where the server must offer DICOM structured reports, WRONG a picture that its gate must warn of.
 // Downloads and screenshots go to FOLDER. The first thing that is not as it should be ends it with status 1.
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
@@ -6,7 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [address, folder, ...files] = process.argv.slice(2);
+const [address, folder, sr, wrong, ...files] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WAIT = 120_000;
 const context = await chromium.launchPersistentContext(join(folder, "profile"), {
@@ -46,11 +47,22 @@ try {
   assert.match(await page.textContent(".warning"), /never a diagnosis/);
   await accessible("an empty page");
 
+  // The text as it grows, sentence after sentence.
+  await page.evaluate(() => {
+    window.grown = [];
+    const text = document.getElementById("text");
+    new MutationObserver(() => window.grown.push(text.textContent)).observe(text, { childList: true });
+  });
   await page.setInputFiles("#files", files);
   await page.waitForSelector(".word", { timeout: WAIT });
   assert.equal(await page.locator(".view").count(), files.length);
   await page.waitForFunction(() => !document.querySelector("#save-json").disabled);
-  step("two views give a draft");
+  const texts = [...new Set((await page.evaluate(() => window.grown)).filter(Boolean))];
+  const sentences = (await page.textContent("#text")).split(/(?<=\.)\s/);
+  assert.equal(texts.length, sentences.length, "the text grew by sentences");
+  texts.forEach((text, index) => assert.equal(text, sentences.slice(0, index + 1).join(" ")));
+  assert.ok(await page.locator("#warnings").isHidden(), "films like those it learnt from are not warned of");
+  step(`two views give a draft, in ${sentences.length} sentences one after the other`);
 
   assert.deepEqual(await heat(), files.map(() => 0));
   await page.locator(".word").nth(1).hover();
@@ -64,6 +76,7 @@ try {
   await page.keyboard.press("ArrowRight");
   assert.deepEqual(await heat(), first);
   assert.match(await page.textContent("#why"), /Prototypes that answered it/);
+  assert.match(await page.textContent("#why .legend"), /where it is even/);
   await accessible("a word's evidence");
   await shoot("light");
   await page.keyboard.press("Escape");
@@ -106,7 +119,8 @@ try {
   assert.equal(record.findings.length, 14);
   assert.equal(record.words[0].attention.length, files.length);
   step("edited and saved as JSON");
-  if (await page.locator("#save-sr").isVisible()) {
+  assert.equal(await page.locator("#save-sr").isVisible(), sr === "yes", "structured reports are offered where they can be made");
+  if (sr === "yes") {
     const saved = await download("#save-sr", "draft.dcm");
     assert.ok(statSync(saved).size > 500);
     assert.equal(readFileSync(saved).subarray(128, 132).toString(), "DICM");
@@ -124,6 +138,16 @@ try {
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
   await shoot("narrow");
   step("dark and narrow");
+
+  await page.setViewportSize({ width: 1360, height: 900 });
+  await page.setInputFiles("#files", [files[0], wrong]);
+  await page.waitForFunction(() => !document.querySelector("#save-json").disabled && !document.querySelector("#warnings").hidden);
+  const warnings = await page.locator("#warnings li").allTextContents();
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^view-2\.\w+: this picture does not look like a chest X-ray the model was trained on$/);
+  await accessible("a warning");
+  await shoot("warned");
+  step("a picture that is no chest film is warned of");
 
   assert.deepEqual(complaints, [], "the console is quiet");
   // Refused uploads are told in words; the browser itself notes their status on the console, so they come last.

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from xpronet.data.corpus import Corpus
 
@@ -24,9 +26,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def address(tiny_run: Path) -> Iterator[str]:
+def address(gated_run: Path) -> Iterator[str]:
     """`xpronet serve`, as a user starts it."""
-    command = [sys.executable, "-m", "xpronet", "serve", str(tiny_run), "--port", "0"]
+    command = [sys.executable, "-m", "xpronet", "serve", str(gated_run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
@@ -41,8 +43,11 @@ def test_a_reader_uses_the_page(address: str, phantom: Corpus, tmp_path: Path):
     files = [str(phantom.view_path(view)) for view in study.views]
     folder = Path(os.environ.get("XPRONET_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
+    with_sr = find_spec("highdicom") is not None
+    black = tmp_path / "black.png"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(black)
     driven = subprocess.run(
-        ["node", "drive.mjs", address, str(folder), *files],
+        ["node", "drive.mjs", address, str(folder), "yes" if with_sr else "no", str(black), *files],
         cwd=HERE,
         env={**os.environ, "CHROMIUM": str(CHROMIUM)},
         capture_output=True,
@@ -50,7 +55,7 @@ def test_a_reader_uses_the_page(address: str, phantom: Corpus, tmp_path: Path):
         timeout=600,
     )
     assert driven.returncode == 0, driven.stdout + driven.stderr
-    if find_spec("xpronet.serve.structured_report") is not None:
+    if with_sr:
         dataset = pydicom.dcmread(folder / "draft.dcm")
         assert dataset.Modality == "SR"
         assert dataset.VerificationFlag == "UNVERIFIED"

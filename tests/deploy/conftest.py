@@ -21,12 +21,12 @@ def _export(run: Path, out: Path, to: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def onnx_folder(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def onnx_folder(gated_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run as ONNX graphs."""
-    return _export(tiny_run, tmp_path_factory.mktemp("onnx") / "exported", "onnx")
+    return _export(gated_run, tmp_path_factory.mktemp("onnx") / "exported", "onnx")
 
 
 @pytest.fixture(scope="session")
-def openvino_folder(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def openvino_folder(gated_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run as OpenVINO graphs."""
-    return _export(tiny_run, tmp_path_factory.mktemp("openvino") / "exported", "openvino")
+    return _export(gated_run, tmp_path_factory.mktemp("openvino") / "exported", "openvino")

@@ -69,10 +69,10 @@ def test_any_number_of_views_and_beams(
         _assert_same(ours, theirs)
 
 
-def test_the_command_writes_the_same_file(onnx_folder: Path, tiny_run: Path, phantom: Corpus, tmp_path: Path) -> None:
+def test_the_command_writes_the_same_file(onnx_folder: Path, gated_run: Path, phantom: Corpus, tmp_path: Path) -> None:
     pictures = [str(phantom.view_path(view)) for view in phantom.studies[0].views]
     records = []
-    for name, folder in (("ours", onnx_folder), ("theirs", tiny_run)):
+    for name, folder in (("ours", onnx_folder), ("theirs", gated_run)):
         out = tmp_path / name
         assert run_command(["report", str(folder), *pictures, "--json", f"{out}.json", "--html", f"{out}.html"]) == 0
         records.append(json.loads(Path(f"{out}.json").read_text()))
@@ -81,4 +81,5 @@ def test_the_command_writes_the_same_file(onnx_folder: Path, tiny_run: Path, pha
         record["words"] = [word["text"] for word in record["words"]]
         record["findings"] = [(finding["name"], round(finding["probability"], 4)) for finding in record["findings"]]
         record["log_probability"] = round(record["log_probability"], 3)
+        record["gate"] = [{name: round(value, 3) for name, value in view.items()} for view in record["gate"]]
     assert ours == theirs

@@ -4,12 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from xpronet.cli import run as run_command
 from xpronet.commands.opening import model_fingerprint, open_writer
 from xpronet.deploy.folder import is_exported, read_exported
 from xpronet.errors import InputError
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.files import read_json
+from xpronet.model.checkpoint import GATE_FILE, fingerprint, load_checkpoint
+from xpronet.model.gate import WARNING
 
 
 @pytest.fixture
@@ -50,12 +55,39 @@ def test_a_runtime_must_fit_the_folder(onnx_folder: Path, copied: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["layers", "images", "max_words", "model"])
+@pytest.mark.parametrize("key", ["layers", "images", "max_words", "model", "gate"])
 def test_a_damaged_description_is_told(copied: Path, key: str) -> None:
     config = json.loads((copied / "config.json").read_text())
     del config[key]
     (copied / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="damaged exported folder"):
+        read_exported(copied)
+
+
+@pytest.mark.slow
+def test_a_folder_has_the_gate_of_its_checkpoint(
+    onnx_folder: Path, gated_run: Path, copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    black, answers = tmp_path / "black.png", (tmp_path / "exported.json", tmp_path / "torch.json")
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(black)
+    for folder, answer in zip((onnx_folder, gated_run), answers, strict=True):
+        assert run_command(["report", str(folder), str(black), "--json", str(answer)]) == 0
+        assert WARNING in capsys.readouterr().err
+        assert run_command(["report", str(folder), str(black), "--strict"]) == 2
+    exported, whole = map(read_json, answers)
+    assert exported["warnings"] == whole["warnings"]
+    assert exported["gate"][0]["score"] == pytest.approx(whole["gate"][0]["score"], rel=1e-3)
+    (copied / GATE_FILE).write_bytes(b"no tensors")
+    assert run_command(["report", str(copied), str(black)]) == 2
+    assert GATE_FILE in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_version_is_told(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "version": 1}))
+    with pytest.raises(InputError, match="not an exported folder of version 2; export it again"):
         read_exported(copied)
 
 

@@ -1,72 +1,73 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 from sklearn.covariance import LedoitWolf
 
-from xpronet.cli import run as run_command
-from xpronet.commands.searching import search_settings
 from xpronet.errors import InputError
-from xpronet.files import read_json
-from xpronet.generate.writer import Writer
-from xpronet.model.checkpoint import load_checkpoint
-from xpronet.model.gate import GATE_FILE, WARNING, fit_gate, load_gate, pooled_features
-from xpronet.serve.worker import Job, write_answers
+from xpronet.model.checkpoint import GATE_FILE, add_gate, load_checkpoint, load_gate
+from xpronet.model.gate import Gate, GateSettings, evened, fit_gate
 
 
 def test_scores_are_ledoit_and_wolfs_distances() -> None:
     rng = np.random.default_rng(0)
-    train, held_out = rng.normal(size=(30, 50)).astype(np.float32), rng.normal(size=(20, 50)).astype(np.float32)
-    gate = fit_gate(train, held_out, quantile=0.5)
-    expected = LedoitWolf().fit(train.astype(np.float64)).mahalanobis(held_out.astype(np.float64)) / 50
+    usual = rng.uniform(1, 4, 50)
+    train, held_out = (rng.gamma(9, usual / 9, size=(count, 50)).astype(np.float32) for count in (30, 20))
+    gate = fit_gate(train, held_out, quantile=0.5, margin=1.0)
+    expected = LedoitWolf().fit(evened(train)).mahalanobis(evened(held_out)) / 50
     assert gate.scores(held_out) == pytest.approx(expected, rel=1e-3)
     assert (gate.scores(held_out) > gate.threshold).sum() == 10
-    assert gate.scores(held_out + 20).min() > gate.threshold
+    assert gate.scores(held_out[:, ::-1]).min() > gate.threshold
+    # What only makes all features larger, as contrast does, changes nothing.
+    assert gate.scores(3 * held_out) == pytest.approx(gate.scores(held_out), rel=1e-6)
+    wider = fit_gate(train, held_out, quantile=0.5, margin=1.5)
+    assert wider.threshold == pytest.approx(1.5 * gate.threshold)
+
+
+def test_a_picture_without_any_feature_has_a_score() -> None:
+    features = np.random.default_rng(0).uniform(size=(24, 6)).astype(np.float32)
+    gate = fit_gate(features[:12], features[12:], quantile=1.0, margin=1.0)
+    [score] = gate.scores(np.zeros((1, 6), np.float32))
+    assert score > gate.threshold
 
 
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(InputError, match="too few"):
-        fit_gate(np.zeros((30, 4), np.float32), np.zeros((9, 4), np.float32))
+        fit_gate(np.zeros((30, 4), np.float32), np.zeros((9, 4), np.float32), quantile=0.99, margin=1.0)
 
 
-def test_the_command_gives_a_run_a_gate_that_report_asks(
-    tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import shutil
-
-    run = tmp_path / "run"
-    shutil.copytree(tiny_run, run, symlinks=True)
-    assert load_gate(run) is None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xpronet.model.gate.FEWEST", 2)
-        assert run_command(["gate", str(run), "--corpus", str(phantom_folder), "--quantile", "1"]) == 0
-    noise = tmp_path / "noise.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(noise)
-    answer = tmp_path / "answer.json"
-    assert run_command(["report", str(run), str(noise), "--json", str(answer)]) == 0
-    assert WARNING in capsys.readouterr().err
-    record = read_json(answer)
-    assert record["gate"][0]["score"] > record["gate"][0]["threshold"]
-    assert record["warnings"] == [f"noise.png: {WARNING}"]
-    assert run_command(["report", str(run), str(noise), "--strict"]) == 2
-    gate_file = next((run / "checkpoints" / "best").resolve().glob(GATE_FILE))
-    gate_file.write_bytes(gate_file.read_bytes()[:-1])
-    assert run_command(["report", str(run), str(noise)]) == 2
-    assert "damaged" in capsys.readouterr().err
+@pytest.mark.parametrize("wrong", [{"quantile": 0.0}, {"quantile": 1.1}, {"margin": 0.0}, {"most_pictures": 9}])
+def test_wrong_settings_are_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"gate.{next(iter(wrong))}"):
+        GateSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_server_warns_of_the_same_pictures(tiny_run: Path) -> None:
+@pytest.fixture
+def gate() -> Gate:
+    features = np.random.default_rng(0).uniform(size=(24, 6)).astype(np.float32)
+    return fit_gate(features[:12], features[12:], quantile=0.9, margin=1.2)
+
+
+def test_a_checkpoint_keeps_its_gate(tiny_run: Path, gate: Gate, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(tiny_run)
-    squares = np.random.default_rng(1).integers(0, 256, (12, 64, 64), dtype=np.uint8)
-    features = pooled_features(checkpoint.network.backbone, list(squares))
-    gate = fit_gate(features, features, quantile=1.0)
-    settings = search_settings(tiny_run, checkpoint, beams=1, choose=None)
-    writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
-    views = (squares[0], np.zeros((64, 64), np.uint8))
-    [answer] = write_answers(writer, [Job(views=views, names=("view-1.png", "view-2.png"))], model="m", gate=gate)
-    record = json.loads(answer)
-    assert record["warnings"] == [f"view-2.png: {WARNING}"]
-    assert [view["score"] > view["threshold"] for view in record["gate"]] == [False, True]
+    checkpoint.save(tmp_path / "without")
+    assert load_checkpoint(tmp_path / "without").gate is None
+    checkpoint.gate = gate
+    checkpoint.save(tmp_path / "with")
+    far = np.full((1, 6), 9, np.float32)
+    for found in (load_checkpoint(tmp_path / "with").gate, load_gate(tmp_path / "with")):
+        assert found is not None
+        assert found.threshold == gate.threshold
+        assert found.scores(far) == gate.scores(far)
+
+
+def test_a_gate_that_the_manifest_does_not_list_is_not_there(tiny_run: Path, gate: Gate, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    load_checkpoint(tiny_run).save(folder)
+    (folder / GATE_FILE).write_bytes(b"the half of a gate: killed before the manifest was written")
+    assert load_checkpoint(folder).gate is None
+    assert add_gate(folder, gate) == folder
+    assert load_checkpoint(folder).gate is not None
+    (folder / GATE_FILE).write_bytes((folder / GATE_FILE).read_bytes()[:-1])
+    with pytest.raises(InputError, match="damaged"):
+        load_checkpoint(folder)

@@ -41,19 +41,19 @@ class InThread:
 
 
 @pytest.fixture(scope="session")
-def worker(tiny_run: Path) -> InThread:
-    checkpoint = load_checkpoint(tiny_run)
-    settings = search_settings(tiny_run, checkpoint, beams=None, choose=None)
+def worker(gated_run: Path) -> InThread:
+    checkpoint = load_checkpoint(gated_run)
+    settings = search_settings(gated_run, checkpoint, beams=None, choose=None)
     writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
-    return InThread(writer, fingerprint(tiny_run))
+    return InThread(writer, fingerprint(gated_run))
 
 
 @pytest.fixture(scope="session")
-def opened(tiny_run: Path, worker: InThread) -> Opened:
+def opened(gated_run: Path, worker: InThread) -> Opened:
     """Open a server with the settings given; its address is yielded."""
     from xpronet.serve.server import Listener
 
-    model = served_model(tiny_run, load_checkpoint(tiny_run), worker.writer.settings, labels_from="predicted")
+    model = served_model(gated_run, load_checkpoint(gated_run), worker.writer.settings, labels_from="predicted")
 
     @contextlib.contextmanager
     def open_server(**choices: object) -> Iterator[str]:

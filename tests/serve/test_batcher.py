@@ -61,6 +61,27 @@ def test_what_comes_together_is_written_together_and_in_turn():
     assert worker.batches == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]]
 
 
+def test_a_batch_is_held_open_while_others_come_but_not_for_ever():
+    async def run() -> None:
+        async def decoded() -> bytes:
+            batcher.coming = 0
+            return await batcher.write(job("second"))
+
+        batcher = await opened(worker, batch=8)
+        first = asyncio.create_task(batcher.write(job("first")))
+        batcher.coming = 1
+        await asyncio.sleep(0.03)  # three times what a batch waits where nobody comes
+        assert not worker.batches
+        await asyncio.gather(first, decoded())
+        batcher.coming = 1
+        await asyncio.wait_for(batcher.write(job("third")), 5)
+        await batcher.close()
+
+    worker = Echo()
+    asyncio.run(run())
+    assert worker.batches == [["first", "second"], ["third"]]
+
+
 def test_a_lost_worker_is_started_anew_and_its_batch_is_told():
     async def run() -> bytes:
         batcher = await opened(worker)

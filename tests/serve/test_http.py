@@ -53,7 +53,7 @@ def assert_same(given: Any, expected: Any, where: str = "") -> None:
         assert given == expected, where
 
 
-def test_an_answer_is_what_report_writes(address: str, tiny_run: Path, view_files: list[list[Path]], tmp_path: Path):
+def test_an_answer_is_what_report_writes(address: str, gated_run: Path, view_files: list[list[Path]], tmp_path: Path):
     files = view_files[1]
     answer = post(address, [path.read_bytes() for path in files], names=["../../etc/passwd", "Jane Doe.png"])
     assert answer.status == 200
@@ -61,11 +61,11 @@ def test_an_answer_is_what_report_writes(address: str, tiny_run: Path, view_file
     given = answer.json()
     assert given["views"] == ["view-1.png", "view-2.png"]
     assert given["words"]
-    assert_same(given, of_report(tiny_run, files, tmp_path))
+    assert_same(given, of_report(gated_run, files, tmp_path))
 
 
 def test_requests_share_batches_and_each_gets_its_own_answer(
-    address: str, worker: Any, tiny_run: Path, view_files: list[list[Path]], tmp_path: Path
+    address: str, worker: Any, gated_run: Path, view_files: list[list[Path]], tmp_path: Path
 ):
     worker.batches.clear()
     worker.may_write.clear()
@@ -78,7 +78,7 @@ def test_requests_share_batches_and_each_gets_its_own_answer(
     assert sum(worker.batches) == 8
     assert len(worker.batches) <= 3
     for files, given in zip(view_files, answers, strict=True):
-        assert_same(given, of_report(tiny_run, files, tmp_path))
+        assert_same(given, of_report(gated_run, files, tmp_path))
 
 
 def test_a_stream_tells_views_then_sentences_then_the_report(address: str, view_files: list[list[Path]]):
@@ -102,6 +102,7 @@ def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any
     model = ask(address, "/v1/model").json()
     assert model["model"] == worker.model
     assert len(model["findings"]) == 14
+    assert model["gate"] is True
     assert "never a diagnosis" in model["notice"]
     assert ask(address, "/healthz").json() == {"status": "ok"}
     wait_for(address, "xpronet_workers_ready 1")
@@ -109,9 +110,47 @@ def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any
     text = ask(address, "/metrics").body.decode()
     assert 'xpronet_requests_total{route="/healthz",status="200"}' in text
     assert "xpronet_answer_seconds_bucket" in text
-    schema = ask(address, "/openapi.json").json()
-    assert set(schema["paths"]["/v1/reports"]["post"]["requestBody"]["content"]) == {"multipart/form-data"}
     assert ask(address, "/docs").status == 404
+
+
+def fits(value: Any, schema: dict[str, Any], where: str = "") -> None:
+    """Hold a JSON value against its schema; nothing may be there that the schema does not name."""
+    kinds = {"object": dict, "array": list, "string": str, "number": float, "integer": int, "boolean": bool}
+    assert isinstance(value, kinds[schema["type"]]), where
+    if schema["type"] == "object":
+        assert set(schema["required"]) <= value.keys() <= schema["properties"].keys(), where
+        for name, part in value.items():
+            fits(part, schema["properties"][name], f"{where}.{name}")
+    elif schema["type"] == "array":
+        for part in value:
+            fits(part, schema["items"], f"{where}[]")
+
+
+def test_the_openapi_description_says_what_is_taken_and_answered(address: str, view_files: list[list[Path]]):
+    paths = ask(address, "/openapi.json").json()["paths"]
+    told = {path: next(iter(methods.values()))["responses"]["200"]["content"] for path, methods in paths.items()}
+    assert {path: list(content) for path, content in told.items()} | {"/v1/structured-reports": []} == {
+        "/v1/reports": ["application/json"],
+        "/v1/reports/stream": ["text/event-stream"],
+        "/v1/structured-reports": [],
+        "/v1/model": ["application/json"],
+        "/v1/prototypes": ["application/json"],
+        "/v1/prototypes/tiles": ["image/png"],
+        "/healthz": ["application/json"],
+        "/readyz": ["application/json"],
+        "/metrics": ["text/plain"],
+    }
+    assert set(paths["/v1/reports"]["post"]["requestBody"]["content"]) == {"multipart/form-data"}
+    answer = post(address, [view_files[1][0].read_bytes()]).json()
+    assert answer["gate"]
+    fits(answer, told["/v1/reports"]["application/json"]["schema"])
+
+
+def test_the_openapi_description_asks_for_the_token(opened: Any):
+    with opened(token=TOKEN) as address:
+        described = ask(address, "/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    assert described["security"] == [{"token": []}]
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
 
 
 def test_every_answer_carries_the_headers_that_keep_a_browser_safe(address: str):

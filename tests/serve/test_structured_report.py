@@ -3,14 +3,16 @@
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from xpronet.cli import run as run_command
 from xpronet.errors import InputError
-from xpronet.generate.report import FindingScore, Report
+from xpronet.generate.report import FindingScore, GateScore, Report
 from xpronet.labels.findings import FINDINGS
+from xpronet.model.gate import WARNING
 from xpronet.serve.films import one_line, paragraphs, read_films
 from xpronet.serve.structured_report import NOTICE, structured_report
 
@@ -110,6 +112,13 @@ def test_a_study_without_films_has_no_patient_and_refers_to_nothing() -> None:
     assert not items(make(), "IMAGE")
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         assert first[keyword].value != second[keyword].value
+
+
+def test_the_gates_warning_stands_beside_the_notice() -> None:
+    warned = replace(REPORT, gate=(GateScore(score=0.5, threshold=1.0), GateScore(score=1.5, threshold=1.0)))
+    assert Report.from_record(warned.answer(model="m", views=["a", "b"])).gate == warned.gate
+    texts = [item.TextValue for item in items(make(film(1), film(2), report=warned), "TEXT")]
+    assert texts[texts.index(NOTICE) + 1] == f"Picture 2: {WARNING}"
 
 
 def test_one_film_given_twice_is_one_film() -> None:

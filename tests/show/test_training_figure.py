@@ -42,7 +42,7 @@ def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
             "event": "step",
             "step": n,
             "train": {"words": 4.0 - n / 10},
-            "gradient_norm": 2.0,
+            "gradient_norm": 2.0 + n / 8,
             "learning_rates": [n / 1e4, n / 1e5],
         }
         for n in range(1, 9)
@@ -50,7 +50,7 @@ def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
     plain = _run(tmp_path / "plain", _epoch(1, best=True), _epoch(2, best=True))
     noted = _run(tmp_path / "noted", *steps[:4], _epoch(1, best=True), *steps[4:], _epoch(2, best=True))
     history = read_history(noted, "noted")
-    assert history.single["gradient_norm"].values == (2.0,) * 8
+    assert history.single["gradient_norm"].values == tuple(2.0 + n / 8 for n in range(1, 9))
     assert history.rates["learning_rate"].steps == tuple(range(1, 9))
     assert history.rates["backbone_learning_rate"].values[-1] == 8e-5
     names = run_names([plain, noted])
@@ -60,6 +60,7 @@ def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
     said = (tmp_path / "a.svg").read_text()
     for told in ("Word loss", "validation", "Norm of the gradients", "plain", "noted", "macro-F1"):
         assert told in said, told
+    assert "math" not in said  # the ticks of a logarithmic axis are plain numbers
     draw_training([read_history(plain, "plain")], tmp_path / "b.svg")
     assert "Norm of the gradients" not in (tmp_path / "b.svg").read_text()
 

@@ -1,13 +1,9 @@
 """`xpronet report`: a draft report about the pictures of one study. The main job."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.console import Console
-
-if TYPE_CHECKING:
-    from xpronet.data.transforms import Square
-    from xpronet.generate.writer import Writer
 
 
 def report(
@@ -49,7 +45,6 @@ def report(
     from xpronet.errors import InputError
     from xpronet.files import write_json
     from xpronet.generate.writer import pad_views
-    from xpronet.model.gate import WARNING
 
     if not images:
         raise InputError("no picture given: name at least one PNG, JPEG or DICOM file")
@@ -63,44 +58,28 @@ def report(
 
         read_films(images)
     writer = open_writer(run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime)
+    if strict and writer.checkpoint.gate is None:
+        raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
-    scores = _gate_scores(run, writer, views)
-    warnings = [
-        f"{path.name}: {WARNING}"
-        for path, score in zip(images, scores, strict=bool(scores))
-        if score["score"] > score["threshold"]
-    ]
+    with_evidence = json is not None or html is not None
+    [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
+    warnings = written.warnings([path.name for path in images])
     if strict and warnings:
         raise InputError(f"{'; '.join(warnings)}; leave out --strict to have a report anyway")
     for warning in warnings:
         Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
-    with_evidence = json is not None or html is not None
-    [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     if json is not None:
         answer = written.answer(model=model_fingerprint(run), views=[path.name for path in images])
-        if scores:
-            answer |= {"gate": scores, "warnings": warnings}
         write_json(json, answer, overwrite=overwrite)
     if html is not None:
         from xpronet.show.page import PageStudy, write_page
 
         study = PageStudy(report=written, views=tuple(views), positions=(None,) * len(views))
-        write_page(html, [study], title="Draft report", overwrite=overwrite)
+        note = f"Warning: {'; '.join(warnings)}." if warnings else ""
+        write_page(html, [study], title="Draft report", note=note, overwrite=overwrite)
     if sr is not None:
         from xpronet.serve.structured_report import structured_report, write_structured_report
 
         made = structured_report(written, images, model_name=run.resolve().name, checkpoint_hash=model_fingerprint(run))
         write_structured_report(sr, made, overwrite=overwrite)
-
-
-def _gate_scores(run: Path, writer: "Writer", views: "list[Square]") -> "list[dict[str, float]]":
-    """Return each view's score and the threshold; nothing where the run has no gate."""
-    from xpronet.model.checkpoint import Checkpoint
-    from xpronet.model.gate import load_gate, pooled_features
-
-    # An exported folder has no gate.
-    if not isinstance(writer.checkpoint, Checkpoint) or (gate := load_gate(run)) is None:
-        return []
-    scores = gate.scores(pooled_features(writer.checkpoint.network.backbone, views))
-    return [{"score": round(float(score), 4), "threshold": round(gate.threshold, 4)} for score in scores]

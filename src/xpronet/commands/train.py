@@ -9,6 +9,8 @@ from xpronet.errors import InputError
 from xpronet.launch import read_launch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xpronet.prototypes.bank import PrototypeBank
     from xpronet.recipe import Recipe
     from xpronet.train.state import Standing
@@ -63,7 +65,7 @@ def train(
             console.print(line)
         return
     before = finished_standing(settings, out) if resume else None
-    standing = before or _train(settings, recipe, out, bank=bank, resumed=resume)
+    standing = _train(settings, recipe, out, bank=bank, resumed=resume, tell=console.print)
     if read_launch().rank:
         return  # the main process tells and scores
     console.print(
@@ -85,7 +87,15 @@ def train(
         console.print(f"Test{', scored before' if scored else ''}: {told}; the whole is in {out / SCORECARD_FILE}")
 
 
-def _train(settings: "Recipe", recipe: Path, out: Path, *, bank: "PrototypeBank | None", resumed: bool) -> "Standing":
+def _train(
+    settings: "Recipe",
+    recipe: Path,
+    out: Path,
+    *,
+    bank: "PrototypeBank | None",
+    resumed: bool,
+    tell: "Callable[[str], None]",
+) -> "Standing":
     """Train, alone or with the other processes that torchrun started; say how to go on where one is lost."""
     from xpronet.errors import ProcessLostError
     from xpronet.experiment import train_run
@@ -95,7 +105,7 @@ def _train(settings: "Recipe", recipe: Path, out: Path, *, bank: "PrototypeBank 
     try:
         with start_processes() as processes:
             track = on_console if processes.is_main else silent
-            return train_run(settings, out, bank=bank, resumed=resumed, processes=processes, track=track)
+            return train_run(settings, out, bank=bank, resumed=resumed, processes=processes, track=track, tell=tell)
     except ProcessLostError as error:
         remedy = f"go on with any number of them: torchrun ... -m xpronet train {recipe} --out {out} --resume"
         raise ProcessLostError(str(error) and f"{error}; {remedy}") from error

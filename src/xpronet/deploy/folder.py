@@ -18,7 +18,16 @@ from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import new_folder, read_json, write_json
 from xpronet.generate.beam import BeamSettings
-from xpronet.model.checkpoint import CONFIG_FILE, FINDINGS_FILE, VOCABULARY_FILE, Checkpoint
+from xpronet.model.checkpoint import (
+    CONFIG_FILE,
+    FINDINGS_FILE,
+    GATE_FILE,
+    VOCABULARY_FILE,
+    Checkpoint,
+    load_tensors,
+    save_tensors,
+)
+from xpronet.model.gate import Gate
 
 VERSION = 2
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -63,6 +72,8 @@ class Exported:
     """Attention heads."""
     head_width: int
     """Width of each."""
+    gate: Gate | None
+    """Warns of pictures unlike those the model learnt from, where the checkpoint had one."""
 
     def graph_file(self, name: str) -> Path:
         """Return the file of one graph."""
@@ -105,6 +116,7 @@ def read_exported(folder: Path) -> Exported:
             layers=int(config["layers"]),
             heads=int(config["heads"]),
             head_width=int(config["head_width"]),
+            gate=_read_gate(folder) if config["gate"] else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: a damaged exported folder ({error}); export it again") from None
@@ -146,6 +158,7 @@ def export_folder(
         "layers": settings.layers,
         "heads": settings.heads,
         "head_width": settings.width // settings.heads,
+        "gate": checkpoint.gate is not None,
     }
     with new_folder(folder, overwrite=overwrite) as temporary:
         for graph in make_graphs(checkpoint.network.eval(), size=checkpoint.images.size):
@@ -156,7 +169,13 @@ def export_folder(
         write_json(temporary / VOCABULARY_FILE, checkpoint.vocabulary.record())
         names = list(checkpoint.findings)
         write_json(temporary / FINDINGS_FILE, {"names": names, "thresholds": checkpoint.thresholds})
+        if checkpoint.gate is not None:
+            save_tensors(temporary / GATE_FILE, checkpoint.gate.tensors())
     return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
+
+
+def _read_gate(folder: Path) -> Gate:
+    return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
 
 
 def _write_onnx(graph: Graph, path: Path) -> None:

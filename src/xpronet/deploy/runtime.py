@@ -14,7 +14,7 @@ from xpronet.deploy.engines import Engine
 from xpronet.deploy.folder import Exported
 from xpronet.generate.beam import NextWord
 from xpronet.generate.evidence import Reading
-from xpronet.generate.runtime import Seen
+from xpronet.generate.runtime import Seen, pool_views
 
 
 class Regions(NamedTuple):
@@ -42,7 +42,11 @@ class ExportedRuntime:
         features, mask, *probabilities = self._engine.run(
             "look", {"images": images.numpy(), "view_mask": view_mask.numpy()}
         )
-        return Seen(Regions(features, mask), torch.from_numpy(probabilities[0]) if probabilities else None)
+        return Seen(
+            Regions(features, mask),
+            torch.from_numpy(probabilities[0]) if probabilities else None,
+            pool_views(torch.from_numpy(features), images.shape[1]),
+        )
 
     def encode(self, patches: Regions, findings: Bool[Tensor, "B K"]) -> dict[str, np.ndarray]:
         """Return what the words are written about, with the prototypes of these findings visible."""

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from xpronet.model.gate import WARNING
+
 
 @dataclass(frozen=True, kw_only=True)
 class FindingScore:
@@ -49,6 +51,21 @@ class WordEvidence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GateScore:
+    """How far one view is from the pictures that the model learnt from."""
+
+    score: float
+    """Its distance, by the model's gate."""
+    threshold: float
+    """Scores above it are warned of."""
+
+    @property
+    def warned(self) -> bool:
+        """Whether the view is unlike them."""
+        return self.score > self.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What the model wrote about one study. A draft, never a diagnosis."""
 
@@ -64,6 +81,8 @@ class Report:
     """Natural logarithm of the report's probability."""
     words: tuple[WordEvidence, ...] = ()
     """Evidence for each word, where it was asked for."""
+    gate: tuple[GateScore, ...] = ()
+    """One score a view; empty for a model without a gate."""
 
     def record(self) -> dict[str, Any]:
         """Return the report as JSON values, as a line of predictions.jsonl has them."""
@@ -85,17 +104,31 @@ class Report:
             model: the checkpoint's fingerprint.
             views: what each view is called, in order.
         """
-        return {"model": model, "views": list(views), **self.record()}
+        answer = {"model": model, "views": list(views), **self.record()}
+        if self.gate:
+            answer["gate"] = [
+                {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.gate
+            ]
+            answer["warnings"] = self.warnings(views)
+        return answer
+
+    def warnings(self, views: Sequence[str]) -> list[str]:
+        """Return a line for each view that the gate warns of; `views` are what they are called, in order."""
+        return [f"{name}: {WARNING}" for name, view in zip(views, self.gate, strict=bool(self.gate)) if view.warned]
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Report":
-        """Return the report that `record` or `answer` gave, without the evidence for its words."""
+        """Return the report that `record` or `answer` gave, without the evidence for its words.
+
+        What the gate said is only in an answer.
+        """
         return cls(
             id=record["id"],
             text=record["report"],
             findings=tuple(FindingScore(**finding) for finding in record["findings"]),
             labels_from=record["labels_from"],
             log_probability=record["log_probability"],
+            gate=tuple(GateScore(**view) for view in record.get("gate", ())),
         )
 
 

@@ -15,6 +15,7 @@ from xpronet.encoders.folding import fold_batch_norms
 from xpronet.generate.beam import NextWord
 from xpronet.generate.evidence import Reading, read_again
 from xpronet.model.decoding import Decoding
+from xpronet.model.gate import Gate
 from xpronet.model.network import Encoded, Patches, XProNet
 
 
@@ -28,6 +29,7 @@ class Described(Protocol):
     max_words: int
     findings: tuple[str, ...]
     thresholds: dict[str, float]
+    gate: Gate | None
 
     @property
     def per_finding(self) -> int | None:
@@ -42,6 +44,8 @@ class Seen(NamedTuple):
     """Features of every region, in the runtime's own form."""
     probabilities: Float[Tensor, "B K"] | None
     """Of each finding; None of a network without a findings head."""
+    pooled: Float[Tensor, "B V channels"]
+    """The mean over each view's regions; the gate judges by it."""
 
 
 @runtime_checkable
@@ -70,6 +74,12 @@ class Runtime(Protocol):
         ...
 
 
+def pool_views(features: Float[Tensor, "B S channels"], num_views: int) -> Float[Tensor, "B V channels"]:
+    """Return the mean of the features of each view's regions, which lie view after view."""
+    studies, regions, channels = features.shape
+    return features.float().reshape(studies, num_views, regions // num_views, channels).mean(2)
+
+
 class TorchRuntime:
     """The network itself, as it is when the runtime is made: make a new one after its weights have changed."""
 
@@ -85,7 +95,8 @@ class TorchRuntime:
     def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
         """Look at the pictures."""
         patches = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
-        return Seen(patches, self.network.predict_findings(patches) if self.predicts_findings else None)
+        probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
+        return Seen(patches, probabilities, pool_views(patches.features, images.shape[1]))
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
         """Return what the words are written about, with the prototypes of these findings visible."""

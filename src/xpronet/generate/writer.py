@@ -13,7 +13,7 @@ from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings, Found, beam_search
 from xpronet.generate.choice import most_agreeing
 from xpronet.generate.evidence import explain_words, written_words
-from xpronet.generate.report import FindingScore, Report, WordEvidence
+from xpronet.generate.report import FindingScore, GateScore, Report, WordEvidence
 from xpronet.generate.runtime import Described, Runtime, TorchRuntime
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
@@ -113,6 +113,7 @@ class Writer:
                 labels_from=self.labels_from,
                 log_probability=report.log_probability,
                 words=words,
+                gate=self._gate_scores(seen.pooled[row][view_mask[row].to(seen.pooled.device)]),
             )
             for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
         ]
@@ -164,6 +165,14 @@ class Writer:
                 present=bool(present[column]),
             )
             for column, name in enumerate(self.checkpoint.findings)
+        )
+
+    def _gate_scores(self, pooled: Float[Tensor, "views channels"]) -> tuple[GateScore, ...]:
+        gate = self.checkpoint.gate
+        if gate is None:
+            return ()
+        return tuple(
+            GateScore(score=score, threshold=gate.threshold) for score in gate.scores(pooled.cpu().numpy()).tolist()
         )
 
     def _text(self, report: Found) -> str:

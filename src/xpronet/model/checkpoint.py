@@ -17,7 +17,8 @@ from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
 from xpronet.files import new_file, new_folder, read_json, write_json
-from xpronet.model.manifest import MANIFEST_FILE, check_files, write_manifest
+from xpronet.model.gate import Gate
+from xpronet.model.manifest import MANIFEST_FILE, check_files, listed_files, write_manifest
 from xpronet.model.network import XProNet
 from xpronet.model.settings import ModelSettings
 
@@ -28,6 +29,8 @@ CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
 FINDINGS_FILE = "findings.json"
 TRAINING_FILE = "training.json"
+GATE_FILE = "picture_gate.safetensors"
+"""Only a checkpoint that was given a gate has it; gate.safetensors, from other features, is passed over."""
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -51,6 +54,8 @@ class Checkpoint:
     """Calibrated probability from which on each finding counts as present; chosen on the validation split."""
     training: dict[str, Any] = field(default_factory=dict)
     """Where it stands in its training, and what it scored."""
+    gate: Gate | None = None
+    """Warns of pictures unlike those it learnt from, once it has been fitted."""
 
     @property
     def per_finding(self) -> int | None:
@@ -64,12 +69,10 @@ class Checkpoint:
             folder: where to.
             extra_tensors: further tensors by name, for each further file (the optimiser's, say).
         """
+        gate = {GATE_FILE: self.gate.tensors()} if self.gate is not None else {}
         with new_folder(folder, overwrite=True) as temporary:
-            for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **(extra_tensors or {})}.items():
-                whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-                # The library's own writer leaves files that only their owner can read, and unsynced.
-                with new_file(temporary / file) as part:
-                    part.write_bytes(save(whole))
+            for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **gate, **(extra_tensors or {})}.items():
+                save_tensors(temporary / file, tensors)
             config = {
                 "format": FORMAT,
                 "backbone": dataclasses.asdict(self.network.backbone.settings),
@@ -144,6 +147,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
     load_weights(network, folder / WEIGHTS_FILE)
+    checkpoint.gate = load_gate(folder)
     network.eval()
     return checkpoint
 
@@ -198,6 +202,47 @@ def load_weights(network: XProNet, path: Path) -> None:
             f"{path}: {len(wrong)} tensors do not fit the settings beside it, first {', '.join(wrong[:3])}"
         )
     network.load_state_dict(state)
+
+
+def add_gate(run: Path, gate: Gate) -> Path:
+    """Put a gate into a run's best checkpoint, or into a checkpoint, and return that folder.
+
+    Raises:
+        InputError: no checkpoint is there, or it is damaged or too old to have a manifest.
+    """
+    folder = find_checkpoint(run).resolve()
+    check_checkpoint(folder)
+    if not (folder / MANIFEST_FILE).is_file():
+        raise InputError(f"{folder}: a checkpoint without a manifest; train or import it again to give it a gate")
+    # What the manifest does not list is not there: a kill between the two leaves the checkpoint as it was.
+    save_tensors(folder / GATE_FILE, gate.tensors(), overwrite=True)
+    write_manifest(folder)
+    return folder
+
+
+def load_gate(run: Path) -> Gate | None:
+    """Return the gate of a run or checkpoint folder, None where it has none.
+
+    Raises:
+        InputError: the gate's file is damaged.
+    """
+    folder = find_checkpoint(run)
+    if GATE_FILE not in listed_files(folder):
+        return None
+    check_files(folder, [GATE_FILE])
+    return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, overwrite: bool = False) -> None:
+    """Write a safetensors file, whole or not at all, wherever the tensors are.
+
+    Raises:
+        InputError: the file is there and `overwrite` is false, or its folder cannot be written.
+    """
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # The library's own writer leaves files that only their owner can read, and unsynced.
+    with new_file(path, overwrite=overwrite) as part:
+        part.write_bytes(save(whole))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,32 +1,49 @@
 """A gate before the network: how far a picture is from those it was trained on, by its pooled backbone features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from safetensors.torch import save
+from jaxtyping import Float
 from torch import Tensor
 
-from xpronet.encoders.resnet import ResNet, to_rgb
 from xpronet.errors import InputError
-from xpronet.files import new_file, read_json
-from xpronet.model.checkpoint import check_checkpoint, find_checkpoint, load_tensors
-from xpronet.model.manifest import MANIFEST_FILE, check_files, write_manifest
 
-GATE_FILE = "gate.safetensors"
 WARNING = "this picture does not look like a chest X-ray the model was trained on"
-QUANTILE = 0.99
-"""Of the scores of held-out pictures; what lies above is warned of."""
 FEWEST = 10
 """Pictures needed to fit, and to choose the threshold."""
 
 
+class TooFewPicturesError(InputError):
+    """A gate cannot be fitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    """How a gate is fitted when training has ended."""
+
+    fit: bool = True
+    """Whether a run gets one."""
+    quantile: float = 0.99
+    """Part of the validation pictures below which the threshold lies, but for the margin."""
+    margin: float = 1.2
+    """The threshold is so many times that score: films from other places lie a little further out."""
+    most_pictures: int = 4096
+    """Of a split; more change nothing but the waiting."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.quantile <= 1:
+            raise InputError(f"gate.quantile = {self.quantile}: must be above 0 and at most 1")
+        if self.margin <= 0:
+            raise InputError(f"gate.margin = {self.margin}: must be more than 0")
+        if self.most_pictures < FEWEST:
+            raise InputError(f"gate.most_pictures = {self.most_pictures}: must be at least {FEWEST}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """A normal distribution of the train pictures' features, its covariance shrunk (Ledoit and Wolf)."""
+    """A normal distribution of the train pictures' features, evened out, its covariance shrunk (Ledoit and Wolf)."""
 
     mean: Float[np.ndarray, " channels"]
     directions: Float[np.ndarray, "directions channels"]
@@ -40,7 +57,7 @@ class Gate:
 
     def scores(self, features: Float[np.ndarray, "pictures channels"]) -> Float[np.ndarray, " pictures"]:
         """Return the squared Mahalanobis distance of each picture, divided by the number of channels."""
-        offsets = features.astype(np.float64) - self.mean
+        offsets = evened(features) - self.mean
         along = (offsets @ self.directions.T) ** 2
         across = np.clip((offsets**2).sum(1) - along.sum(1), 0, None)
         distances: np.ndarray = (along / self.variances).sum(1) + across / self.rest
@@ -55,32 +72,66 @@ class Gate:
             "rest_and_threshold": torch.tensor([self.rest, self.threshold], dtype=torch.float64),
         }
 
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], where: str) -> "Gate":
+        """Return the gate that `tensors` gave.
+
+        Raises:
+            InputError: they are no gate's; the message names `where`.
+        """
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        try:
+            rest, threshold = arrays.pop("rest_and_threshold").tolist()
+            return cls(**arrays, rest=rest, threshold=threshold)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{where}: not a gate; take another checkpoint, or export it again") from None
+
+
+def evened(features: Float[np.ndarray, "pictures channels"]) -> Float[np.ndarray, "pictures channels"]:
+    """Return the roots of features, made equally long: brightness and contrast count less, and so do rare peaks.
+
+    With features as they are a gate warned of a fifth of the films of a hospital that it had not seen (docs/log.md).
+    """
+    roots = np.sqrt(np.clip(features.astype(np.float64), 0, None))
+    lengths = np.sqrt((roots**2).mean(1, keepdims=True))
+    even: np.ndarray = roots / np.maximum(lengths, 1e-12)
+    return even
+
+
+def check_enough(train: int, held_out: int) -> None:
+    """Count the pictures.
+
+    Raises:
+        TooFewPicturesError: there are too few to fit a gate.
+    """
+    if min(train, held_out) < FEWEST:
+        raise TooFewPicturesError(
+            f"{train} train and {held_out} validation pictures are too few for a gate; take {FEWEST} or more of each"
+        )
+
 
 def fit_gate(
     train: Float[np.ndarray, "train channels"],
     held_out: Float[np.ndarray, "held_out channels"],
     *,
-    quantile: float = QUANTILE,
+    quantile: float,
+    margin: float,
 ) -> Gate:
     """Fit a gate.
 
     Args:
         train: features of the pictures that the network learnt from.
         held_out: features of others of the same kind, whose scores give the threshold.
-        quantile: part of them that is not warned of.
+        quantile: part of them that lies below the threshold, but for the margin.
+        margin: the threshold is so many times that score.
 
     Raises:
-        InputError: there are too few pictures, or the quantile is none.
+        TooFewPicturesError: there are too few pictures.
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
-    if not 0 < quantile <= 1:
-        raise InputError(f"quantile {quantile}: must be above 0 and at most 1")
-    if min(len(train), len(held_out)) < FEWEST:
-        raise InputError(
-            f"{len(train)} train and {len(held_out)} validation pictures are too few for a gate; take {FEWEST} or more"
-        )
-    train = train.astype(np.float64)
+    check_enough(len(train), len(held_out))
+    train = evened(train)
     mean = train.mean(0)
     _, sizes, directions = np.linalg.svd(train - mean, full_matrices=False)
     shrinkage = float(ledoit_wolf_shrinkage(train))
@@ -89,54 +140,5 @@ def fit_gate(
     rest = max(shrinkage * average, 1e-9)
     variances = np.maximum((1 - shrinkage) * sizes**2 / len(train) + shrinkage * average, 1e-9)
     gate = Gate(mean=mean, directions=directions, variances=variances, rest=rest, threshold=0.0)
-    threshold = float(np.quantile(gate.scores(held_out), quantile))
+    threshold = margin * float(np.quantile(gate.scores(held_out), quantile))
     return Gate(mean=mean, directions=directions, variances=variances, rest=rest, threshold=threshold)
-
-
-@torch.inference_mode()
-def pooled_features(
-    backbone: ResNet, squares: Sequence[UInt8[np.ndarray, "size size"]], *, batch: int = 16
-) -> Float[np.ndarray, "pictures channels"]:
-    """Return the mean over regions of the backbone's features of each picture; the backbone is in evaluation mode."""
-    device = backbone.conv1.weight.device
-    parts = [
-        backbone(to_rgb(torch.from_numpy(np.stack(squares[start : start + batch])).to(device))).mean((2, 3)).cpu()
-        for start in range(0, len(squares), batch)
-    ]
-    features: np.ndarray = torch.cat(parts).float().numpy()
-    return features
-
-
-def save_gate(run: Path, gate: Gate) -> Path:
-    """Put a gate into a run's best checkpoint, or into a checkpoint, and return that folder.
-
-    Raises:
-        InputError: no checkpoint is there, or it is damaged or too old to have a manifest.
-    """
-    folder = find_checkpoint(run).resolve()
-    check_checkpoint(folder)
-    if not (folder / MANIFEST_FILE).is_file():
-        raise InputError(f"{folder}: a checkpoint without a manifest; train or import it again to give it a gate")
-    with new_file(folder / GATE_FILE, overwrite=True) as part:
-        part.write_bytes(save({name: tensor.contiguous() for name, tensor in gate.tensors().items()}))
-    write_manifest(folder)
-    return folder
-
-
-def load_gate(run: Path) -> Gate | None:
-    """Return the gate of a run or checkpoint folder, None where it has none.
-
-    Raises:
-        InputError: the gate's file is damaged.
-    """
-    folder = find_checkpoint(run)
-    manifest = read_json(folder / MANIFEST_FILE) if (folder / MANIFEST_FILE).is_file() else {}
-    if GATE_FILE not in manifest.get("files", {}):
-        return None
-    check_files(folder, [GATE_FILE])
-    tensors = {name: tensor.numpy() for name, tensor in load_tensors(folder / GATE_FILE).items()}
-    try:
-        rest, threshold = tensors.pop("rest_and_threshold").tolist()
-        return Gate(**tensors, rest=rest, threshold=threshold)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{folder / GATE_FILE}: not a gate; make it again with `xpronet gate`") from None

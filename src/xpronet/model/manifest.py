@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from xpronet.errors import InputError
 from xpronet.files import read_json, write_json
@@ -20,6 +21,16 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST_FILE, {"files": files}, overwrite=True)
 
 
+def listed_files(folder: Path) -> frozenset[str]:
+    """Return the names that a folder's manifest lists; none where it has no manifest.
+
+    Raises:
+        InputError: the manifest is no manifest.
+    """
+    manifest = folder / MANIFEST_FILE
+    return frozenset(_noted(manifest)) if manifest.is_file() else frozenset()
+
+
 def check_files(folder: Path, names: Sequence[str]) -> None:
     """Compare files with what the manifest says of them; other files of the folder are nobody's concern.
 
@@ -27,10 +38,7 @@ def check_files(folder: Path, names: Sequence[str]) -> None:
         InputError: the manifest is no manifest, or a file is not in it, missing, or not as it was saved.
     """
     manifest = folder / MANIFEST_FILE
-    record = read_json(manifest)
-    files = record.get("files") if isinstance(record, dict) else None
-    if not isinstance(files, dict):
-        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+    files = _noted(manifest)
     for name in names:
         path, noted = folder / name, files.get(name)
         if not isinstance(noted, dict):
@@ -44,6 +52,14 @@ def check_files(folder: Path, names: Sequence[str]) -> None:
             )
         if _sha256(path) != noted.get("sha256"):
             raise InputError(f"{path}: damaged (not the bytes that were saved); take another checkpoint")
+
+
+def _noted(manifest: Path) -> dict[str, Any]:
+    record = read_json(manifest)
+    files = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(files, dict):
+        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+    return files
 
 
 def _sha256(path: Path) -> str:

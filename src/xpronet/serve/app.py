@@ -17,10 +17,11 @@ from xpronet.errors import InputError
 from xpronet.generate.report import Report
 from xpronet.serve.guard import BodyLimits, Guard
 from xpronet.serve.mentions import find_mentions
+from xpronet.serve.openapi import TOKEN, Responses, answers, multipart, refusals, report_schema
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import NOTICE, STRUCTURED_REPORT, Examples, Service, read_answer
 from xpronet.serve.stream import report_events
-from xpronet.serve.uploads import FILES_FIELD, TEXT_FIELD, Upload, read_upload
+from xpronet.serve.uploads import Upload, read_upload
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -56,6 +57,10 @@ def make_app(service: Service) -> Guard:
     _add_status(app, service)
     _add_page(app)
     settings = service.settings
+    if settings.token:
+        described = app.openapi()  # made once, and kept
+        described.setdefault("components", {})["securitySchemes"] = {"token": TOKEN}
+        described["security"] = [{"token": []}]
     routes = frozenset(path for route in app.routes if (path := getattr(route, "path", None)))
     return Guard(app, settings=settings, limits=BodyLimits(settings), metrics=service.metrics, routes=routes)
 
@@ -65,7 +70,9 @@ def _add_reports(app: FastAPI, service: Service) -> None:
         settings = service.settings
         return await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
 
-    @app.post("/v1/reports", openapi_extra=_multipart(), responses=_REFUSALS)
+    draft = answers("application/json", "The draft with its evidence.", report_schema())
+
+    @app.post("/v1/reports", openapi_extra=multipart(), responses=draft | refusals(), response_class=Response)
     async def report(request: Request) -> Response:
         """Write a draft report about one study: the JSON of `xpronet report --json`."""
         with service.admitted():
@@ -74,7 +81,9 @@ def _add_reports(app: FastAPI, service: Service) -> None:
             views = await service.read_views(upload.files)
             return Response(await service.write(views, started), media_type="application/json")
 
-    @app.post("/v1/reports/stream", openapi_extra=_multipart(), responses=_REFUSALS)
+    events = answers("text/event-stream", "The events, in their order.", {"type": "string"})
+
+    @app.post("/v1/reports/stream", openapi_extra=multipart(), responses=events | refusals(), response_class=Response)
     async def stream(request: Request) -> Response:
         """Write a draft report as server-sent events: `view`, `sentence`, then `report` with the evidence."""
         admitted = service.admitted()
@@ -87,20 +96,22 @@ def _add_reports(app: FastAPI, service: Service) -> None:
             admitted.__exit__(None, None, None)
             raise
 
-        async def events() -> AsyncIterator[bytes]:
+        async def told() -> AsyncIterator[bytes]:
             try:
                 async for event in report_events(service, views, started):
                     yield event
             finally:
                 admitted.__exit__(None, None, None)
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+        return StreamingResponse(told(), media_type="text/event-stream")
 
 
 def _add_structured_reports(app: FastAPI, service: Service) -> None:
     structured_report = import_module(STRUCTURED_REPORT).structured_report
 
-    @app.post("/v1/structured-reports", openapi_extra=_multipart(), responses=_REFUSALS, response_class=Response)
+    document = answers("application/dicom", "The structured report: a DICOM file.") | refusals()
+
+    @app.post("/v1/structured-reports", openapi_extra=multipart(), responses=document, response_class=Response)
     async def structured(request: Request) -> Response:
         """Write a draft report as a DICOM structured report, partial and unverified; `text` takes the draft's place."""
         with service.admitted():
@@ -131,12 +142,18 @@ def _add_status(app: FastAPI, service: Service) -> None:
         """Tell which model is served, its findings and thresholds, and what is taken."""
         return service.about()
 
-    @app.get("/v1/prototypes", responses=_NO_EXAMPLES)
+    none: Responses = {404: {"description": "The run has no examples."}}
+    examples, sprite = (
+        answers("application/json", "The examples.", {"type": "object"}),
+        answers("image/png", "The tiles."),
+    )
+
+    @app.get("/v1/prototypes", responses=examples | none, response_class=Response)
     async def prototypes() -> Response:
         """Return the example regions and words of every prototype; tiles lie in /v1/prototypes/tiles."""
         return Response(_examples(service).record, media_type="application/json")
 
-    @app.get("/v1/prototypes/tiles", responses=_NO_EXAMPLES)
+    @app.get("/v1/prototypes/tiles", responses=sprite | none, response_class=Response)
     async def tiles() -> Response:
         """Return the picture of all tiles: they show studies of the train corpus, under its terms."""
         return Response(_examples(service).sprite, media_type="image/png")
@@ -153,7 +170,9 @@ def _add_status(app: FastAPI, service: Service) -> None:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "loading"}, status_code=503, headers={"retry-after": "1"})
 
-    @app.get("/metrics", response_class=Response)
+    numbers = answers("text/plain", "Prometheus's text format.", {"type": "string"})
+
+    @app.get("/metrics", responses=numbers, response_class=Response)
     async def metrics() -> Response:
         """Return counts and durations in Prometheus's text format."""
         return Response(service.metrics.text(service.gauges()), media_type="text/plain; version=0.0.4")
@@ -185,30 +204,3 @@ def _answer_with(content: bytes, kind: str) -> Any:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     return JSONResponse({"detail": error.detail}, status_code=error.status, headers=error.headers)
-
-
-def _multipart() -> dict[str, Any]:
-    """Return what OpenAPI says of an upload's body, which we read ourselves."""
-    properties = {
-        FILES_FIELD: {
-            "type": "array",
-            "items": {"type": "string", "format": "binary"},
-            "description": "The study's pictures, frontal first: PNG, JPEG or DICOM. File names are not used.",
-        },
-        TEXT_FIELD: {"type": "string", "description": "Only for structured reports: the text as edited."},
-    }
-    schema = {"type": "object", "required": [FILES_FIELD], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-_NO_EXAMPLES: dict[int | str, dict[str, Any]] = {404: {"description": "The run has no examples."}}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "No picture, or a part that is not known."},
-    401: {"description": "The token is missing or wrong."},
-    408: {"description": "The upload took too long."},
-    413: {"description": "Too many bytes."},
-    415: {"description": "Not multipart/form-data."},
-    422: {"description": "A picture is damaged, too large, or none that is read."},
-    503: {"description": "The queue is full: come again after Retry-After."},
-    504: {"description": "No report in time."},
-}

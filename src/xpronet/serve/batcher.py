@@ -16,6 +16,8 @@ from xpronet.serve.worker import Job, WorkerError
 LOG = logging.getLogger("xpronet.serve")
 RESTART_SECONDS = 1.0
 """Pause before a worker that would not start is started again."""
+MOST_GATHERS = 10
+"""How often a batch is held open once more while others come."""
 
 
 @runtime_checkable
@@ -60,6 +62,8 @@ class Batcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(max_workers=len(self._workers), thread_name_prefix="worker")
         self.ready = 0
+        self.coming = 0
+        """Studies whose pictures are being decoded: they will be here in a moment."""
 
     @property
     def depth(self) -> int:
@@ -142,8 +146,7 @@ class Batcher:
         while True:
             async with self._arrived:
                 await self._arrived.wait_for(lambda: bool(self._waiting))
-            if len(self._waiting) < self._settings.batch:
-                await asyncio.sleep(self._settings.gather_seconds)
+            await self._hold_open()
             batch: list[_Waiting] = []
             while self._waiting and len(batch) < self._settings.batch:
                 waiting = self._waiting.popleft()
@@ -151,6 +154,20 @@ class Batcher:
                     batch.append(waiting)
             if batch:
                 return batch
+
+    async def _hold_open(self) -> None:
+        """Wait as long as others come, each time a little and in all no more than a little.
+
+        Whoever got an answer together is back together: without this they would meet a worker that has just gone off
+        with the first of them.
+        """
+        for _ in range(MOST_GATHERS):
+            before = len(self._waiting)
+            if before >= self._settings.batch:
+                return
+            await asyncio.sleep(self._settings.gather_seconds)
+            if len(self._waiting) <= before and not self.coming:
+                return
 
 
 def _give_up(lost: Iterable[_Waiting]) -> None:

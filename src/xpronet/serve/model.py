@@ -36,6 +36,7 @@ def served_model(
         search=search,
         thresholds=dict(checkpoint.thresholds) if checkpoint.network.findings_head is not None else {},
         examples=_examples(run, model),
+        has_gate=checkpoint.gate is not None,
     )
 
 

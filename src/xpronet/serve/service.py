@@ -54,6 +54,8 @@ class ServedModel:
     """For each finding."""
     examples: Examples | None
     """Regions and words that each prototype stands for, where the run has them."""
+    has_gate: bool
+    """Whether it warns of pictures unlike those it learnt from."""
 
 
 class Service:
@@ -109,6 +111,7 @@ class Service:
                 with_preview=with_preview,
             )
 
+        self.batcher.coming += 1
         try:
             return [
                 await loop.run_in_executor(self._decoders, read, number, content)
@@ -116,6 +119,8 @@ class Service:
             ]
         except InputError as error:
             raise RefusedError(422, " ".join(str(error).split())) from None
+        finally:
+            self.batcher.coming -= 1
 
     async def write(self, views: Sequence[View], started: float) -> bytes:
         """Return the report about a study as JSON.
@@ -155,6 +160,7 @@ class Service:
             "labels_from": settings.labels_from,
             "structured_reports": self.makes_structured_reports,
             "examples": model.examples is not None,
+            "gate": model.has_gate,
             "limits": {
                 "files": settings.max_files,
                 "bytes": settings.max_upload_bytes,

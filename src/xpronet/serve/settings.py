@@ -25,7 +25,7 @@ class ServeSettings:
     batch: int = 16
     """Studies that one worker writes about at a time."""
     gather_seconds: float = 0.005
-    """How long a study waits for others to share its batch."""
+    """How long a study waits for others to share its batch, again while others come."""
     queue: int = 64
     """Requests taken at a time, from the first byte of the upload to the answer; more are told to come again."""
     answer_seconds: float = 90.0

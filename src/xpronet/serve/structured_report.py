@@ -117,7 +117,8 @@ def _content(report: Report, films: Sequence[Film], *, model_name: str, checkpoi
         name=codes.LN.DiagnosticImagingReport, is_content_continuous=False, template_id=TEMPLATE
     )
     items = [*_observer(model_name, checkpoint_hash)]
-    items.append(_section(codes.DCM.Summary, [_text(codes.DCM.Comment, NOTICE)]))
+    warnings = report.warnings([f"Picture {number}" for number, _ in enumerate(report.gate, 1)])
+    items.append(_section(codes.DCM.Summary, [_text(codes.DCM.Comment, told) for told in (NOTICE, *warnings)]))
     texts = [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(report.text)]
     items.append(_section(codes.DCM.Findings, texts or [_text(codes.DCM.Finding, "No text was written.")]))
     if report.findings:

@@ -19,7 +19,6 @@ from xpronet.generate.beam import BeamSettings
 
 if TYPE_CHECKING:
     from xpronet.generate.writer import Writer
-    from xpronet.model.gate import Gate
 
 START_SECONDS = 300.0
 """Longest time in which a worker must have read its model."""
@@ -124,7 +123,6 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
 
     from xpronet.generate.writer import Writer
     from xpronet.model.checkpoint import load_checkpoint
-    from xpronet.model.gate import load_gate
 
     if torch.cuda.is_available():
         device = torch.device("cuda", settings.number % torch.cuda.device_count())
@@ -138,28 +136,24 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
         settings=settings.search,
         labels_from=settings.labels_from,
     )
-    gate = load_gate(settings.run)
     connection.send([])
     while True:
         try:
             jobs: list[Job] = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(write_answers(writer, jobs, model=settings.model, gate=gate))
+        connection.send(write_answers(writer, jobs, model=settings.model))
 
 
-def write_answers(writer: "Writer", jobs: Sequence[Job], *, model: str, gate: "Gate | None" = None) -> list[bytes]:
+def write_answers(writer: "Writer", jobs: Sequence[Job], *, model: str) -> list[bytes]:
     """Write about several studies at once; each answer is the JSON that its study alone would give.
 
     Args:
         writer: the model.
         jobs: studies with one view or several each.
         model: the checkpoint's fingerprint.
-        gate: warns of pictures unlike those the model was trained on.
     """
     from xpronet.generate.writer import pad_views
-    from xpronet.model.checkpoint import Checkpoint
-    from xpronet.model.gate import WARNING, pooled_features
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
     reports = writer.write(ids, *pad_views(job.views for job in jobs), with_evidence=True)
@@ -168,11 +162,5 @@ def write_answers(writer: "Writer", jobs: Sequence[Job], *, model: str, gate: "G
         # Views that only fill the batch up come after the study's own.
         words = tuple(replace(word, attention=word.attention[: len(job.views)]) for word in report.words)
         answer = replace(report, words=words).answer(model=model, views=job.names)
-        if gate is not None and isinstance(writer.checkpoint, Checkpoint):
-            scores = gate.scores(pooled_features(writer.checkpoint.network.backbone, job.views)).tolist()
-            answer["gate"] = [{"score": round(score, 4), "threshold": round(gate.threshold, 4)} for score in scores]
-            answer["warnings"] = [
-                f"{name}: {WARNING}" for name, score in zip(job.names, scores, strict=True) if score > gate.threshold
-            ]
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return answers

@@ -166,11 +166,16 @@ def _draw_rates(axes: Any, history: History, colour: str) -> None:
 
 
 def _draw_norms(axes: Any, history: History, colour: str) -> None:
+    from matplotlib.ticker import LogFormatter
+
     axes.set_title("Norm of the gradients", loc="left")
     norms = sorted((key, curve) for key, curve in history.single.items() if "norm" in key)
     for (key, curve), (line, mark) in zip(norms, SCORE_LINES, strict=False):
         _line(axes, curve, colour, line, mark, label=key.replace("_", " "))
     axes.set_yscale("log")
+    # The axis would write powers of ten in TeX, which the house style leaves as it stands.
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
 
 
 def _line(axes: Any, curve: Curve | None, colour: str, line: str, mark: str, *, label: str | None) -> None:

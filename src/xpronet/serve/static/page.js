@@ -24,11 +24,11 @@ async function findModel() {
     const about = await (await ask("/v1/model")).json();
     limits = about.limits;
     at("model").textContent = `Model ${about.name} · ${about.model} · XProNet ${about.version}`;
-    at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model learned from up to ${about.max_views} a study.`;
+    at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model learned from up to ${about.max_views} a study.${about.gate ? "" : " It has no gate: it does not tell when a picture is no chest X-ray."}`;
     at("token-form").hidden = true;
     at("save-sr").hidden = !about.structured_reports;
     say("");
-    if (about.examples) findExamples();
+    if (about.examples) await findExamples();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const asks = error.status === 401;

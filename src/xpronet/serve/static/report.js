@@ -94,7 +94,7 @@ export class Report {
     drawLegend(legend);
     this.why.replaceChildren(
       make("p", { class: "chosen" }, make("b", {}, name === "." ? "full stop" : name), `probability ${Math.exp(word.log_probability).toFixed(2)}`),
-      make("p", { class: "legend" }, "Attention per region: 0", legend, percent(highest)),
+      make("p", { class: "legend" }, "Attention per region: 0", legend, `${percent(highest)} (${percent(1 / word.attention.flat(2).length)} where it is even)`),
       ...this.prototypes(word.prototypes));
   }
 

@@ -39,14 +39,19 @@ export function bodyOf(files, text = null) {
 export async function* events(answer) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
+  const broken = new Refused(0, "The connection broke off before the draft was whole. Send the pictures again.");
+  for (let ended = false; ;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : broken;
+    });
+    if (done && !ended) throw broken;
     if (done) return;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
-      const [name, data] = block.split("\n");
-      yield [name.replace("event: ", ""), JSON.parse(data.replace("data: ", ""))];
+      const [name, data] = block.split("\n").map((line) => line.slice(line.indexOf(" ") + 1));
+      ended ||= name === "report" || name === "error";
+      yield [name, JSON.parse(data)];
     }
   }
 }
