@@ -16,8 +16,9 @@ import torch
 from measuring import SIDE, machine, paper_network, paper_studies, read_options, show, spread, timed
 from step import backbone_step
 
-from xpronet.data.batches import BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import read_corpus
+from xpronet.data.loader import load_batches
 from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import VocabularySettings, build_vocabulary
 from xpronet.phantom.corpus import PhantomSettings, make_phantom

@@ -1,3 +1,4 @@
+import multiprocessing
 import pickle
 from functools import partial
 
@@ -7,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.data.batches import WHOLE, Batch, BatchSettings, StudyDataset, StudySampler, collate_studies, load_batches
+from xpronet.data.batches import WHOLE, Batch, BatchSettings, StudyDataset, collate_studies
 from xpronet.data.corpus import Corpus
 from xpronet.data.images import write_grey
+from xpronet.data.loader import EpochLoader, StudySampler, load_batches
 from xpronet.data.records import Study, View
 from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import VocabularySettings, build_vocabulary
@@ -175,3 +177,15 @@ def test_labels_that_are_ignored_never_become_positive(corpus):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(InputError, match="batches: size and max_views"):
         BatchSettings(**wrong)
+
+
+def test_processes_that_stay_read_what_new_ones_would(corpus):
+    loader = EpochLoader(dataset(corpus, augment=True), BatchSettings(size=2, workers=2), padding=0, seed=1)
+    readers = set()
+    for epoch, start in ((0, 1), (1, 0), (2, 0)):
+        got = list(loader.epoch(epoch, start=start))
+        readers |= {child.pid for child in multiprocessing.active_children()}
+        for batch, other in zip(got, batches(corpus, seed=1, epoch=epoch, start=start, augment=True), strict=True):
+            assert batch.ids == other.ids
+            assert torch.equal(batch.images, other.images)
+    assert len(readers) == 2

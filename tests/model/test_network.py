@@ -178,7 +178,7 @@ def test_newest_words_stand_where_they_are_told(make_network):
     with torch.no_grad():
         encoded = network.encode(network.look(images, view_mask), findings)
         whole, responses = network.embed(WORDS, encoded)
-        newest, response = network.embed(WORDS[:, 2:3].expand(3, 5), encoded, position=2)
+        newest, response = network.embed(WORDS[:, 2:3].expand(3, 5), encoded, torch.tensor([2]))
     torch.testing.assert_close(newest, whole[:, 2:3].expand(3, 5, 16))
     torch.testing.assert_close(response, responses[:, 2:3].expand(3, 5, 16))
 
@@ -189,7 +189,7 @@ def test_text_queries_with_embedding_and_position(make_network):
     with torch.no_grad():
         encoded = network.encode(network.look(images, view_mask), findings)
         embedded, responses = network.embed(WORDS, encoded)
-        query = network.word_embedding(WORDS) * 4 + sinusoids(0, 4, 16, torch.device("cpu"))
+        query = network.word_embedding(WORDS) * 4 + sinusoids(torch.arange(4), 16)
         torch.testing.assert_close(responses, network.matching(query, encoded.bank, encoded.visible))
     torch.testing.assert_close(embedded, query + responses)
 

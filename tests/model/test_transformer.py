@@ -36,7 +36,7 @@ def test_settings_choose_the_norm(make_settings):
 
 @pytest.mark.parametrize("start", [0, 5])
 def test_sinusoids(start):
-    codes = sinusoids(start, 7, 6, torch.device("cpu"))
+    codes = sinusoids(torch.arange(start, start + 7), 6)
     for place in range(7):
         for pair in range(3):
             angle = (start + place) / 10000 ** (2 * pair / 6)

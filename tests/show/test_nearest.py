@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch.nn.functional import cosine_similarity
 
-from xpronet.data.batches import BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import Corpus
+from xpronet.data.loader import load_batches
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels

@@ -85,7 +85,7 @@ def test_gradients_of_several_batches_make_one_step(prepared: Prepared, tmp_path
 
 
 def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
-    from xpronet.data.batches import load_batches
+    from xpronet.data.loader import load_batches
     from xpronet.train.optimiser import make_optimiser
     from xpronet.train.step import take_step
 

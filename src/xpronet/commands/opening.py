@@ -54,6 +54,9 @@ def open_writer(
     exported = read_exported(path)
     name: EngineName = runtime or PREFERRED[exported.format]
     engine = make_engine(exported, name, threads=torch.get_num_threads(), precision=precision)
+    # PyTorch only searches now. Its threads would spin on the cores that the engine's need: a search took four times as
+    # long.
+    torch.set_num_threads(1)
     return Writer(
         exported,
         device=torch.device("cpu"),

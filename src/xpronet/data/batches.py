@@ -1,24 +1,21 @@
 """Studies as batches of tensors."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from xpronet.data.corpus import Corpus
 from xpronet.data.images import read_grey
 from xpronet.data.records import Study
 from xpronet.data.transforms import ImageSettings, test_view, train_view
 from xpronet.data.vocabulary import Vocabulary
-from xpronet.errors import InputError, WorkError
+from xpronet.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +90,7 @@ class _Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Items:
+class BatchItems:
     """A part of a batch, and what it must share with the other parts: the padding."""
 
     items: Sequence[_Item]
@@ -174,7 +171,7 @@ class StudyDataset(Dataset[_Item]):
             views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
         return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
 
-    def part_of_batch(self, keys: Sequence[tuple[int, int]], part: Part) -> _Items:
+    def part_of_batch(self, keys: Sequence[tuple[int, int]], part: Part) -> BatchItems:
         """Return a part of the batch of these studies; no picture of another part is opened."""
         items = [self[keys[row]] for row in part.rows(len(keys))]
         if part.of == 1:
@@ -183,7 +180,7 @@ class StudyDataset(Dataset[_Item]):
             studies = [self._studies[number] for _, number in keys]
             num_views = max(min(len(study.views), self._max_views) for study in studies)
             length = max(len(self._vocabulary.encode(study.report)) for study in studies)
-        return _Items(
+        return BatchItems(
             items=items,
             num_views=num_views,
             length=length,
@@ -192,105 +189,7 @@ class StudyDataset(Dataset[_Item]):
         )
 
 
-class _PartOfBatches(Dataset[_Items]):
-    """The studies of one part of each batch; of the others only the lengths that decide about padding."""
-
-    def __init__(self, dataset: StudyDataset, part: Part) -> None:
-        self._dataset = dataset
-        self._part = part
-
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> _Items:
-        return self._dataset.part_of_batch(keys, self._part)
-
-
-class StudySampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, study number): shuffled by seed and epoch, or in order."""
-
-    def __init__(
-        self,
-        num_studies: int,
-        *,
-        batch_size: int,
-        epoch: int = 0,
-        seed: int | None = None,
-        start: int = 0,
-        every: Part = WHOLE,
-    ) -> None:
-        """Lay out an epoch from its batch `start` on; without a seed the studies come in order."""
-        order = np.arange(num_studies)
-        if seed is not None:
-            np.random.default_rng([seed, epoch]).shuffle(order)
-        firsts = range(start * batch_size, num_studies, batch_size)[every.number :: every.of]
-        self._batches = [[(epoch, int(number)) for number in order[first : first + batch_size]] for first in firsts]
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-
-def load_batches(
-    dataset: StudyDataset,
-    settings: BatchSettings,
-    *,
-    padding: int,
-    epoch: int = 0,
-    seed: int | None = None,
-    start: int = 0,
-    part: Part = WHOLE,
-    every: Part = WHOLE,
-) -> Iterable[Batch]:
-    """Return a loader of an epoch from its batch `start` on: shuffled where a seed is given, in order otherwise.
-
-    Args:
-        dataset: the studies.
-        settings: studies in a batch.
-        padding: id that fills the end of a report.
-        epoch: which epoch, from 0.
-        seed: of the order.
-        start: batches of the epoch to leave out.
-        part: which studies of every batch.
-        every: which batches: those at the part's number and every so many after it.
-    """
-    sampler = StudySampler(len(dataset), batch_size=settings.size, epoch=epoch, seed=seed, start=start, every=every)
-    loader: DataLoader[Any] = DataLoader(
-        _PartOfBatches(dataset, part),
-        batch_sampler=sampler,
-        num_workers=settings.workers,
-        collate_fn=partial(collate_studies, padding=padding),
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if settings.workers else None,
-    )
-    return loader
-
-
-@contextmanager
-def reading_failures() -> Iterator[None]:
-    """Turn what goes wrong in the processes that read pictures into a line.
-
-    Raises:
-        InputError: a picture could not be read.
-        WorkError: a process was killed.
-    """
-    try:
-        yield
-    except InputError as error:
-        # A loader hands on the traceback of its process as the message; ours is its last line.
-        message = str(error)
-        if "DataLoader worker process" not in message:
-            raise
-        raise InputError(message.rpartition("InputError: ")[2].strip()) from None
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise WorkError(
-            "a process that reads pictures was killed, perhaps for want of memory: go on with --resume, "
-            "if need be with a lower batches.workers"
-        ) from error
-
-
-def collate_studies(part: _Items, *, padding: int) -> Batch:
+def collate_studies(part: BatchItems, *, padding: int) -> Batch:
     """Put studies together, padded as the whole batch that they are part of."""
     items = part.items
     images = np.zeros((len(items), part.num_views, part.size, part.size), np.uint8)

@@ -20,7 +20,7 @@ from xpronet.files import new_folder, read_json, write_json
 from xpronet.generate.beam import BeamSettings
 from xpronet.model.checkpoint import CONFIG_FILE, FINDINGS_FILE, VOCABULARY_FILE, Checkpoint
 
-VERSION = 1
+VERSION = 2
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 """What a graph's file ends with, by the folder's format."""
 TRACED_WITH = {"onnx": ("onnx", "onnxscript"), "openvino": ("onnx", "onnxscript", "openvino")}

@@ -3,8 +3,8 @@
 Each takes and returns tensors alone and chooses nothing by their values, so that it can be traced once and run by any
 engine for any number of studies, views, beams and words.
 
-Shape legend: B studies, V views, S regions of a study, K findings, P prototypes, N beams, T words so far, H heads,
-D width of a head, L decoder layers.
+Shape legend: B studies, V views, S regions of a study, K findings, P prototypes, N beams, C words in the cache of a
+study's beams, T words of a report, H heads, D width of a head.
 """
 
 import copy
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from xpronet.encoders.resnet import to_rgb
 from xpronet.generate.evidence import read_again
 from xpronet.model.attention import KeysValues, join_heads, split_heads
+from xpronet.model.matching import HIDDEN
 from xpronet.model.network import Encoded, Patches, XProNet
+from xpronet.model.transformer import DecoderLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,10 @@ class Look(nn.Module):
 
 
 class Encode(nn.Module):
-    """Patch features and findings (B, K) to visible prototypes (B, P) and each layer's keys and values (B, H, S, D)."""
+    """Patch features and findings (B, K) to visible prototypes (B, P) and each layer's keys and values.
+
+    Keys come as (B, H, D, S), as the step multiplies them, values as (B, H, S, D).
+    """
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
@@ -68,7 +72,8 @@ class Encode(nn.Module):
     def forward(self, features: Tensor, mask: Tensor, findings: Tensor) -> tuple[Tensor, ...]:
         """Return visible, keys 1, values 1, keys 2, values 2 and so on."""
         encoded = self.network.encode(Patches(features, mask), findings)
-        return encoded.visible, *(tensor for layer in encoded.regions for tensor in layer)
+        regions = ((keys.transpose(-2, -1).contiguous(), values) for keys, values in encoded.regions)
+        return encoded.visible, *(tensor for layer in regions for tensor in layer)
 
 
 class _Written(nn.Module):
@@ -80,48 +85,70 @@ class _Written(nn.Module):
 
     def study(self, mask: Tensor, visible: Tensor, regions: Sequence[Tensor]) -> Encoded:
         bank = self.network.matching.project() if self.network.matching is not None else None
-        return Encoded(_pairs(regions), mask, bank, visible, None)
+        pairs = [KeysValues(keys.transpose(-2, -1), values) for keys, values in _two(regions)]
+        return Encoded(pairs, mask, bank, visible, None)
 
 
 class Step(_Written):
     """The newest words (B, N) and the words before them to log-probabilities of the next (B, N, vocabulary)."""
 
     def forward(
-        self, words: Tensor, origin: Tensor, mask: Tensor, visible: Tensor, *rest: Tensor
+        self, words: Tensor, position: Tensor, own: Tensor, mask: Tensor, visible: Tensor, *rest: Tensor
     ) -> tuple[Tensor, ...]:
-        """Return log-probabilities, then each layer's keys and values (B·N, H, T + 1, D).
+        """Return log-probabilities, then each layer's keys and values of the newest words (B, H, N, D).
+
+        Whoever calls lays these into the caches: copying a whole cache in and out would take longer than the step.
 
         Args:
             words: the newest word of every beam.
-            origin: the beam of the same study that each continues, (B, N).
+            position: where they stand, (1,).
+            own: which words of the cache each beam is made of, (B, N, C); all beams of a study share one.
             mask: regions of real views.
             visible: prototypes.
-            rest: each layer's keys and values of the regions, then each layer's keys and values of the words so far,
-                (B·N, H, T, D): how many there are is where the newest word stands.
+            rest: each layer's keys (B, H, D, S) and values (B, H, S, D) of the regions, then each layer's keys
+                (B, H, D, C) and values (B, H, C, D) of the words so far.
         """
         layers = list(self.network.decoder.each_layer())
-        encoded = self.study(mask, visible, rest[: 2 * len(layers)])
-        caches = _pairs(rest[2 * len(layers) :])
-        features, _ = self.network.embed(words, encoded, position=caches[0].keys.shape[-2])
-        first = torch.arange(origin.shape[0], device=origin.device).unsqueeze(1) * origin.shape[1]
-        rows = (first + origin).flatten()
-        written: list[Tensor] = []
-        for layer, regions, cache in zip(layers, encoded.regions, caches, strict=True):
-            attention = layer.self_attention
-            normed = layer.self_norm(features).flatten(0, 1).unsqueeze(1)
-            newest = KeysValues(
-                split_heads(attention.key(normed), attention.heads),
-                split_heads(attention.value(normed), attention.heads),
-            )
-            keys, values = (torch.cat([old[rows], new], dim=-2) for old, new in zip(cache, newest, strict=True))
-            mixed = functional.scaled_dot_product_attention(
-                split_heads(attention.query(normed), attention.heads), keys, values
-            )
-            features = features + attention.output(join_heads(mixed)).reshape(features.shape)
-            features = layer.after_self(features, regions, mask.unsqueeze(1))
-            written += [keys, values]
+        regions, caches = rest[: 2 * len(layers)], rest[2 * len(layers) :]
+        features, _ = self.network.embed(words, self.study(mask, visible, regions), position)
+        newest: list[Tensor] = []
+        for layer, seen, written in zip(layers, _two(regions), _two(caches), strict=True):
+            features, keys_and_values = _attend_to_words(layer, features, own, *written)
+            features = features + _attend_to_regions(layer, features, mask, *seen)
+            features = features + layer.feed_forward(layer.feed_forward_norm(features))
+            newest += keys_and_values
         logits = self.network.word_output(self.network.decoder.norm(features))
-        return logits.log_softmax(-1), *written
+        return logits.log_softmax(-1), *newest
+
+
+def _attend_to_words(
+    layer: DecoderLayer, features: Tensor, own: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return features after self-attention, and the newest words' keys and values (B, H, N, D).
+
+    Keys of the cache are (B, H, D, C), its values (B, H, C, D).
+    """
+    attention = layer.self_attention
+    normed = layer.self_norm(features)
+    query, key, value = (
+        split_heads(part(normed), attention.heads) for part in (attention.query, attention.key, attention.value)
+    )
+    query = query * query.shape[-1] ** -0.5
+    before = (query @ keys).masked_fill(~own.unsqueeze(1), HIDDEN)
+    # Each beam sees its own newest word, and no other's.
+    itself = (query * key).sum(-1, keepdim=True)
+    weights = torch.cat([before, itself], dim=-1).softmax(-1)
+    mixed = weights[..., :-1] @ values + weights[..., -1:] * value
+    return features + attention.output(join_heads(mixed)), (key, value)
+
+
+def _attend_to_regions(layer: DecoderLayer, features: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Return what cross-attention adds to the features; keys are (B, H, D, S), values (B, H, S, D)."""
+    attention = layer.cross_attention
+    query = split_heads(attention.query(layer.cross_norm(features)), attention.heads)
+    scores = (query * query.shape[-1] ** -0.5) @ keys
+    weights = scores.masked_fill(~mask[:, None, None], HIDDEN).softmax(-1)
+    return attention.output(join_heads(weights @ values))
 
 
 class Explain(_Written):
@@ -142,7 +169,7 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     """
     network = _with_projected_bank(network)
     settings = network.settings
-    studies, views, beams, so_far = 2, 3, 5, 4
+    studies, views, beams, so_far = 2, 3, 5, 20
     images = torch.zeros(studies, views, size, size, dtype=torch.uint8)
     view_mask = torch.ones(studies, views, dtype=torch.bool)
     look, encode, step, explain = Look(network), Encode(network), Step(network), Explain(network)
@@ -152,13 +179,14 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     with torch.inference_mode():
         visible, *regions = encode(features, mask, findings)
     words = torch.ones(studies, beams, dtype=torch.long)
-    cache = torch.zeros(studies * beams, settings.heads, so_far, settings.width // settings.heads)
+    values = torch.zeros(studies, settings.heads, so_far, settings.width // settings.heads)
+    caches = [values.transpose(-2, -1).contiguous(), values.clone()] * settings.layers
     layers = range(1, settings.layers + 1)
     region_names = [f"region_{kind}_{layer}" for layer in layers for kind in ("keys", "values")]
     word_names = [f"word_{kind}_{layer}" for layer in layers for kind in ("keys", "values")]
     batch, regions_axis = {0: "studies"}, {0: "studies", 1: "regions"}
     study_axes = {"mask": regions_axis, "visible": batch}
-    study_axes.update({name: {0: "studies", 2: "regions"} for name in region_names})
+    study_axes.update({name: {0: "studies", _axis(name): "regions"} for name in region_names})
     beam_axes = {0: "studies", 1: "beams"}
     head = ("probabilities",) if network.findings_head is not None else ()
     shares = ("shares",) if network.matching is not None else ()
@@ -182,13 +210,22 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
         Graph(
             name="step",
             module=step,
-            fixed=4,
-            example=(words, torch.zeros_like(words), mask, visible, *regions, *(cache.clone() for _ in word_names)),
+            fixed=5,
+            example=(
+                words,
+                torch.tensor([4]),
+                torch.ones(studies, beams, so_far, dtype=torch.bool),
+                mask,
+                visible,
+                *regions,
+                *(cache.clone() for cache in caches),
+            ),
             inputs={
                 "words": beam_axes,
-                "origin": beam_axes,
+                "position": {},
+                "own": {**beam_axes, 2: "cached"},
                 **study_axes,
-                **{name: {0: "rows", 2: "words_so_far"} for name in word_names},
+                **{name: {0: "studies", _axis(name): "cached"} for name in word_names},
             },
             outputs=("log_probabilities", *(f"new_{name}" for name in word_names)),
         ),
@@ -222,5 +259,11 @@ def _num_findings(network: XProNet) -> int:
     return settings.bank_rows // settings.per_finding
 
 
-def _pairs(tensors: Sequence[Tensor]) -> list[KeysValues]:
-    return [KeysValues(keys, values) for keys, values in zip(tensors[::2], tensors[1::2], strict=True)]
+def _axis(name: str) -> int:
+    """Return on which axis an input's regions or words lie: the last of keys, the last but one of values."""
+    return 3 if "_keys_" in name else 2
+
+
+def _two(tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return keys and values of each layer."""
+    return list(zip(tensors[::2], tensors[1::2], strict=True))

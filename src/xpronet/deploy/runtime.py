@@ -52,10 +52,15 @@ class ExportedRuntime:
         return {"mask": patches.mask, "visible": visible, **dict(zip(self._region_names, regions, strict=True))}
 
     def begin(self, encoded: dict[str, np.ndarray], *, num_beams: int, max_words: int) -> NextWord:
-        """Begin reports; caches grow with the words, so that `max_words` need not be known."""
-        rows = len(encoded["mask"]) * num_beams
-        empty = np.zeros((rows, self._exported.heads, 0, self._exported.head_width), np.float32)
-        return ExportedDecoding(self._engine, encoded, dict.fromkeys(self._word_names, empty))
+        """Begin reports."""
+        cache = WordCache(
+            self._word_names,
+            studies=len(encoded["mask"]),
+            beams=num_beams,
+            heads=self._exported.heads,
+            head_width=self._exported.head_width,
+        )
+        return ExportedDecoding(self._engine, encoded, cache)
 
     def explain(self, encoded: dict[str, np.ndarray], words: Int[Tensor, "B T"]) -> Reading:
         """Read written reports once more; `words` are ids from the begin mark on."""
@@ -64,37 +69,99 @@ class ExportedRuntime:
         return Reading(chosen, attention, shares[0] if shares else None)
 
 
-class ExportedDecoding:
-    """The state of several beams for each of several studies, as arrays that go into the graph and come out longer."""
+WORDS_AT_A_TIME = 16
+"""Words by which a cache grows: an engine plans anew for every shape that it has not met."""
 
-    def __init__(self, engine: Engine, encoded: dict[str, np.ndarray], written: dict[str, np.ndarray]) -> None:
+
+class WordCache:
+    """Keys and values of the words that the beams of each study have written, side by side in one cache.
+
+    Each beam sees the words that it is made of. When beams change places only this knowledge moves, and nothing is
+    copied but when the cache grows.
+    """
+
+    def __init__(self, names: list[str], *, studies: int, beams: int, heads: int, head_width: int) -> None:
+        """Begin empty.
+
+        Args:
+            names: of each layer's keys and values, as the graph calls them.
+            studies: B.
+            beams: N.
+            heads: H.
+            head_width: D.
+        """
+        self._beams = beams
+        self.position = 0
+        self.own = np.zeros((studies, beams, 0), bool)
+        self.arrays = {
+            name: np.zeros((studies, heads, *((head_width, 0) if _are_keys(name) else (0, head_width))), np.float32)
+            for name in names
+        }
+        self._grow()
+
+    def follow(self, origin: Int[np.ndarray, "B N"]) -> None:
+        """Let each beam continue another of its study."""
+        self.own = np.take_along_axis(self.own, origin[:, :, None], axis=1)
+
+    def add(self, newest: list[np.ndarray]) -> None:
+        """Lay the newest words' keys and values, (B, H, N, D) each, into the cache."""
+        places = slice(self.position * self._beams, (self.position + 1) * self._beams)
+        for (name, array), new in zip(self.arrays.items(), newest, strict=True):
+            if _are_keys(name):
+                array[..., places] = new.swapaxes(-2, -1)
+            else:
+                array[..., places, :] = new
+        self.own[:, :, places] = np.eye(self._beams, dtype=bool)
+        self.position += 1
+        if self.position * self._beams == self.own.shape[-1]:
+            self._grow()
+
+    def keep(self, studies: Int[np.ndarray, " kept"]) -> None:
+        """Go on with these studies only."""
+        self.own = self.own[studies]
+        self.arrays = {name: array[studies] for name, array in self.arrays.items()}
+
+    def _grow(self) -> None:
+        more = WORDS_AT_A_TIME * self._beams
+        self.own = np.pad(self.own, ((0, 0), (0, 0), (0, more)))
+        for name, array in self.arrays.items():
+            room = ((0, 0), (0, more)) if _are_keys(name) else ((0, more), (0, 0))
+            self.arrays[name] = np.pad(array, ((0, 0), (0, 0), *room))
+
+
+def _are_keys(name: str) -> bool:
+    return "_keys_" in name
+
+
+class ExportedDecoding:
+    """The state of several beams for each of several studies."""
+
+    def __init__(self, engine: Engine, encoded: dict[str, np.ndarray], cache: WordCache) -> None:
         """Begin.
 
         Args:
             engine: computes the step.
             encoded: the studies.
-            written: keys and values of the words so far, (B·N, heads, T, head width) each.
+            cache: of the words, empty.
         """
         self._engine = engine
         self._encoded = encoded
-        self._written = written
+        self._cache = cache
 
     def step(
         self, words: Int[Tensor, "B N"], origin: Int[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N vocabulary"]:
         """Take the newest word of every beam and the beam it continues; return log-probabilities of the next."""
-        if origin is None:
-            origin = torch.arange(words.shape[1]).expand_as(words)
-        inputs = {"words": words.numpy(), "origin": origin.contiguous().numpy()}
-        log_probabilities, *written = self._engine.run("step", {**inputs, **self._encoded, **self._written})
-        self._written = dict(zip(self._written, written, strict=True))
+        cache = self._cache
+        if origin is not None:
+            cache.follow(origin.numpy())
+        inputs = {"words": words.numpy(), "position": np.array([cache.position]), "own": cache.own}
+        log_probabilities, *newest = self._engine.run("step", {**inputs, **self._encoded, **cache.arrays})
+        cache.add(newest)
         return torch.from_numpy(log_probabilities)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these studies only."""
         kept = studies.numpy()
-        num_studies = len(self._encoded["mask"])
         self._encoded = {name: array[kept] for name, array in self._encoded.items()}
-        for name, rows in self._written.items():
-            beams = rows.reshape(num_studies, -1, *rows.shape[1:])[kept]
-            self._written[name] = beams.reshape(-1, *rows.shape[1:])
+        self._cache.keep(kept)

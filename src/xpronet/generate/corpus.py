@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import Batch, BatchSettings, StudyDataset
 from xpronet.data.corpus import LABELS_FILE, Corpus
+from xpronet.data.loader import load_batches
 from xpronet.data.records import Study
 from xpronet.errors import InputError
 from xpronet.generate.report import Report

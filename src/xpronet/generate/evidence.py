@@ -52,7 +52,7 @@ def read_again(network: XProNet, encoded: Encoded, words: Int[Tensor, "B length"
     chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
     shares = None
     if network.matching is not None and encoded.bank is not None:
-        queries = network.place(words[:, 1:], start=1)
+        queries = network.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device))
         shares = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
     return Reading(chosen, decoded.attention.float(), shares)
 

@@ -107,7 +107,10 @@ def trace_words(
         attention = weights_LHTS.mean((0, 1)).float().cpu().numpy()
         by_word = by_region = None
         if network.matching is not None and encoded.bank is not None:
-            queries = network.place(words[:, 1:], start=1), network.patch_embedding(patches.features)
+            queries = (
+                network.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device)),
+                network.patch_embedding(patches.features),
+            )
             by_word, by_region = (
                 network.matching.weights(query, encoded.bank, encoded.visible)[0].mean(0).cpu().numpy()
                 for query in queries

@@ -49,7 +49,8 @@ class Decoding:
         if origin is not None:
             self._own = self._own.gather(1, origin.unsqueeze(-1).expand_as(self._own))
         self._own[:, :, newest] = torch.eye(self._num_beams, dtype=torch.bool, device=words.device)
-        features, _ = self._network.embed(words, self._encoded, position=self._position)
+        position = torch.tensor([self._position], device=words.device)
+        features, _ = self._network.embed(words, self._encoded, position)
         mask = self._encoded.region_mask.unsqueeze(1)
         for layer, projection, cache, regions in zip(
             self._network.decoder.each_layer(), self._projections, self._words, self._encoded.regions, strict=True

@@ -229,26 +229,29 @@ class XProNet(nn.Module):
         return Encoded(self.decoder.project(regions), patches.mask, bank, visible, responses)
 
     def embed(
-        self, words: Int[Tensor, "B T"], encoded: Encoded, *, position: int | None = None
+        self, words: Int[Tensor, "B T"], encoded: Encoded, positions: Int[Tensor, "#T"] | None = None
     ) -> tuple[Float[Tensor, "B T width"], Float[Tensor, "B T width"] | None]:
         """Return words, enriched by the prototypes they query, and the responses.
 
         Args:
-            words: ids: of one report in order or, with `position`, the newest words of several beams side by side.
+            words: ids.
             encoded: what the words are written about.
-            position: where all the words stand; by default the first stands at 0, the next at 1 and so on.
+            positions: where each word stands, or all do; by default the first stands at 0, the next at 1 and so on.
         """
-        embedded = self.place(words) if position is None else self.place(words, start=position, together=True)
+        embedded = self.place(words, positions)
         if self.matching is None or encoded.bank is None:
             return embedded, None
         responses = self.matching(embedded, encoded.bank, encoded.visible)
         return _fuse(self.text_fusion, embedded, responses), responses
 
-    def place(self, words: Int[Tensor, "B T"], *, start: int = 0, together: bool = False) -> Float[Tensor, "B T width"]:
-        """Return embeddings times √width plus the codes of positions from `start` on, or of `start` alone for all."""
+    def place(
+        self, words: Int[Tensor, "B T"], positions: Int[Tensor, "#T"] | None = None
+    ) -> Float[Tensor, "B T width"]:
+        """Return embeddings times √width plus the codes of their positions: 0, 1 and so on, or those given."""
         width = self.settings.width
-        places = sinusoids(start, 1 if together else words.shape[1], width, words.device)
-        return self.word_dropout(self.word_embedding(words) * math.sqrt(width) + places)
+        if positions is None:
+            positions = torch.arange(words.shape[1], device=words.device)
+        return self.word_dropout(self.word_embedding(words) * math.sqrt(width) + sinusoids(positions, width))
 
     def visible_rows(self, findings: Bool[Tensor, "B K"]) -> Bool[Tensor, "B P"]:
         """Return the prototypes that studies with these findings may query."""

@@ -83,7 +83,7 @@ def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             renamed[MATCHING_AGAIN + theirs.removeprefix(MATCHING)] = tensor
     width = state["word_embedding.weight"].shape[1]
     for name in POSITIONS:
-        renamed[name] = sinusoids(0, NUM_POSITIONS, width, torch.device("cpu")).unsqueeze(0)
+        renamed[name] = sinusoids(torch.arange(NUM_POSITIONS), width).unsqueeze(0)
     return renamed
 
 
@@ -129,4 +129,8 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 def _are_sinusoids(codes: Tensor, width: int) -> bool:
     if codes.dim() != 3 or codes.shape[0] != 1 or codes.shape[2] != width:
         return False
-    return bool(torch.isclose(codes[0].float(), sinusoids(0, codes.shape[1], width, codes.device), atol=1e-3).all())
+    return bool(
+        torch.isclose(
+            codes[0].float(), sinusoids(torch.arange(codes.shape[1], device=codes.device), width), atol=1e-3
+        ).all()
+    )

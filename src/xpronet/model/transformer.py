@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xpronet.model.attention import Attention, KeysValues
@@ -36,10 +36,11 @@ def layer_norm(settings: ModelSettings) -> nn.Module:
     return PublishedNorm(settings.width) if settings.norm == "published" else nn.LayerNorm(settings.width)
 
 
-def sinusoids(start: int, length: int, width: int, device: torch.device) -> Float[Tensor, "length width"]:
-    """Return the sinusoidal codes of positions `start` to `start + length - 1`."""
-    position = torch.arange(start, start + length, device=device, dtype=torch.float32).unsqueeze(1)
-    rate = torch.exp(torch.arange(0, width, 2, device=device, dtype=torch.float32) * -(math.log(10000.0) / width))
+def sinusoids(positions: Int[Tensor, "length"], width: int) -> Float[Tensor, "length width"]:
+    """Return the sinusoidal codes of positions, counted from 0."""
+    position = positions.float().unsqueeze(1)
+    even = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32)
+    rate = torch.exp(even * -(math.log(10000.0) / width))
     return torch.stack([torch.sin(position * rate), torch.cos(position * rate)], dim=-1).flatten(1)
 
 
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
     def forward(self, regions: Float[Tensor, "B S width"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S width"]:
         """Encode fused regions; positions run on through all views as published."""
         _, length, width = regions.shape
-        regions = self.dropout(regions + sinusoids(0, length, width, regions.device))
+        regions = self.dropout(regions + sinusoids(torch.arange(length, device=regions.device), width))
         for layer in self.layers:
             regions = layer(regions, mask.unsqueeze(1))
         return self.norm(regions)

@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from xpronet.data.batches import BatchSettings, StudyDataset, load_batches
+from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import Corpus
+from xpronet.data.loader import load_batches
 from xpronet.data.records import Study
 from xpronet.data.vocabulary import Vocabulary
 from xpronet.errors import InputError
@@ -205,7 +206,9 @@ def _near_words(
     for place in range(counts.shape[1]):
         ids = np.flatnonzero(counts[:, place].any(0))
         # The begin mark stands at 0, a report's first word at 1.
-        placed = network.place(torch.from_numpy(ids).to(keys.device)[None], start=place + 1, together=True)[0]
+        placed = network.place(
+            torch.from_numpy(ids).to(keys.device)[None], torch.tensor([place + 1], device=keys.device)
+        )[0]
         cosine = normalize(network.matching.query(placed), dim=-1) @ keys.T
         sums[:, ids] += cosine.T.double().cpu().numpy() * counts[kind_of.ravel(), place][:, ids]
     totals = counts.sum(1)

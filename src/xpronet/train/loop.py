@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from xpronet.data.batches import Batch, BatchSettings, StudyDataset, load_batches, reading_failures
+from xpronet.data.batches import Batch, BatchSettings, StudyDataset
+from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.network import XProNet
@@ -96,6 +97,7 @@ def fit(
         steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
     )
     padding = checkpoint.vocabulary.padding
+    loader = EpochLoader(train_set, batch_settings, padding=padding, seed=settings.seed, part=processes.part)
 
     with interrupts(alone=processes.count == 1) as asked, reading_failures():
         for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
@@ -103,16 +105,8 @@ def fit(
             if stopped_early(standing, settings, epoch):
                 break
             started = time.monotonic()
-            batches = load_batches(
-                train_set,
-                batch_settings,
-                padding=padding,
-                epoch=epoch,
-                seed=settings.seed,
-                start=(standing.step - epoch * training.steps_per_epoch) * settings.accumulate,
-                part=processes.part,
-            )
-            training.learn(epoch, batches, asked=asked, track=track)
+            start = (standing.step - epoch * training.steps_per_epoch) * settings.accumulate
+            training.learn(epoch, loader.epoch(epoch, start=start), asked=asked, track=track)
             val_batches = load_batches(val_set, batch_settings, padding=padding, every=processes.part)
             validation = validate(network, val_batches, precision=settings.precision, processes=processes)
             _adopt_thresholds(checkpoint, validation)
