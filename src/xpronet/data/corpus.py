@@ -90,7 +90,7 @@ def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
 
     Args:
         folder: the corpus.
-        with_sections: keep the sections beside the reports; without them a study takes half the memory.
+        with_sections: keep the sections beside the reports; without them a study takes about half the memory.
 
     Raises:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
