@@ -22,7 +22,7 @@ help:
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,onnx,openvino,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]'
 	touch $@
 
 demo: $(BIN)/installed

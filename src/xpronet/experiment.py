@@ -20,7 +20,7 @@ from xpronet.encoders.texts import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
 from xpronet.encoders.weights import backbone_name, load_backbone
 from xpronet.errors import InputError
 from xpronet.evaluate.epoch import EpochScore, protocol_of
-from xpronet.files import make_folder, write_json, write_text
+from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generate.corpus import write_reports
 from xpronet.generate.gating import complete_gate
 from xpronet.generate.writer import LabelsFrom, Writer
@@ -35,7 +35,7 @@ from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe, read_recipe
 from xpronet.show.samples import sample_reports
-from xpronet.train.board import Sample
+from xpronet.train.board import Sample, load_board
 from xpronet.train.loop import fit, is_finished
 from xpronet.train.optimiser import count_steps
 from xpronet.train.precision import Precision, settled_precision
@@ -95,6 +95,9 @@ def train_run(
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     last_seen = last_checkpoint(run) is not None
+    if processes.is_main:
+        # Before the hours that prototypes of a large corpus take.
+        check_writable(run)
     # All have looked at the folder before one of them writes into it.
     processes.wait()
     prepared = prepare(recipe, bank=bank, processes=processes, track=track)
@@ -115,6 +118,7 @@ def train_run(
                 "steps_per_epoch": _steps_per_epoch(recipe, len(prepared.train_set)),
                 "train_studies": len(prepared.train_set),
                 "val_studies": len(prepared.val_set),
+                "patience": recipe.train.patience,
             },
         )
         standing = prepared.fit(run, resumed=last_seen, track=track)
@@ -217,6 +221,8 @@ def prepare(
     processes = processes or Processes(device=best_device())
     precision = processes.from_main(settled_precision(recipe.train.precision, processes.device))
     recipe = _with_precision(recipe, precision)
+    if recipe.train.tensorboard:
+        load_board()
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
@@ -300,14 +306,14 @@ def _bank_of_main(bank: PrototypeBank | None, processes: Processes) -> Prototype
 
 
 def recipe_corpus(recipe: Recipe) -> Corpus:
-    """Read the corpus that a recipe names.
+    """Read the corpus that a recipe names, with reports and without what else their authors wrote.
 
     Raises:
         InputError: it names none, or there is none.
     """
     if not recipe.corpus:
         raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
-    return read_corpus(Path(recipe.corpus))
+    return read_corpus(Path(recipe.corpus), with_sections=False)
 
 
 def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:

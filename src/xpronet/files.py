@@ -116,6 +116,22 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def check_writable(folder: Path) -> Path:
+    """Try whether a folder that is there, or is to be made, can be written; return it, or the nearest one above it.
+
+    Nothing stays of the trial.
+
+    Raises:
+        InputError: it cannot; the message names the folder.
+    """
+    nearest = folder.absolute()
+    with _explained(folder):
+        while not nearest.exists():
+            nearest = nearest.parent
+        tempfile.TemporaryFile(dir=nearest).close()
+    return nearest
+
+
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with new_file(path, overwrite=overwrite) as temporary, _explained(path):

@@ -43,6 +43,9 @@ def test_round_trip(tmp_path: Path) -> None:
     corpus = read_corpus(tmp_path)
     assert corpus.studies == studies
     assert (corpus.name, corpus.licence, corpus.made) == ("a name", "CC0", {"seed": 3})
+    assert read_corpus(tmp_path, with_sections=False).studies == tuple(
+        dataclasses.replace(one, sections={}) for one in studies
+    )
     assert corpus.split("test") == studies[1:2]
     assert corpus.view_path(studies[0].views[0]) == tmp_path / "images" / "1-1.png"
     assert json.loads((tmp_path / "corpus.json").read_text())["studies"] == {"train": 1, "val": 1, "test": 1}

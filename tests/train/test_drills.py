@@ -94,8 +94,15 @@ def test_a_full_and_a_read_only_disk(tiny_recipe_file: Path, phantom_folder: Pat
 
 def test_a_folder_that_cannot_be_made(tiny_recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    begun: list[str] = []
+
+    def track(items: Iterable[Any], description: str, total: int) -> Iterator[Any]:
+        begun.append(description)
+        yield from items
+
     with pytest.raises(InputError, match="file/run: cannot be written"):
-        train_run(tiny_recipe, tmp_path / "file" / "run")
+        train_run(tiny_recipe, tmp_path / "file" / "run", track=track)
+    assert begun == [], "told before the long work"
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from xpronet.recipe import Recipe
 from xpronet.train import stamp
 from xpronet.train.journal import read_journal
 from xpronet.train.loop import Interrupted
+from xpronet.train.watch import read_state
 
 WEIGHTS = Path("checkpoints/last/model.safetensors")
 
@@ -147,6 +148,7 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: 
     )
     train_run(still, tmp_path / "run")
     assert len(read_journal(tmp_path / "run", "epoch")) == 2
+    assert read_state(tmp_path / "run").told == "finished early, as it got no better"
 
 
 def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path) -> None:
@@ -245,6 +247,13 @@ def test_a_damaged_last_checkpoint_is_refused_and_the_one_before_taken_when_it_i
     assert [event["epoch"] for event in read_journal(run, "epoch")] == [1, 2, 3]
 
 
+def test_moments_of_another_optimiser_are_refused(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run", symlinks=True)
+    other = dataclasses.replace(tiny_recipe.train, epochs=3, optimiser="adamw")
+    with pytest.raises(InputError, match=r"optimiser.safetensors: of another optimiser; resume with .*optimiser"):
+        train_run(dataclasses.replace(tiny_recipe, train=other), tmp_path / "run", resumed=True)
+
+
 def test_two_trainings_in_one_folder_are_refused(
     tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +271,7 @@ def test_each_start_is_stamped(tiny_run: Path, tiny_recipe: Recipe) -> None:
     (start,) = stamp.read_starts(tiny_run)
     assert start["versions"]["torch"] == torch.__version__
     assert start["seeds"] == {"train": 1, "prototypes": tiny_recipe.prototypes.seed}
-    assert start["plan"] == {"epochs": 2, "steps_per_epoch": 4, "train_studies": 28, "val_studies": 4}
+    assert start["plan"] == {"epochs": 2, "steps_per_epoch": 4, "train_studies": 28, "val_studies": 4, "patience": 0}
     assert start["device"] == "cpu" or torch.cuda.is_available()
 
 

@@ -85,15 +85,20 @@ def write_corpus(
     return counts
 
 
-def read_corpus(folder: Path) -> Corpus:
+def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
     """Read a corpus folder; pictures are not opened.
+
+    Args:
+        folder: the corpus.
+        with_sections: keep the sections beside the reports; without them a study takes about half the memory.
 
     Raises:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
     """
     corpus = open_corpus(folder)
     path = folder / STUDIES_FILE
-    studies = tuple(each_study(folder))
+    found = each_study(folder)
+    studies = tuple(found if with_sections else (dataclasses.replace(study, sections={}) for study in found))
     if not studies:
         raise InputError(f"{path}: no studies")
     repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """One picture of a study."""
 
@@ -20,7 +20,7 @@ class View:
     """Rows of the stored picture, in pixels."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """One examination of one patient: its views and the report on all of them."""
 

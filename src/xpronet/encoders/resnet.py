@@ -119,7 +119,7 @@ def to_rgb(
     pictures: UInt8[Tensor, "*batch height width"] | Float[Tensor, "*batch height width"],
 ) -> Float[Tensor, "*batch 3 height width"]:
     """Turn grey pictures of 0..255 into the three normalised channels that ImageNet's weights expect."""
-    grey = pictures if pictures.is_floating_point() else pictures.float()
+    grey = pictures if pictures.is_floating_point() else pictures.to(torch.get_default_dtype())
     mean, deviation = (grey.new_tensor(values)[:, None, None] for values in (RGB_MEAN, RGB_DEVIATION))
     return (grey.unsqueeze(-3) / 255 - mean) / deviation
 

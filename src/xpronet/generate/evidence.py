@@ -16,6 +16,7 @@ from xpronet.data.vocabulary import Vocabulary
 from xpronet.generate.beam import Found
 from xpronet.generate.report import PrototypeUse, WordEvidence
 from xpronet.model.network import Encoded, XProNet
+from xpronet.model.precision import full_precision
 
 PROTOTYPES_SHOWN = 10
 """Prototypes listed for a word (the paper's figure 1 shows ten)."""
@@ -48,7 +49,7 @@ def read_again(network: XProNet, encoded: Encoded, words: Int[Tensor, "B length"
         embedded, network.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
     )
     assert decoded.attention is not None
-    log_probabilities = network.word_output(decoded.words).float().log_softmax(-1)
+    log_probabilities = full_precision(network.word_output(decoded.words)).log_softmax(-1)
     chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
     shares = None
     if network.matching is not None and encoded.bank is not None:

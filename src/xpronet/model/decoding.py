@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from xpronet.model.attention import KeysValues, join_heads, split_heads
 from xpronet.model.network import Encoded, XProNet
+from xpronet.model.precision import full_precision
 from xpronet.model.transformer import DecoderLayer
 
 
@@ -58,7 +59,7 @@ class Decoding:
             features = layer.after_self(features, regions, mask)
         self._position += 1
         logits = self._network.word_output(self._network.decoder.norm(features))
-        return logits.float().log_softmax(-1)
+        return full_precision(logits).log_softmax(-1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these studies only."""

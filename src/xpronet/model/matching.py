@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xpronet.model.attention import split_heads
 from xpronet.model.dropout import drop
+from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 
 HIDDEN = -1e9
@@ -82,7 +83,7 @@ class PrototypeMatching(nn.Module):
         query_HND = split_heads(self.query(queries).flatten(0, 1), self.heads)
         # Full precision, under autocast too: the choice of the γ best must not hang on a rounding of bfloat16.
         with torch.autocast(queries.device.type, enabled=False):
-            scores_HNP = query_HND.float() @ (bank.keys.float() * self.scale).transpose(-2, -1)
+            scores_HNP = full_precision(query_HND) @ (full_precision(bank.keys) * self.scale).transpose(-2, -1)
         # Added, not filled in: the sum needs no copy and no backward pass. The hidden get no gradient either way.
         hidden_BP = torch.where(visible, 0.0, HIDDEN)
         scores_HBQP = scores_HNP.view(self.heads, studies, length, -1).add_(hidden_BP.unsqueeze(1))

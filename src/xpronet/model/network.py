@@ -15,6 +15,7 @@ from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
 from xpronet.model.dropout import Dropout
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
+from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
 from xpronet.model.visibility import Trust, present_findings
@@ -77,9 +78,9 @@ class FindingsHead(nn.Module):
         """
         mask = patches.mask.unsqueeze(-1)
         channels = patches.features.shape[-1]
-        weight = self.linear.weight.float()
+        weight = full_precision(self.linear.weight)
         # In full precision: regions are compared by differences of sums.
-        features = patches.features.float()
+        features = full_precision(patches.features)
         shares = (features * mask / mask.sum(1, keepdim=True)) @ weight[:, :channels].T
         if self.with_max:
             kept = features.masked_fill(~mask, -torch.inf)
@@ -201,8 +202,8 @@ class XProNet(nn.Module):
         """
         if self.findings_head is None:
             raise InputError("this model has no findings head: give the findings with --labels-from reference or all")
-        scale, shift = self.calibration.float()
-        probabilities: Tensor = (scale * self.findings_head(patches).float() + shift).sigmoid()
+        scale, shift = full_precision(self.calibration)
+        probabilities: Tensor = (scale * full_precision(self.findings_head(patches)) + shift).sigmoid()
         return probabilities
 
     def calibrate(self, calibration: Float[Tensor, "2 K"]) -> None:

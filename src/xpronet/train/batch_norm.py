@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xpronet.model.precision import full_precision
 from xpronet.train.processes import Processes
 
 
@@ -60,7 +61,7 @@ def _statistics(features: Tensor, processes: Processes) -> tuple[Tensor, Tensor,
     squares would lose the digits that a small variance lives in.
     """
     channels = features.shape[1]
-    values = features.float().transpose(0, 1).reshape(channels, -1)
+    values = full_precision(features).transpose(0, 1).reshape(channels, -1)
     number = values.shape[1]
     own = values.new_zeros(3, channels)
     if number:
@@ -81,7 +82,7 @@ class _Normalise(torch.autograd.Function):
     def forward(
         context: Any, features: Tensor, mean: Tensor, scale: Tensor, count: Tensor, processes: Processes
     ) -> Tensor:
-        normed = (features.float() - mean[:, None, None]) * scale[:, None, None]
+        normed = (full_precision(features) - mean[:, None, None]) * scale[:, None, None]
         context.save_for_backward(normed, scale, count)
         context.processes, context.dtype = processes, features.dtype
         return normed

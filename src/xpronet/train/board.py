@@ -23,6 +23,19 @@ class Sample:
     """The study's first view with what the words looked at laid over it."""
 
 
+def load_board() -> Any:
+    """Return what writes TensorBoard's event files; called before the long work, too, so that its absence is told then.
+
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("train.tensorboard needs TensorBoard: pip install 'xpronet[train]'") from None
+    return SummaryWriter
+
+
 class Board:
     """Writes TensorBoard's event files into the run folder; without being asked to, does nothing."""
 
@@ -32,14 +45,7 @@ class Board:
         Raises:
             InputError: TensorBoard is not installed.
         """
-        self._writer: Any = None
-        if not wanted:
-            return
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise InputError("train.tensorboard needs TensorBoard: pip install 'xpronet[train]'") from None
-        self._writer = SummaryWriter(str(run / BOARD), purge_step=step + 1)
+        self._writer: Any = load_board()(str(run / BOARD), purge_step=step + 1) if wanted else None
 
     @property
     def wanted(self) -> bool:

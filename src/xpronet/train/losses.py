@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from xpronet.errors import InputError
 from xpronet.model.network import Outputs
+from xpronet.model.precision import full_precision
 from xpronet.train.processes import Processes
 
 
@@ -107,7 +108,7 @@ def word_loss(
     whole: WholeBatch | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean negative log-likelihood of the target words (eq. 19)."""
-    costs = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    costs = functional.cross_entropy(full_precision(logits).flatten(0, 1), targets.flatten(), reduction="none")
     costs = costs.view_as(targets) * mask
     if per == "token":
         return costs.sum() / (mask.sum() if whole is None else whole.words)
@@ -118,7 +119,8 @@ def findings_loss(
     logits: Float[Tensor, "B K"], findings: Bool[Tensor, "B K"], *, whole: WholeBatch | None = None
 ) -> Float[Tensor, ""]:
     """Return the findings head's mean binary cross-entropy."""
-    costs = functional.binary_cross_entropy_with_logits(logits.float(), findings.float(), reduction="sum")
+    logits = full_precision(logits)
+    costs = functional.binary_cross_entropy_with_logits(logits, findings.to(logits.dtype), reduction="sum")
     studies, names = findings.shape
     return costs / ((studies if whole is None else whole.studies) * names)
 
@@ -126,7 +128,7 @@ def findings_loss(
 def mean_response(responses: Float[Tensor, "B L width"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B width"]:
     """Return σ of eq. 17: the responses' mean over what the mask holds, at unit length."""
     kept = mask.unsqueeze(-1)
-    mean = (responses.float() * kept).sum(1) / kept.sum(1).clamp(min=1)
+    mean = (full_precision(responses) * kept).sum(1) / kept.sum(1).clamp(min=1)
     return functional.normalize(mean, dim=-1)
 
 

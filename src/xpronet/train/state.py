@@ -149,11 +149,12 @@ def _fill(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Pa
         state.setdefault(int(position), {})[name] = tensor
     whole = optimiser.state_dict()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    kept = {"step", "exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if optimiser.defaults["amsgrad"] else set())
     for number, moments in state.items():
-        if (
-            number >= len(parameters)
-            or "exp_avg" not in moments
-            or any(moment.shape not in (torch.Size(), parameters[number].shape) for moment in moments.values())
+        if moments.keys() != kept:
+            raise InputError(f"{path}: of another optimiser; resume with the train.optimiser that the run began with")
+        if number >= len(parameters) or any(
+            moment.shape not in (torch.Size(), parameters[number].shape) for moment in moments.values()
         ):
             raise InputError(f"{path}: does not fit the network; resume with the recipe that the run began with")
         # Laid out in memory like the weights, which the fused optimiser takes for granted and files do not keep.

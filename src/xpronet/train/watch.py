@@ -18,7 +18,7 @@ class RunState:
     alive: bool
     """Whether a process of this machine trains in the folder now."""
     finished: bool
-    """Whether all its epochs are done; one that stopped early for want of progress is not told apart from a halt."""
+    """Whether all its epochs are done, or as many as it wanted to go on without progress."""
     step: int
     """The last step that the journal or a checkpoint tells of."""
     steps: int
@@ -49,7 +49,9 @@ class RunState:
         """Say in a word or two what the run is doing."""
         if self.alive:
             return "training"
-        return "finished" if self.finished else "halted; go on with --resume"
+        if not self.finished:
+            return "halted; go on with --resume"
+        return "finished" if self.epoch >= self.epochs else "finished early, as it got no better"
 
 
 def read_state(run: Path) -> RunState:
@@ -67,11 +69,14 @@ def read_state(run: Path) -> RunState:
     standing = read_standing(last) if last is not None else None
     of = {name: [event for event in events if event["event"] == name] for name in ("step", "epoch", "not finite")}
     steps_per_epoch, epochs = int(plan.get("steps_per_epoch", 0)), int(plan.get("epochs", 0))
+    patience = int(plan.get("patience", 0))
     step = max([standing.step if standing else 0, *(event["step"] for event in events)])
     done = of["epoch"][-1]["epoch"] if of["epoch"] else 0
     return RunState(
         alive=is_training(run),
-        finished=bool(epochs) and done >= epochs and standing is not None,
+        finished=standing is not None
+        and bool(epochs)
+        and (done >= epochs or 0 < patience <= done - standing.best_epoch),
         step=step,
         steps=steps_per_epoch * epochs,
         epoch=done,

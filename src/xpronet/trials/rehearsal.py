@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from xpronet.encoders.texts import TFIDF
-from xpronet.errors import InputError
 from xpronet.experiment import label_source, prepare, recipe_corpus
+from xpronet.files import check_writable
 from xpronet.generate.corpus import write_reports
 from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import load_checkpoint
@@ -92,7 +92,7 @@ def rehearse(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None) ->
     if prepared.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     clock = _Clock()
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_nearest_folder(out)) as name:
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=check_writable(out.absolute().parent)) as name:
         run = Path(name)
         few.fit(run, resumed=False, track=clock.track)
         after = time.monotonic() - clock.ended
@@ -161,18 +161,6 @@ def _random_bank(recipe: Recipe) -> PrototypeBank | None:
         per_finding=recipe.prototypes.per_finding,
         seed=recipe.train.seed,
     )
-
-
-def _nearest_folder(path: Path) -> Path:
-    """Return the folder that a path lies in, or the nearest one above it that is there."""
-    folder = path.absolute().parent
-    while not folder.is_dir():
-        folder = folder.parent
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def _bytes(folder: Path) -> int:
