@@ -98,8 +98,11 @@ class TorchRuntime:
 
     def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
         """Look at the pictures."""
-        patches = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
-        probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
+        seen = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
+        # Whatever the backbone computes in: the likeliest reports are so alike that rounding would choose among them.
+        with torch.autocast(self.device.type, enabled=False):
+            patches = seen._replace(features=seen.features.float())
+            probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
         return Seen(patches, probabilities, pool_views(patches.features, images.shape[1]))
 
     def locate(self, patches: Patches) -> Float[Tensor, "B S K"]:

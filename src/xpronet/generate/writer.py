@@ -45,7 +45,7 @@ class Writer:
             settings: width and limits of the search.
             labels_from: what decides which prototypes are visible: the network's own findings, the reference's
                 (reproduction only: it tells the model what is in the report), or nothing, so that all are.
-            precision: arithmetic of the network.
+            precision: arithmetic of the backbone; what follows it is always fp32, so that the texts are the same.
             runtime: what computes the network; PyTorch if left out.
 
         Raises:
@@ -89,8 +89,9 @@ class Writer:
             findings: reference labels; needed where `labels_from` is reference.
             with_evidence: note for each word where it came from.
         """
-        with torch.inference_mode(), forward_precision(self.device, self.precision):
-            seen = self.runtime.look(images, view_mask)
+        with torch.inference_mode():
+            with forward_precision(self.device, self.precision):
+                seen = self.runtime.look(images, view_mask)
             probabilities = seen.probabilities.cpu().numpy() if seen.probabilities is not None else None
             present = self._present(probabilities, findings, len(ids))
             encoded = self.runtime.encode(seen.patches, torch.from_numpy(present))
