@@ -48,7 +48,7 @@ REPEATS = 2
 RECORDS = """
 import gc, json, os, sys
 from pathlib import Path
-from xpronet.experiment import recipe_corpus
+from xpronet.preparation import recipe_corpus
 from xpronet.recipe import make_recipe
 
 def resident():

@@ -1,44 +1,17 @@
 """From a recipe and a corpus to a trained run folder."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float
-
-from xpronet.data.batches import StudyDataset
-from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
-from xpronet.data.records import Study
-from xpronet.data.vocabulary import build_vocabulary
-from xpronet.encoders.resnet import ResNet
-from xpronet.encoders.texts import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
-from xpronet.encoders.weights import backbone_name, load_backbone
 from xpronet.errors import InputError
-from xpronet.evaluate.epoch import EpochScore, protocol_of
 from xpronet.files import check_writable, make_folder, write_json, write_text
-from xpronet.generate.corpus import write_reports
 from xpronet.generate.gating import complete_gate
-from xpronet.generate.writer import LabelsFrom, Writer
-from xpronet.labels.findings import FINDINGS
-from xpronet.labels.tables import label_matrix, read_labels
-from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
-from xpronet.model.network import XProNet
-from xpronet.model.settings import ModelSettings
+from xpronet.model.checkpoint import best_device
+from xpronet.preparation import prepare, recipe_corpus, steps_per_epoch, with_precision
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.prototypes.cluster import cluster_findings
-from xpronet.prototypes.features import extract_features
 from xpronet.recipe import Recipe, read_recipe
-from xpronet.show.samples import sample_reports
-from xpronet.train.board import Sample, load_board
-from xpronet.train.loop import fit, is_finished
-from xpronet.train.optimiser import count_steps
-from xpronet.train.precision import Precision, settled_precision
+from xpronet.train.loop import is_finished
 from xpronet.train.processes import Processes
 from xpronet.train.stamp import sole_trainer, stamp_run
 from xpronet.train.state import Standing, last_checkpoint, read_standing
@@ -46,8 +19,6 @@ from xpronet.train.state import Standing, last_checkpoint, read_standing
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
-JUDGED_AT_A_TIME = 32
-"""Studies in a batch of the reports that the best epoch is chosen by."""
 
 
 def train_run(
@@ -91,7 +62,7 @@ def train_run(
         return finished
     if resumed and recipe.train.precision == "auto" and (run / RECIPE_FILE).is_file():
         # Another machine would choose otherwise; a run keeps what it began with.
-        recipe = _with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
+        recipe = with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
     if bank is None and resumed and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     last_seen = last_checkpoint(run) is not None
@@ -115,7 +86,7 @@ def train_run(
             seeds={"train": recipe.train.seed, "prototypes": recipe.prototypes.seed},
             plan={
                 "epochs": recipe.train.epochs,
-                "steps_per_epoch": _steps_per_epoch(recipe, len(prepared.train_set)),
+                "steps_per_epoch": steps_per_epoch(recipe, len(prepared.train_set)),
                 "train_studies": len(prepared.train_set),
                 "val_studies": len(prepared.val_set),
                 "patience": recipe.train.patience,
@@ -143,272 +114,5 @@ def finished_standing(recipe: Recipe, run: Path) -> Standing | None:
     if last is None:
         return None
     standing = read_standing(last)
-    steps = _steps_per_epoch(recipe, len(recipe_corpus(recipe).split("train")))
+    steps = steps_per_epoch(recipe, len(recipe_corpus(recipe).split("train")))
     return standing if is_finished(standing, recipe.train, steps) else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """What training begins with."""
-
-    recipe: Recipe
-    """With what follows from the prototypes filled in."""
-    checkpoint: Checkpoint
-    """The network as it begins."""
-    bank: PrototypeBank | None
-    """The prototypes in it."""
-    train_set: StudyDataset
-    """Studies to learn from."""
-    val_set: StudyDataset
-    """Studies to choose by."""
-    processes: Processes
-    """Who shares the work, and where this process computes."""
-    score_reports: Callable[[Checkpoint], float] | None
-    """Scores reports about the validation studies, where the best epoch is chosen by them."""
-
-    @property
-    def device(self) -> torch.device:
-        """Return where to compute."""
-        return self.processes.device
-
-    def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> Standing:
-        """Train in a run folder; see `xpronet.train.loop.fit`."""
-        return fit(
-            run,
-            self.checkpoint,
-            self.train_set,
-            self.val_set,
-            settings=self.recipe.train,
-            loss_settings=self.recipe.loss,
-            batch_settings=self.recipe.batches,
-            processes=self.processes,
-            score_reports=self.score_reports,
-            write_samples=self._write_samples if self.recipe.train.tensorboard else None,
-            resumed=resumed,
-            track=track,
-        )
-
-    def _write_samples(self, checkpoint: Checkpoint) -> list[Sample]:
-        corpus = recipe_corpus(self.recipe)
-        writer = Writer(
-            checkpoint,
-            device=self.device,
-            settings=self.recipe.generate,
-            labels_from=label_source(self.recipe.model),
-            precision=settled_precision(self.recipe.train.precision, self.device),
-        )
-        return sample_reports(writer, corpus, corpus.split("val"))
-
-
-def prepare(
-    recipe: Recipe,
-    *,
-    bank: PrototypeBank | None = None,
-    processes: Processes | None = None,
-    track: Tracker = silent,
-) -> Prepared:
-    """Make the network and the data that a recipe describes.
-
-    Args:
-        recipe: the experiment.
-        bank: prototypes made before; by default the main process makes them as the recipe says.
-        processes: who shares the work; by default this process is alone.
-        track: shows progress.
-
-    Raises:
-        InputError: the recipe, corpus, labels or bank do not fit each other.
-    """
-    processes = processes or Processes(device=best_device())
-    precision = processes.from_main(settled_precision(recipe.train.precision, processes.device))
-    recipe = _with_precision(recipe, precision)
-    if recipe.train.tensorboard:
-        load_board()
-    corpus = recipe_corpus(recipe)
-    train, val = corpus.split("train"), corpus.split("val")
-    train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
-    vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
-    # Opened before the long work: a missing picture or an empty study should not cost hours first.
-    train_set, val_set = (
-        StudyDataset(
-            corpus,
-            studies,
-            vocabulary=vocabulary,
-            findings=labels,
-            images=recipe.images,
-            max_views=recipe.batches.max_views,
-            augment=augment,
-            seed=recipe.train.seed,
-        )
-        for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
-    )
-    score_reports = _report_scorer(recipe, corpus, train, val, processes)
-    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
-    if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
-        if processes.is_main:
-            bank = make_bank(recipe, corpus, train, train_labels, backbone, processes.device, track=track)
-        bank = _bank_of_main(bank, processes)
-    if bank is not None:
-        model = dataclasses.replace(
-            recipe.model, bank_rows=len(bank.vectors), bank_width=bank.width, per_finding=bank.per_finding
-        )
-        recipe = dataclasses.replace(recipe, model=model)
-
-    torch.manual_seed(recipe.train.seed)
-    network = XProNet(
-        backbone=backbone,
-        settings=recipe.model,
-        num_words=len(vocabulary),
-        padding=vocabulary.padding,
-        num_findings=len(FINDINGS),
-    )
-    if bank is not None and network.matching is not None:
-        with torch.no_grad():
-            network.matching.bank.copy_(torch.from_numpy(bank.vectors))
-    checkpoint = Checkpoint(
-        network=network,
-        vocabulary=vocabulary,
-        images=recipe.images,
-        max_views=recipe.batches.max_views,
-        max_words=recipe.generate.max_words,
-        findings=FINDINGS,
-        thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
-    )
-    return Prepared(
-        recipe=recipe,
-        checkpoint=checkpoint,
-        bank=bank,
-        train_set=train_set,
-        val_set=val_set,
-        processes=processes,
-        score_reports=score_reports,
-    )
-
-
-def _with_precision(recipe: Recipe, precision: Precision) -> Recipe:
-    return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, precision=precision))
-
-
-def _bank_of_main(bank: PrototypeBank | None, processes: Processes) -> PrototypeBank:
-    """Return the bank that the main process made, in all processes."""
-    if processes.count == 1:
-        assert bank is not None
-        return bank
-    about: dict[str, Any] | None = None
-    if bank is not None:
-        about = {item.name: getattr(bank, item.name) for item in dataclasses.fields(bank) if item.name != "vectors"}
-        about |= {"counts": dict(bank.counts), "shape": list(bank.vectors.shape)}
-    about = dict(processes.from_main(about))
-    shape = about.pop("shape")
-    vectors = torch.empty(shape) if bank is None else torch.from_numpy(bank.vectors)
-    processes.copy_from_main([vectors])
-    about |= {"findings": tuple(about["findings"]), "notes": tuple(about["notes"])}
-    return PrototypeBank(vectors=vectors.numpy(), **about)
-
-
-def recipe_corpus(recipe: Recipe) -> Corpus:
-    """Read the corpus that a recipe names, with reports and without what else their authors wrote.
-
-    Raises:
-        InputError: it names none, or there is none.
-    """
-    if not recipe.corpus:
-        raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
-    return read_corpus(Path(recipe.corpus), with_sections=False)
-
-
-def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
-    """Make the prototypes that a recipe's training starts from.
-
-    Raises:
-        InputError: the corpus has no labels or pictures, or an encoder is out of reach.
-    """
-    corpus = recipe_corpus(recipe)
-    train = corpus.split("train")
-    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
-    return make_bank(recipe, corpus, train, _labels(corpus, train), backbone, best_device(), track=track)
-
-
-def label_source(model: ModelSettings) -> LabelsFrom:
-    """Return what decides which prototypes a trained model may query when it writes reports.
-
-    Its own findings where it predicts them; the reference's, an oracle, where it cannot and needs them; nothing where
-    it may query all prototypes anyway or has none.
-    """
-    if model.findings_head:
-        return "predicted"
-    return "reference" if model.visible == "findings" else "all"
-
-
-def make_bank(
-    recipe: Recipe,
-    corpus: Corpus,
-    train: Sequence[Study],
-    labels: Float[np.ndarray, "studies findings"],
-    backbone: ResNet,
-    device: torch.device,
-    *,
-    track: Tracker = silent,
-) -> PrototypeBank:
-    """Make the initial prototypes from the train studies (paper, section 3.2)."""
-    encoder: TextEncoder
-    if recipe.text.encoder == TFIDF:
-        reports = [study.report for study in train]
-        encoder = TfidfEncoder.fit(reports, width=recipe.text.width, seed=recipe.prototypes.seed)
-    else:
-        encoder = BertEncoder(recipe.text.encoder, pooling=recipe.text.pooling, device=str(device))
-    features = extract_features(
-        corpus,
-        train,
-        backbone=backbone.to(device),
-        image_encoder=backbone_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
-        images=recipe.images,
-        text_encoder=encoder,
-        track=track,
-    )
-    return cluster_findings(features, labels, recipe.prototypes, track=track)
-
-
-def _report_scorer(
-    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], processes: Processes
-) -> Callable[[Checkpoint], float] | None:
-    """Return what writes and scores reports about the validation studies, where the best epoch is chosen by them."""
-    if recipe.train.best_by not in ("bleu4", "published"):
-        return None
-    score = EpochScore(
-        by=recipe.train.best_by,
-        references=tuple(study.report for study in val),
-        train_reports=tuple(study.report for study in train),
-        protocol=protocol_of(recipe.vocabulary.cleaning),
-    )
-    score.check()
-
-    def score_reports(checkpoint: Checkpoint) -> float:
-        writer = Writer(
-            checkpoint,
-            device=processes.device,
-            settings=recipe.generate,
-            labels_from=label_source(recipe.model),
-            precision=settled_precision(recipe.train.precision, processes.device),
-        )
-        # Whole batches go round, so that each study is written about beside the same others as in one process.
-        batches = [val[first : first + JUDGED_AT_A_TIME] for first in range(0, len(val), JUDGED_AT_A_TIME)]
-        own = [study for batch in batches[processes.rank :: processes.count] for study in batch]
-        written = write_reports(writer, corpus, own, batch=JUDGED_AT_A_TIME)
-        parts = processes.gather_values([[report.id, report.text] for report in written])
-        texts = dict(chain.from_iterable(parts))
-        reports = [texts[study.id] for study in val]
-        return float(processes.from_main(score(reports) if processes.is_main else None))
-
-    return score_reports
-
-
-def _steps_per_epoch(recipe: Recipe, num_studies: int) -> int:
-    return count_steps(num_studies, batch_size=recipe.batches.size, accumulate=recipe.train.accumulate)
-
-
-def _labels(corpus: Corpus, studies: Sequence[Study]) -> Float[np.ndarray, "studies findings"]:
-    path = corpus.folder / LABELS_FILE
-    if not path.is_file():
-        raise InputError(f"{corpus.folder}: no {LABELS_FILE}; make it with `xpronet label {corpus.folder}`")
-    ids = [study.id for study in studies]
-    return label_matrix(read_labels(path, ids), ids)

@@ -97,13 +97,23 @@ try {
   const findings = page.locator("#findings button");
   assert.equal(await findings.count(), 14);
   let marked = 0;
+  let located = 0;
   for (let index = 0; index < 14; index++) {
     await findings.nth(index).click();
     marked += await page.locator(".word.affirmed, .word.denied").count();
     assert.equal(await findings.nth(index).getAttribute("aria-pressed"), "true");
+    const drawn = (await heat()).some((sum) => sum > 0);
+    assert.equal(/What speaks for it/.test(await page.textContent("#why")), drawn);
+    located += drawn;
+    if (index === 0) {
+      await accessible("a finding's regions");
+      await shoot("finding");
+    }
     await findings.nth(index).click();
+    assert.deepEqual(await heat(), files.map(() => 0));
   }
-  step(`findings mark ${marked} words`);
+  assert.ok(located > 0, "regions speak for findings");
+  step(`findings mark ${marked} words and ${located} have regions that speak for them`);
 
   await page.click("#edit");
   await page.fill("#edited", "The heart is normal. Edited by hand.");

@@ -38,6 +38,9 @@ def _assert_same(got: Report, expected: Report) -> None:
     assert [finding.present for finding in got.findings] == [finding.present for finding in expected.findings]
     for ours, theirs in zip(got.findings, expected.findings, strict=True):
         assert ours.probability == pytest.approx(theirs.probability, abs=1e-4)
+        assert (ours.regions is None) == (theirs.regions is None)
+        if ours.regions is not None:
+            np.testing.assert_allclose(ours.regions, theirs.regions, rtol=0, atol=1e-4)
     assert [word.text for word in got.words] == [word.text for word in expected.words]
     for ours, theirs in zip(got.words, expected.words, strict=True):
         assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)

@@ -17,7 +17,7 @@ from xpronet.data.text import clean
 from xpronet.evaluate.grounding import belonging, ground, mentioned, overlap, study_masks
 from xpronet.evaluate.predictions import Prediction
 from xpronet.evaluate.source import Source, open_source
-from xpronet.generate.report import Report, WordEvidence
+from xpronet.generate.report import FindingScore, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import load_checkpoint
@@ -78,7 +78,7 @@ def source(tiny_run: Path, phantom: Corpus) -> Source:
 
 
 class Copyist(Source):
-    """A model that writes the readers' reports, and says that every word looked at the first region."""
+    """A model that writes the readers' reports, and says that every word and finding looked at the first region."""
 
     def explained(self, studies: Sequence[Study]) -> list[Report]:
         attention = np.zeros((2, 2, 2))
@@ -87,7 +87,10 @@ class Copyist(Source):
             Report(
                 id=study.id,
                 text=study.report,
-                findings=(),
+                findings=tuple(
+                    FindingScore(name=name, probability=0.5, threshold=0.5, present=True, regions=attention)
+                    for name in FINDINGS
+                ),
                 labels_from="all",
                 log_probability=0.0,
                 words=tuple(
@@ -114,6 +117,7 @@ def test_peaks_are_held_against_the_masks(source: Source) -> None:
         ]
         assert each.mentions == len(hits)
         assert each.methods["words"].pointing.value == pytest.approx(np.mean(hits))
+        assert each.methods["findings head"].pointing.value == each.methods["words"].pointing.value
         assert each.methods["words"].pointing.value <= each.fixed_place
         assert 0 < each.area < each.by_chance
     assert found.macro["words"] == pytest.approx(

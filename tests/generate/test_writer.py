@@ -127,3 +127,21 @@ def test_the_agreeing_report_says_what_the_findings_say(checkpoint: Checkpoint, 
 
     likeliest, agreeing = apart("likeliest"), apart("agreeing")
     assert all(one <= other for one, other in zip(agreeing, likeliest, strict=True))
+
+
+def test_regions_add_up_to_what_a_finding_is_given(writer: Writer, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    studies = [_views(phantom, checkpoint, 0), _views(phantom, checkpoint, 1)[:1]]
+    head = checkpoint.network.findings_head
+    assert head is not None
+    scale, shift = checkpoint.network.calibration
+    for views, report in zip(studies, _write(writer, studies, evidence=True), strict=True):
+        for column, finding in enumerate(report.findings):
+            assert finding.regions is not None
+            assert finding.regions.shape == (len(views), 2, 2)
+            logit = float(finding.regions.sum()) + float(head.linear.bias[column].detach())
+            expected = torch.sigmoid(scale[column] * logit + shift[column])
+            assert finding.probability == pytest.approx(float(expected), abs=1e-5)
+        assert report.record()["findings"][0]["regions"] == report.findings[0].regions.round(4).tolist()
+    [plain, _] = _write(writer, studies)
+    assert plain.findings[0].regions is None
+    assert "regions" not in plain.record()["findings"][0]

@@ -2,12 +2,13 @@ import base64
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from xpronet.generate.report import PrototypeUse, Report, WordEvidence
+from xpronet.generate.report import FindingScore, PrototypeUse, Report, WordEvidence
 from xpronet.show.overlay import evidence_record, picture_uri
 
 
@@ -52,3 +53,14 @@ def test_views_that_only_filled_the_batch_up_are_left_out():
 def test_a_picture_nobody_attended_to_is_our_mistake():
     with pytest.raises(AssertionError):
         evidence_record(explained(evidence("heart", np.full((1, 2, 2), 0.25, np.float32))), 2)
+
+
+def test_regions_of_findings_are_shares_of_what_speaks_for_them():
+    grids = np.array([[[0.5, -1.0], [0.25, 0.0]], [[0.25, 0.0], [0.0, -0.5]]])
+    scores = [
+        FindingScore(name=name, probability=0.5, threshold=0.5, present=True, regions=regions)
+        for name, regions in (("Edema", grids), ("Fracture", -np.abs(grids)), ("Cardiomegaly", None))
+    ]
+    report = replace(explained(evidence("heart", np.full((2, 2, 2), 0.125, np.float32))), findings=tuple(scores))
+    assert evidence_record(report, 2)["regions"] == {"Edema": [[50_000, 0, 25_000, 0], [25_000, 0, 0, 0]]}
+    assert evidence_record(report, 1)["regions"] == {"Edema": [[66_667, 0, 33_333, 0]]}

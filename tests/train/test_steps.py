@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from xpronet.errors import InputError
-from xpronet.experiment import Prepared, prepare
+from xpronet.preparation import Prepared, prepare
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe
 from xpronet.train.journal import read_journal

@@ -40,7 +40,7 @@ def generate(
         choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
             best with the findings; by default as the run's recipe says, else the likeliest.
         batch: studies at a time.
-        precision: arithmetic of the network.
+        precision: arithmetic of the backbone.
         workers: processes that read pictures, for each that writes reports.
         part_size: studies in a part, which is written whole; bounds what is in memory and what a kill can lose.
         shard: do only a share of the work, such as 3/8, where eight jobs that know nothing of each other share it;

@@ -32,7 +32,7 @@ def open_writer(
         beams: width of the search, where the command line names one.
         choose: which finished report to take, where the command line says so.
         labels_from: what decides which prototypes are visible.
-        precision: arithmetic of the network.
+        precision: arithmetic of the backbone.
         runtime: what computes the network; if left out, PyTorch for a run or checkpoint, and the engine that an
             exported folder was made for.
 

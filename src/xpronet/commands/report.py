@@ -35,7 +35,7 @@ def report(
         choose: take the likeliest report that the search meets, or of as many as there are beams the one that agrees
             best with the findings; by default as the run's recipe says, else the likeliest.
         runtime: what computes the network; if left out, what the folder was made for.
-        precision: arithmetic of the network; bf16 is faster where the processor has it.
+        precision: arithmetic of the backbone; bf16 is faster where the device multiplies it itself.
         strict: refuse pictures that the run's gate warns of.
         overwrite: replace files that are there.
     """

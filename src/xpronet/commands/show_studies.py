@@ -12,13 +12,13 @@ from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
 from xpronet.data.images import read_grey
 from xpronet.data.transforms import test_view
 from xpronet.errors import InputError
-from xpronet.experiment import label_source
 from xpronet.generate.beam import BeamSettings
 from xpronet.generate.report import Report
 from xpronet.generate.writer import Writer, pad_views
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels
 from xpronet.model.checkpoint import Checkpoint, best_device
+from xpronet.preparation import label_source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The network in the four graphs that are exported: once a picture, once a study, once a word, once a finished report.
+"""The network in the graphs that are exported: once a picture, once a study, once a word, once a finished report.
 
 Each takes and returns tensors alone and chooses nothing by their values, so that it can be traced once and run by any
 engine for any number of studies, views, beams and words.
@@ -18,7 +18,7 @@ from xpronet.encoders.resnet import to_rgb
 from xpronet.generate.evidence import read_again
 from xpronet.model.attention import KeysValues, join_heads, split_heads
 from xpronet.model.matching import HIDDEN
-from xpronet.model.network import Encoded, Patches, XProNet
+from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
 from xpronet.model.transformer import DecoderLayer
 
 
@@ -57,6 +57,18 @@ class Look(nn.Module):
         if self.network.findings_head is None:
             return tuple(patches)
         return *patches, self.network.predict_findings(patches)
+
+
+class Locate(nn.Module):
+    """Features (B, S, channels) and their mask to what each region adds to each finding's logit (B, S, K)."""
+
+    def __init__(self, head: FindingsHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor]:
+        """Return the shares."""
+        return (self.head.region_shares(Patches(features, mask)),)
 
 
 class Encode(nn.Module):
@@ -190,7 +202,20 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     beam_axes = {0: "studies", 1: "beams"}
     head = ("probabilities",) if network.findings_head is not None else ()
     shares = ("shares",) if network.matching is not None else ()
+    locate = []
+    if network.findings_head is not None:
+        locate.append(
+            Graph(
+                name="locate",
+                module=Locate(network.findings_head),
+                fixed=2,
+                example=(features.clone(), mask.clone()),
+                inputs={"features": regions_axis, "mask": regions_axis},
+                outputs=("region_shares",),
+            )
+        )
     return [
+        *locate,
         Graph(
             name="look",
             module=look,

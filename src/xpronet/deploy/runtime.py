@@ -48,6 +48,11 @@ class ExportedRuntime:
             pool_views(torch.from_numpy(features), images.shape[1]),
         )
 
+    def locate(self, patches: Regions) -> Float[Tensor, "B S K"]:
+        """Return what each region adds to each finding's logit."""
+        [shares] = self._engine.run("locate", {"features": patches.features, "mask": patches.mask})
+        return torch.from_numpy(shares)
+
     def encode(self, patches: Regions, findings: Bool[Tensor, "B K"]) -> dict[str, np.ndarray]:
         """Return what the words are written about, with the prototypes of these findings visible."""
         visible, *regions = self._engine.run(

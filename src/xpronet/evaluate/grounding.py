@@ -1,12 +1,10 @@
 """Whether the model looks where a finding is: its maps against the regions that a drawn corpus knows."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 
 from xpronet.data.corpus import relative_path
@@ -17,12 +15,10 @@ from xpronet.evaluate.bootstrap import Estimate, intervals
 from xpronet.evaluate.source import Source
 from xpronet.evaluate.statistics import Scores, StudyStatistics, Sums
 from xpronet.files import confined
-from xpronet.generate.corpus import study_batches
 from xpronet.generate.report import Report
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.phantom.regions import read_regions, region_path
-from xpronet.train.precision import forward_precision
 
 TOUCHES = 0.1
 """A region of the network belongs to a finding where the finding fills this share of it, or has this share in it."""
@@ -205,31 +201,17 @@ def _region_path(source: Source, study: Study, view: int) -> Path:
 
 
 def _rows(source: Source, studies: Sequence[Study], labeler: RuleLabeler) -> list[_Row]:
-    reports = source.explained(studies)
-    maps = _head_maps(source, studies)
     return [
         row
-        for study, report, heads in zip(studies, reports, maps, strict=True)
-        for row in _study_rows(source, study, report, heads, labeler)
+        for study, report in zip(studies, source.explained(studies), strict=True)
+        for row in _study_rows(source, study, report, _head_maps(report), labeler)
     ]
 
 
-def _head_maps(
-    source: Source, studies: Sequence[Study]
-) -> list[Float[np.ndarray, "findings views rows columns"] | None]:
-    if source.network.findings_head is None:
-        return [None] * len(studies)
-    writer, found = source.writer, []
-    with torch.inference_mode(), forward_precision(writer.device, writer.precision):
-        for part in study_batches(writer, source.corpus, studies, batch=len(studies), description="Map findings"):
-            patches = source.network.look(part.images.to(writer.device), part.view_mask.to(writer.device))
-            regions = source.network.findings_head.region_shares(patches).transpose(1, 2)
-            views = part.view_mask.shape[1]
-            side = math.isqrt(regions.shape[-1] // views)
-            grids = regions.float().reshape(*regions.shape[:2], views, side, side).cpu().numpy()
-            # The padding of studies with fewer views is no place to look.
-            found += [grid[:, :count] for grid, count in zip(grids, part.view_mask.sum(1).tolist(), strict=True)]
-    return found
+def _head_maps(report: Report) -> Float[np.ndarray, "findings views rows columns"] | None:
+    """Return what each region adds to each finding; None of a model without a findings head."""
+    grids = [finding.regions for finding in report.findings if finding.regions is not None]
+    return np.stack(grids) if grids else None
 
 
 def _study_rows(

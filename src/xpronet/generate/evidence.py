@@ -89,7 +89,7 @@ def explain_words(
     Returns:
         The evidence for each word of each study.
     """
-    attention = _by_view(reading.attention, num_views)
+    attention = by_view(reading.attention, num_views)
     log_probabilities = reading.log_probabilities.tolist()
     # All words at once: one at a time it took as long as a third of the search.
     strongest = _strongest(reading.shares.cpu().numpy()) if reading.shares is not None else None
@@ -107,8 +107,8 @@ def explain_words(
     ]
 
 
-def _by_view(attention: Tensor, num_views: int) -> np.ndarray:
-    """Lay attention on the regions of each view out as its grid: (B, T, V, rows, columns)."""
+def by_view(attention: Float[Tensor, "B items S"], num_views: int) -> Float[np.ndarray, "B items V rows columns"]:
+    """Lay what belongs to the regions of each view out as its grid."""
     regions = attention.shape[-1] // num_views
     side = math.isqrt(regions)
     assert side * side == regions, "views are square"

@@ -45,7 +45,7 @@ class Origin:
     choose: Literal["likeliest", "agreeing"]
     """Which of the finished reports was taken."""
     precision: Literal["fp32", "bf16", "fp16"]
-    """Arithmetic of the network."""
+    """Arithmetic of the backbone."""
     device: str
     """Where it was computed: cpu or cuda."""
     studies: int

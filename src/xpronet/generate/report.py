@@ -1,13 +1,15 @@
 """A generated report: its text, the findings behind it, and where each word came from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from xpronet.model.gate import WARNING
+
+_SCORE = ("name", "probability", "threshold", "present")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,9 @@ class FindingScore:
     """At and above which the finding counts as present; chosen on the validation split."""
     present: bool
     """Whether the finding's prototypes were visible while the report was written."""
+    regions: Float[np.ndarray, "views rows columns"] | None = field(default=None, compare=False)
+    """What each region adds to the logit behind the probability, before calibration: with a constant of the finding
+    they add up to it. None where no evidence was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ class Report:
         record: dict[str, Any] = {
             "id": self.id,
             "report": self.text,
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [_finding_record(finding) for finding in self.findings],
             "labels_from": self.labels_from,
             "log_probability": round(self.log_probability, 6),
         }
@@ -125,11 +130,22 @@ class Report:
         return cls(
             id=record["id"],
             text=record["report"],
-            findings=tuple(FindingScore(**finding) for finding in record["findings"]),
+            findings=tuple(_finding_score(finding) for finding in record["findings"]),
             labels_from=record["labels_from"],
             log_probability=record["log_probability"],
             gate=tuple(GateScore(**view) for view in record.get("gate", ())),
         )
+
+
+def _finding_record(finding: FindingScore) -> dict[str, Any]:
+    record: dict[str, Any] = {name: getattr(finding, name) for name in _SCORE}
+    if finding.regions is not None:
+        record["regions"] = finding.regions.round(4).tolist()
+    return record
+
+
+def _finding_score(record: Mapping[str, Any]) -> FindingScore:
+    return FindingScore(**{name: value for name, value in record.items() if name != "regions"})
 
 
 def _word_record(word: WordEvidence) -> Mapping[str, Any]:

@@ -61,6 +61,10 @@ class Runtime(Protocol):
         """Look at the pictures."""
         ...
 
+    def locate(self, patches: Any) -> Float[Tensor, "B S K"]:
+        """Return what each region adds to each finding's logit; only of a network with a findings head."""
+        ...
+
     def encode(self, patches: Any, findings: Bool[Tensor, "B K"]) -> Any:
         """Return what the words are written about, with the prototypes of these findings visible."""
         ...
@@ -94,9 +98,17 @@ class TorchRuntime:
 
     def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
         """Look at the pictures."""
-        patches = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
-        probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
+        seen = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
+        # Whatever the backbone computes in: the likeliest reports are so alike that rounding would choose among them.
+        with torch.autocast(self.device.type, enabled=False):
+            patches = seen._replace(features=seen.features.float())
+            probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
         return Seen(patches, probabilities, pool_views(patches.features, images.shape[1]))
+
+    def locate(self, patches: Patches) -> Float[Tensor, "B S K"]:
+        """Return what each region adds to each finding's logit."""
+        assert self.network.findings_head is not None, "only a findings head has regions"
+        return self.network.findings_head.region_shares(patches)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
         """Return what the words are written about, with the prototypes of these findings visible."""

@@ -12,9 +12,9 @@ from xpronet.data.text import readable
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings, Found, beam_search
 from xpronet.generate.choice import most_agreeing
-from xpronet.generate.evidence import explain_words, written_words
+from xpronet.generate.evidence import by_view, explain_words, written_words
 from xpronet.generate.report import FindingScore, GateScore, Report, WordEvidence
-from xpronet.generate.runtime import Described, Runtime, TorchRuntime
+from xpronet.generate.runtime import Described, Runtime, Seen, TorchRuntime
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ class Writer:
             settings: width and limits of the search.
             labels_from: what decides which prototypes are visible: the network's own findings, the reference's
                 (reproduction only: it tells the model what is in the report), or nothing, so that all are.
-            precision: arithmetic of the network.
+            precision: arithmetic of the backbone; what follows it is always fp32, so that the texts are the same.
             runtime: what computes the network; PyTorch if left out.
 
         Raises:
@@ -89,8 +89,9 @@ class Writer:
             findings: reference labels; needed where `labels_from` is reference.
             with_evidence: note for each word where it came from.
         """
-        with torch.inference_mode(), forward_precision(self.device, self.precision):
-            seen = self.runtime.look(images, view_mask)
+        with torch.inference_mode():
+            with forward_precision(self.device, self.precision):
+                seen = self.runtime.look(images, view_mask)
             probabilities = seen.probabilities.cpu().numpy() if seen.probabilities is not None else None
             present = self._present(probabilities, findings, len(ids))
             encoded = self.runtime.encode(seen.patches, torch.from_numpy(present))
@@ -105,11 +106,14 @@ class Writer:
             )
             found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]
             evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
+            regions = self._locate(seen, view_mask) if with_evidence else [None] * len(ids)
         return [
             Report(
                 id=study,
                 text=self._text(report),
-                findings=self._scores(probabilities[row], present[row]) if probabilities is not None else (),
+                findings=self._scores(probabilities[row], present[row], regions[row])
+                if probabilities is not None
+                else (),
                 labels_from=self.labels_from,
                 log_probability=report.log_probability,
                 words=words,
@@ -137,6 +141,16 @@ class Writer:
             num_views=num_views,
         )
 
+    def _locate(
+        self, seen: Seen, view_mask: Bool[Tensor, "studies views"]
+    ) -> list[Float[np.ndarray, "findings own rows columns"] | None]:
+        """Return what each region of each study's own views adds to its findings."""
+        if not self.runtime.predicts_findings:
+            return [None] * len(view_mask)
+        grids = by_view(self.runtime.locate(seen.patches).transpose(1, 2), view_mask.shape[1])
+        # Views that only fill the batch up come after the study's own.
+        return [grid[:, :count] for grid, count in zip(grids, view_mask.sum(1).tolist(), strict=True)]
+
     def _present(
         self,
         probabilities: Float[np.ndarray, "studies findings"] | None,
@@ -155,7 +169,10 @@ class Writer:
         return present_findings(torch.from_numpy(probabilities), thresholds, names.index(NO_FINDING)).numpy()
 
     def _scores(
-        self, probabilities: Float[np.ndarray, " findings"], present: Bool[np.ndarray, " findings"]
+        self,
+        probabilities: Float[np.ndarray, " findings"],
+        present: Bool[np.ndarray, " findings"],
+        regions: Float[np.ndarray, "findings views rows columns"] | None,
     ) -> tuple[FindingScore, ...]:
         return tuple(
             FindingScore(
@@ -163,6 +180,7 @@ class Writer:
                 probability=float(probabilities[column]),
                 threshold=self.checkpoint.thresholds[name],
                 present=bool(present[column]),
+                regions=None if regions is None else regions[column],
             )
             for column, name in enumerate(self.checkpoint.findings)
         )

@@ -74,19 +74,20 @@ class FindingsHead(nn.Module):
     def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
         """Return what each region adds to each logit; with the bias they add up to it, as the head is linear.
 
-        A channel's maximum is credited to the first region that has it.
+        In full precision, under autocast too: regions are compared by differences of sums. A channel's maximum is
+        credited to the first region that has it.
         """
         mask = patches.mask.unsqueeze(-1)
         channels = patches.features.shape[-1]
         weight = full_precision(self.linear.weight)
-        # In full precision: regions are compared by differences of sums.
         features = full_precision(patches.features)
-        shares = (features * mask / mask.sum(1, keepdim=True)) @ weight[:, :channels].T
-        if self.with_max:
-            kept = features.masked_fill(~mask, -torch.inf)
-            first = kept.argmax(1, keepdim=True)
-            highest = torch.zeros_like(features).scatter(1, first, kept.gather(1, first))
-            shares = shares + highest @ weight[:, channels:].T
+        with torch.autocast(features.device.type, enabled=False):
+            shares = (features * mask / mask.sum(1, keepdim=True)) @ weight[:, :channels].T
+            if self.with_max:
+                kept = features.masked_fill(~mask, -torch.inf)
+                first = kept.argmax(1, keepdim=True)
+                highest = torch.zeros_like(features).scatter(1, first, kept.gather(1, first))
+                shares = shares + highest @ weight[:, channels:].T
         return shares
 
 

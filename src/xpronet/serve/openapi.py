@@ -54,6 +54,8 @@ def report_schema() -> Schema:
             "probability": _number("Of the finding being present."),
             "threshold": _number("From which on it counts as present."),
             "present": {"type": "boolean"},
+            "regions": _list(_list(_list(_number(""))))
+            | {"description": "By view, row and column: what each adds to the logit before calibration."},
         }
     )
     use = _object(

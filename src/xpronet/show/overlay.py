@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from xpronet.generate.report import Report, WordEvidence
@@ -27,7 +27,8 @@ def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
 
     The values: `parts`, what 1 is written as; `columns` of the attention grids; `findings`, the names that
     prototypes refer to; `words`, each with its probability `p`, its `attention` (one flat list a view, row by row) and
-    its `prototypes` (place in `findings`, number, share).
+    its `prototypes` (place in `findings`, number, share); `regions`, by a finding's name the share of each region in
+    what speaks for it, of findings that anything speaks for.
 
     Args:
         report: with at least one word of evidence.
@@ -40,7 +41,21 @@ def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
         "columns": report.words[0].attention.shape[2],
         "findings": names,
         "words": [_word(word, names, num_views) for word in report.words],
+        "regions": {
+            finding.name: grids
+            for finding in report.findings
+            if finding.regions is not None and (grids := _speaking_for(finding.regions[:num_views]))
+        },
     }
+
+
+def _speaking_for(regions: Float[np.ndarray, "views rows columns"]) -> list[list[int]]:
+    """Return each region's share in all that is added to a finding's logit; nothing where nothing is."""
+    added = np.maximum(regions.astype(np.float64), 0)
+    if not added.any():
+        return []
+    grids: list[list[int]] = np.rint(added / added.sum() * PARTS).astype(int).reshape(len(added), -1).tolist()
+    return grids
 
 
 def _word(word: WordEvidence, names: list[str], num_views: int) -> dict[str, Any]:

@@ -74,37 +74,58 @@
       view.querySelector(".film").append(canvas);
       return canvas;
     });
+    const buttons = [...study.querySelectorAll(".findings tbody th")].filter((head) => data.regions[head.textContent]).map((head) => {
+      const button = make("button", { type: "button", "aria-pressed": "false" }, head.textContent);
+      button.addEventListener("click", () => locate(button));
+      head.replaceChildren(button);
+      return button;
+    });
     let kept = -1;
     let shown = -1;
 
+    function clear() {
+      if (shown >= 0) words[shown].classList.remove("shown");
+      shown = -1;
+      for (const button of buttons) button.setAttribute("aria-pressed", "false");
+      canvases.forEach((canvas) => canvas.getContext("2d").clearRect(0, 0, FINE, FINE));
+      views.forEach((view) => { view.querySelector(".share").textContent = ""; });
+      panel.replaceChildren(hint);
+    }
+
     function show(index) {
       if (index === shown) return;
-      if (shown >= 0) words[shown].classList.remove("shown");
+      clear();
+      if (index < 0) return;
       shown = index;
-      if (index < 0) {
-        canvases.forEach((canvas) => canvas.getContext("2d").clearRect(0, 0, FINE, FINE));
-        views.forEach((view) => { view.querySelector(".share").textContent = ""; });
-        panel.replaceChildren(hint);
-        return;
-      }
       words[index].classList.add("shown");
       const word = data.words[index];
-      const highest = Math.max(1, ...word.attention.flat());
-      word.attention.forEach((grid, view) => {
+      const name = words[index].textContent;
+      const chosen = make("p", { class: "chosen" }, make("b", {}, name === "." ? "full stop" : name), `probability ${word.p.toFixed(2)}`);
+      panel.replaceChildren(chosen, ...heat(word.attention, "Attention per region: 0"), ...prototypes(word));
+    }
+
+    // Where a finding's probability comes from: the same regions, but of the finding, not of a word.
+    function locate(button) {
+      const chosen = button.getAttribute("aria-pressed") === "false";
+      clear();
+      if (!chosen) return;
+      button.setAttribute("aria-pressed", "true");
+      const name = button.textContent;
+      const told = make("p", { class: "chosen" }, make("b", {}, name), "what speaks for it, by region");
+      panel.replaceChildren(told, ...heat(data.regions[name], "Share per region: 0"));
+    }
+
+    function heat(grids, scale) {
+      if (!canvases.length) return [];
+      const highest = Math.max(1, ...grids.flat());
+      grids.forEach((grid, view) => {
         drawHeat(canvases[view], grid, data.columns, highest);
         const share = grid.reduce((sum, part) => sum + part, 0) / data.parts;
         views[view].querySelector(".share").textContent = percent(share, 0);
       });
-      panel.replaceChildren(...describe(words[index].textContent, word, highest));
-    }
-
-    function describe(name, word, highest) {
-      const chosen = make("p", { class: "chosen" }, make("b", {}, name === "." ? "full stop" : name), `probability ${word.p.toFixed(2)}`);
-      if (!canvases.length) return [chosen, ...prototypes(word)];
       const legend = make("canvas", { width: 128, height: 8, "aria-hidden": "true" });
       drawLegend(legend);
-      const scale = make("p", { class: "legend" }, "Attention per region: 0", legend, percent(highest / data.parts));
-      return [chosen, scale, ...prototypes(word)];
+      return [make("p", { class: "legend" }, scale, legend, percent(highest / data.parts))];
     }
 
     function prototypes(word) {

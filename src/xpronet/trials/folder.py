@@ -17,8 +17,9 @@ from typing import Any
 from xpronet.errors import InputError
 from xpronet.evaluate.clinical import MAIN
 from xpronet.evaluate.protocol import ProtocolName
-from xpronet.experiment import RECIPE_FILE, initial_bank, recipe_corpus, train_run
+from xpronet.experiment import RECIPE_FILE, train_run
 from xpronet.files import write_text
+from xpronet.preparation import initial_bank, recipe_corpus
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe, read_recipe

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from xpronet.encoders.texts import TFIDF
-from xpronet.experiment import label_source, prepare, recipe_corpus
 from xpronet.files import check_writable
 from xpronet.generate.corpus import write_reports
 from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import load_checkpoint
+from xpronet.preparation import label_source, prepare, recipe_corpus
 from xpronet.progress import Item
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import random_bank

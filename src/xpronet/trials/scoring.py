@@ -8,11 +8,11 @@ from xpronet.evaluate.protocol import ProtocolName
 from xpronet.evaluate.scorecard import score
 from xpronet.evaluate.surroundings import surroundings
 from xpronet.evaluate.tables import scorecard_markdown
-from xpronet.experiment import label_source, recipe_corpus
 from xpronet.files import read_json, write_json, write_text
 from xpronet.generate.origin import write_predictions
 from xpronet.generate.writer import Writer
 from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.preparation import label_source, recipe_corpus
 from xpronet.progress import Tracker, silent
 from xpronet.recipe import Recipe
 

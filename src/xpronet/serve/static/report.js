@@ -2,6 +2,13 @@
 import { drawLegend } from "./heat.js";
 import { make, makeTrack, percent } from "./make.js";
 
+// Each region's share in all that is added to a finding's score; null where nothing is.
+const speakingFor = (regions) => {
+  const added = regions.map((grid) => grid.map((row) => row.map((part) => Math.max(part, 0))));
+  const whole = added.flat(2).reduce((sum, part) => sum + part, 0);
+  return whole > 0 ? added.map((grid) => grid.map((row) => row.map((part) => part / whole))) : null;
+};
+
 export class Report {
   constructor({ text, why, findings, viewer, prototype }) {
     this.text = text;
@@ -62,19 +69,38 @@ export class Report {
     for (const other of this.findings.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
     for (const word of this.words) word.classList.remove("affirmed", "denied");
     this.finding = chosen;
-    if (chosen === null) {
-      this.why.replaceChildren();
-      return;
+    if (chosen !== null) {
+      button.setAttribute("aria-pressed", "true");
+      for (const mention of this.mentions()) {
+        for (const index of mention.words) this.words[index].classList.add(mention.state === "negative" ? "denied" : "affirmed");
+      }
     }
-    button.setAttribute("aria-pressed", "true");
-    const mentions = this.record.mentions.filter((mention) => mention.finding === chosen);
-    for (const mention of mentions) {
-      for (const index of mention.words) this.words[index].classList.add(mention.state === "negative" ? "denied" : "affirmed");
-    }
-    const states = [...new Set(mentions.map((mention) => ({ positive: "affirmed", negative: "denied", uncertain: "in doubt" }[mention.state] || "mentioned")))];
     this.show(-1);
-    const told = mentions.length ? `${chosen}: ${states.join(" and ")} in the marked words.` : `${chosen}: the draft does not speak of it.`;
+    this.rest();
+  }
+
+  mentions() {
+    return this.record.mentions.filter((mention) => mention.finding === this.finding);
+  }
+
+  // What is shown while no word is pointed at: nothing, or the chosen finding and the regions that speak for it.
+  rest() {
+    this.viewer.hideHeat();
+    this.why.replaceChildren();
+    if (this.finding === null) return;
+    const mentions = this.mentions();
+    const states = [...new Set(mentions.map((mention) => ({ positive: "affirmed", negative: "denied", uncertain: "in doubt" }[mention.state] || "mentioned")))];
+    const told = mentions.length ? `${this.finding}: ${states.join(" and ")} in the marked words.` : `${this.finding}: the draft does not speak of it.`;
     this.why.replaceChildren(make("p", {}, told));
+    const grids = speakingFor(this.record.findings.find((finding) => finding.name === this.finding).regions);
+    if (grids) this.why.append(this.heat(grids, "what speaks for it", "What speaks for it, per region: 0"));
+  }
+
+  heat(grids, of, scale) {
+    const highest = this.viewer.showHeat(grids, of);
+    const legend = make("canvas", { width: "128", height: "8", "aria-hidden": "true" });
+    drawLegend(legend);
+    return make("p", { class: "legend" }, scale, legend, `${percent(highest)} (${percent(1 / grids.flat(2).length)} where it is even)`);
   }
 
   show(index) {
@@ -82,19 +108,15 @@ export class Report {
     if (this.shown >= 0) this.words[this.shown].classList.remove("shown");
     this.shown = index;
     if (index < 0) {
-      this.viewer.hideHeat();
-      this.why.replaceChildren();
+      this.rest();
       return;
     }
     this.words[index].classList.add("shown");
     const word = this.record.words[index];
-    const highest = this.viewer.showHeat(word.attention);
     const name = this.words[index].textContent;
-    const legend = make("canvas", { width: "128", height: "8", "aria-hidden": "true" });
-    drawLegend(legend);
     this.why.replaceChildren(
       make("p", { class: "chosen" }, make("b", {}, name === "." ? "full stop" : name), `probability ${Math.exp(word.log_probability).toFixed(2)}`),
-      make("p", { class: "legend" }, "Attention per region: 0", legend, `${percent(highest)} (${percent(1 / word.attention.flat(2).length)} where it is even)`),
+      this.heat(word.attention, "the attention", "Attention per region: 0"),
       ...this.prototypes(word.prototypes));
   }
 

@@ -135,12 +135,13 @@ export class Viewer {
     });
   }
 
-  showHeat(attention) {
-    const highest = Math.max(1e-6, ...attention.flat(2));
+  // Grids of shares, one a view, that add up to 1; `of` says of what.
+  showHeat(grids, of) {
+    const highest = Math.max(1e-6, ...grids.flat(2));
     this.views.forEach((view, index) => {
-      drawHeat(view.heat, attention[index], highest);
-      const share = attention[index].flat().reduce((sum, part) => sum + part, 0);
-      view.share.replaceChildren(percent(share, 0), make("span", { class: "of" }, " of the attention"));
+      drawHeat(view.heat, grids[index], highest);
+      const share = grids[index].flat().reduce((sum, part) => sum + part, 0);
+      view.share.replaceChildren(percent(share, 0), make("span", { class: "of" }, ` of ${of}`));
     });
     return highest;
   }
