@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         films = measure_films(Path(folder), options.source, 32 if options.small else MOST_FILMS)
         records = measure_records(Path(folder), 2_000 if options.small else 100_000)
-    network = measure_network(device, 2 if options.small else 8)
+    network = measure_network(device, 2 if options.small else 4)
     measured = {**films, **records, **network}
     about = {"benchmark": "scale", "machine": machine(device)}
     assumed = {"peak operations a second": PEAK, "utilisation": UTILISATION, "epochs": EPOCHS}
