@@ -141,7 +141,7 @@ def test_regions_add_up_to_what_a_finding_is_given(writer: Writer, checkpoint: C
             logit = float(finding.regions.sum()) + float(head.linear.bias[column].detach())
             expected = torch.sigmoid(scale[column] * logit + shift[column])
             assert finding.probability == pytest.approx(float(expected), abs=1e-5)
-        assert report.record()["findings"][0]["regions"] == report.findings[0].regions.round(4).tolist()
+        assert report.record()["findings"][0]["regions"] == report.findings[0].regions.round(5).tolist()
     [plain, _] = _write(writer, studies)
     assert plain.findings[0].regions is None
     assert "regions" not in plain.record()["findings"][0]

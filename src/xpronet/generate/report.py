@@ -140,7 +140,7 @@ class Report:
 def _finding_record(finding: FindingScore) -> dict[str, Any]:
     record: dict[str, Any] = {name: getattr(finding, name) for name in _SCORE}
     if finding.regions is not None:
-        record["regions"] = finding.regions.round(4).tolist()
+        record["regions"] = finding.regions.round(5).tolist()
     return record
 
 
