@@ -50,7 +50,8 @@ def table(results: list[dict[str, Any]]) -> str:
         if sizes:
             lines.append(f"| {name} | sizes: {sizes} | | |")
         for key, unit in UNITS.items():
-            for what, found in result.get(key, {}).items():
+            figures = result.get(key, {})
+            for what, found in (figures if isinstance(figures, dict) else {key: figures}).items():
                 lines.append(row(name, what, found, unit))
         for what, found in result.get("ratios", {}).items():
             lines.append(f"| {name} | **{what}** | **{found}** | |")

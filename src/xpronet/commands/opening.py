@@ -1,5 +1,6 @@
 """A writer from a path, whatever is there: a run, a checkpoint, or an exported folder."""
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +54,7 @@ def open_writer(
         raise InputError(f"{path}: an exported folder has no PyTorch network; name the run it was made from")
     exported = read_exported(path)
     name: EngineName = runtime or PREFERRED[exported.format]
-    engine = make_engine(exported, name, threads=torch.get_num_threads(), precision=precision)
+    engine = make_engine(exported, name, threads=_threads(), precision=precision)
     # PyTorch only searches now. Its threads would spin on the cores that the engine's need: a search took four times as
     # long.
     torch.set_num_threads(1)
@@ -65,6 +66,12 @@ def open_writer(
         precision=precision,
         runtime=ExportedRuntime(exported, engine),
     )
+
+
+@cache
+def _threads() -> int:
+    """Return how many threads PyTorch had before the first engine took them from it."""
+    return torch.get_num_threads()
 
 
 def model_fingerprint(path: Path) -> str:
