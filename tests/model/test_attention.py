@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
-from xpronet.model.attention import Attention, join_heads, split_heads
+from xpronet.model.attention import FEW_QUERIES, Attention, KeysValues, attend, join_heads, split_heads
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3))
@@ -66,3 +67,16 @@ def test_dropout_only_in_training(attention):
     assert attention.attend(queries, sources).equal(attention.attend(queries, sources))
     attention.train()
     assert not attention.attend(queries, sources).equal(attention.attend(queries, sources))
+
+
+@pytest.mark.parametrize("queries", [1, 3, FEW_QUERIES, FEW_QUERIES + 1])
+@pytest.mark.parametrize("masked", [True, False])
+def test_few_queries_are_answered_as_many_are(queries, masked):
+    random = torch.Generator().manual_seed(2)
+    asked = torch.randn(2, 3, queries, 4, generator=random)
+    sources = KeysValues(torch.randn(2, 3, 7, 4, generator=random), torch.randn(2, 3, 7, 4, generator=random))
+    mask = torch.rand(2, 1, queries, 7, generator=random) > 0.4
+    mask[..., 2] = True
+    where = mask if masked else None
+    expected = functional.scaled_dot_product_attention(asked, *sources, attn_mask=where)
+    torch.testing.assert_close(attend(asked, sources, where), expected)

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xpronet.model.dropout import drop
+from xpronet.model.linear import Linear
+
+FEW_QUERIES = 16
 
 
 class KeysValues(NamedTuple):
@@ -37,10 +40,10 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+        self.output = Linear(width, width)
 
     def project(self, sources: Float[Tensor, "B S width"]) -> KeysValues:
         """Return the keys and values of the sources: all that the queries of any later step need of them."""
@@ -58,17 +61,8 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B Q width"]:
         """Attend to projected sources; `mask` is true where a query may look."""
         query_BHQD = split_heads(self.query(queries), self.heads)
-        dropout = self.dropout if self.training else 0.0
-        if dropout and query_BHQD.device.type == "cpu":
-            mixed_BHQD = _attend_with_dropout(query_BHQD, sources, mask, dropout)
-        else:
-            mixed_BHQD = functional.scaled_dot_product_attention(
-                query_BHQD,
-                sources.keys,
-                sources.values,
-                attn_mask=None if mask is None else mask.unsqueeze(1),
-                dropout_p=dropout,
-            )
+        mask_BHQS = None if mask is None else mask.unsqueeze(1)
+        mixed_BHQD = attend(query_BHQD, sources, mask_BHQS, dropout=self.dropout if self.training else 0.0)
         return self.output(join_heads(mixed_BHQD))
 
     def weights(
@@ -85,15 +79,28 @@ class Attention(nn.Module):
         return scores_BHQS.softmax(-1)
 
 
-def _attend_with_dropout(
+def attend(
     queries: Float[Tensor, "B H Q D"],
     sources: KeysValues,
-    mask: Bool[Tensor, "#B #Q S"] | None,
-    dropout: float,
+    mask: Bool[Tensor, "#B 1 #Q S"] | None,
+    *,
+    dropout: float = 0.0,
 ) -> Float[Tensor, "B H Q D"]:
-    """Do as PyTorch's attention, which has no fast way with dropout on a processor: this takes half of its time."""
+    """Return the values of the sources, mixed as alike as their keys are to each query; no layer of weights."""
+    few = queries.shape[2] <= FEW_QUERIES and not torch.compiler.is_compiling()
+    if queries.device.type == "cpu" and (dropout or few):
+        return _attend_by_hand(queries, sources, mask, dropout)
+    return functional.scaled_dot_product_attention(
+        queries, sources.keys, sources.values, attn_mask=mask, dropout_p=dropout
+    )
+
+
+def _attend_by_hand(
+    queries: Float[Tensor, "B H Q D"], sources: KeysValues, mask: Bool[Tensor, "#B 1 #Q S"] | None, dropout: float
+) -> Float[Tensor, "B H Q D"]:
+    """Do as PyTorch's attention, which has no fast way on a processor with dropout, nor for so few queries."""
     scores_BHQS = queries * queries.shape[-1] ** -0.5 @ sources.keys.transpose(-2, -1)
     if mask is not None:
         # Finite, so that a query that may look nowhere gives no NaN.
-        scores_BHQS = scores_BHQS.masked_fill(~mask.unsqueeze(1), torch.finfo(scores_BHQS.dtype).min)
+        scores_BHQS = scores_BHQS.masked_fill(~mask, torch.finfo(scores_BHQS.dtype).min)
     return drop(scores_BHQS.softmax(-1), dropout).to(sources.values.dtype) @ sources.values

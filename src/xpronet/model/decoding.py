@@ -6,9 +6,9 @@ Shape legend: B studies still being written, N beams of each, T longest report, 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
-from xpronet.model.attention import KeysValues, join_heads, split_heads
+from xpronet.model.attention import KeysValues, attend, join_heads, split_heads
+from xpronet.model.linear import apply_linear
 from xpronet.model.network import Encoded, XProNet
 from xpronet.model.precision import full_precision
 from xpronet.model.transformer import DecoderLayer
@@ -87,12 +87,8 @@ class Decoding:
         )
         cache.keys[:, :, newest] = keys
         cache.values[:, :, newest] = values
-        mixed = functional.scaled_dot_product_attention(
-            queries,
-            cache.keys[:, :, : newest.stop],
-            cache.values[:, :, : newest.stop],
-            attn_mask=self._own[:, None, :, : newest.stop],
-        )
+        written = KeysValues(cache.keys[:, :, : newest.stop], cache.values[:, :, : newest.stop])
+        mixed = attend(queries, written, self._own[:, None, :, : newest.stop])
         return attention.output(join_heads(mixed))
 
 
@@ -105,4 +101,4 @@ class _Projection:
         self._bias = torch.cat([part.bias for part in parts])
 
     def __call__(self, features: Float[Tensor, "B N width"]) -> Float[Tensor, "B N three_widths"]:
-        return functional.linear(features, self._weight, self._bias)
+        return apply_linear(features, self._weight, self._bias)

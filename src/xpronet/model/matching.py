@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xpronet.model.attention import split_heads
 from xpronet.model.dropout import drop
+from xpronet.model.linear import Linear
 from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 
@@ -35,11 +36,11 @@ class PrototypeMatching(nn.Module):
         head_width = settings.width // settings.heads
         self.scale = head_width**-0.5 if settings.scale == "sqrt" else 1 / head_width
         self.bank = nn.Parameter(torch.empty(settings.bank_rows, settings.bank_width))
-        self.projection = nn.Linear(settings.bank_width, settings.width) if settings.project_bank else nn.Identity()
-        self.query = nn.Linear(settings.width, settings.width)
-        self.key = nn.Linear(settings.width, settings.width)
-        self.value = nn.Linear(settings.width, settings.width)
-        self.output = nn.Linear(settings.width, settings.width)
+        self.projection = Linear(settings.bank_width, settings.width) if settings.project_bank else nn.Identity()
+        self.query = Linear(settings.width, settings.width)
+        self.key = Linear(settings.width, settings.width)
+        self.value = Linear(settings.width, settings.width)
+        self.output = Linear(settings.width, settings.width)
         self.dropout = settings.dropout
 
     def projected(self) -> Float[Tensor, "P width"]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xpronet.model.attention import Attention, KeysValues
 from xpronet.model.dropout import Dropout
+from xpronet.model.linear import Linear
 from xpronet.model.settings import ModelSettings
 
 
@@ -49,8 +50,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.inner = nn.Linear(settings.width, settings.feed_forward)
-        self.outer = nn.Linear(settings.feed_forward, settings.width)
+        self.inner = Linear(settings.width, settings.feed_forward)
+        self.outer = Linear(settings.feed_forward, settings.width)
         self.dropout = Dropout(settings.dropout)
 
     def forward(self, features: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
