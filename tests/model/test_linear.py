@@ -4,25 +4,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from xpronet.model.linear import FEW_ROWS, Linear, apply_linear
+from xpronet.model.linear import FEW_ROWS, SOME_ROWS, Linear, apply_linear
 
 
 @pytest.fixture
-def products(monkeypatch):
-    """Count the products with the weights on the left."""
+def ways(monkeypatch):
+    """Tell which products are computed in another way than PyTorch's, with two threads."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     calls = []
-    addmm = torch.addmm
-    monkeypatch.setattr(torch, "addmm", lambda *tensors: calls.append(tensors) or addmm(*tensors))
+    for name in ("addmm", "baddbmm"):
+        known = getattr(torch, name)
+        monkeypatch.setattr(torch, name, lambda *each, name=name, known=known: calls.append(name) or known(*each))
     return calls
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def threads(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: request.param)
+        yield request.param
 
 
 @settings(deadline=None)
 @given(
-    shape=st.lists(st.integers(1, 4), min_size=0, max_size=3),
+    shape=st.lists(st.integers(1, 12), max_size=3),
     width_in=st.integers(1, 9),
     width_out=st.integers(1, 9),
 )
-def test_either_side_gives_the_same(shape, width_in, width_out):
+def test_every_way_gives_the_same(threads, shape, width_in, width_out):
     ours = Linear(width_in, width_out)
     plain = nn.Linear(width_in, width_out)
     plain.load_state_dict(ours.state_dict())
@@ -34,25 +43,25 @@ def test_either_side_gives_the_same(shape, width_in, width_out):
         torch.testing.assert_close(apply_linear(features, ours.weight, ours.bias), plain(features))
 
 
-def test_few_rows_that_are_only_predicted_are_multiplied_from_the_left(products):
-    layer = Linear(4, 3)
+def test_rows_that_are_only_predicted_are_multiplied_by_their_number(ways):
+    layer = Linear(4, 6)
     with torch.inference_mode():
-        layer(torch.randn(2, FEW_ROWS // 2, 4))
-        assert len(products) == 1
-        layer(torch.randn(FEW_ROWS + 1, 4))
-    assert len(products) == 1
+        for rows in (1, FEW_ROWS, FEW_ROWS + 1, SOME_ROWS, SOME_ROWS + 1):
+            layer(torch.randn(rows, 4))
+    assert ways == ["addmm", "addmm", "baddbmm", "baddbmm"]
 
 
-def test_all_else_is_left_to_pytorch(products):
-    layer = Linear(4, 3)
+def test_all_else_is_left_to_pytorch(ways):
+    layer = Linear(4, 6)
     features = torch.randn(2, 4)
     layer(features).sum().backward()
     assert layer.weight.grad is not None
     with torch.no_grad():
         apply_linear(features.double(), layer.weight.double(), layer.bias.double())
+        Linear(4, 5)(features)  # does not divide among two threads
         with torch.autocast("cpu", dtype=torch.bfloat16):
             layer(features)
         program = torch.export.export(layer, (features,), strict=False)
-    assert not products
+    assert not ways
     assert "linear" in str(program.graph)
     assert "addmm" not in str(program.graph)
