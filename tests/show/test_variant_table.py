@@ -87,5 +87,6 @@ def test_a_page_has_a_row_a_variant(table: VariantTable) -> None:
     assert "mean over 2 seeds" in page
     assert "* protocol: full-text" in page
     single = VariantTable(title="t", stamp={}, variants=(make_variant("full", [card(0.2)]),), constants=())
-    assert "seeds" not in variants_markdown(single)
+    assert "all of one seed: another may change a score by more" in variants_markdown(single)
+    assert "mean over" not in variants_markdown(single)
     assert "ORACLE" not in variants_markdown(single)

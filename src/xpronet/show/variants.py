@@ -20,6 +20,7 @@ ON_A_LINE = 4
 """Scores that fit a terminal of 80 columns side by side."""
 CAPTION = "In brackets: 95 % intervals over studies"
 CAPTION_OF_SEEDS = "; each is a mean over {seeds} seeds, ± their standard deviation"
+CAPTION_OF_ONE_SEED = "; all of one seed: another may change a score by more than that, --seeds shows by how much"
 ORACLE_CAPTION = (
     "ORACLE: the model was given findings read from the references, which nobody has when a report is to be written."
 )
@@ -169,5 +170,5 @@ def _short(value: float) -> str:
 
 def _caption(table: VariantTable) -> str:
     seeds = max((len(score.each) for row in table.variants for score in row.scores.values()), default=1)
-    caption = CAPTION + (CAPTION_OF_SEEDS.format(seeds=seeds) if seeds > 1 else "") + "."
+    caption = CAPTION + (CAPTION_OF_SEEDS.format(seeds=seeds) if seeds > 1 else CAPTION_OF_ONE_SEED) + "."
     return f"{caption} {ORACLE_CAPTION}" if any(row.oracle for row in table.variants) else caption
