@@ -14,6 +14,7 @@ from xpronet.model.dropout import drop
 from xpronet.model.linear import Linear
 
 FEW_QUERIES = 16
+"""As many a processor answers by hand: as many beams as anyone searches with."""
 
 
 class KeysValues(NamedTuple):
@@ -86,7 +87,14 @@ def attend(
     *,
     dropout: float = 0.0,
 ) -> Float[Tensor, "B H Q D"]:
-    """Return the values of the sources, mixed as alike as their keys are to each query; no layer of weights."""
+    """Return the values of the sources, mixed by how alike their keys are to each query.
+
+    Args:
+        queries: projected.
+        sources: projected.
+        mask: true where a query may look; everywhere if left out.
+        dropout: share of the attention weights that is set to zero.
+    """
     few = queries.shape[2] <= FEW_QUERIES and not torch.compiler.is_compiling()
     if queries.device.type == "cpu" and (dropout or few):
         return _attend_by_hand(queries, sources, mask, dropout)

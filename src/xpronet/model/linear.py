@@ -5,7 +5,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-FEW_ROWS, SOME_ROWS = 9, 128
+FEW_ROWS = 9
+"""Up to so many rows the weights stand on the left."""
+SOME_ROWS = 128
+"""Up to so many rows the weights are cut into blocks."""
 
 
 class Linear(nn.Linear):
@@ -29,14 +32,16 @@ def apply_linear(
     """Do what `Linear` does with weights that are no layer's."""
     threads = torch.get_num_threads()
     num_rows = features.numel() // features.shape[-1]
-    if threads == 1 or num_rows > SOME_ROWS or len(weight) % threads or not _only_predicts(features):
+    if threads == 1 or not _only_predicts(features):
         return functional.linear(features, weight, bias)
-    rows = features.reshape(num_rows, -1)
+    rows = features.reshape(num_rows, features.shape[-1])
     if num_rows <= FEW_ROWS:
         product = torch.addmm(bias.unsqueeze(1), weight, rows.t()).t()
-    else:
+    elif num_rows <= SOME_ROWS and len(weight) % threads == 0:
         blocks = weight.view(threads, -1, weight.shape[1]).transpose(1, 2)
         product = torch.baddbmm(bias.view(threads, 1, -1), rows.expand(threads, -1, -1), blocks).transpose(0, 1)
+    else:
+        return functional.linear(features, weight, bias)
     return product.reshape(*features.shape[:-1], len(weight))
 
 
