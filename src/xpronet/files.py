@@ -12,6 +12,9 @@ from typing import Any
 
 from xpronet.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where nothing more fits."""
+
 
 @contextmanager
 def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Iterator[Path]:
@@ -245,7 +248,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        remedy = "free some space" if error.errno in FULL else "choose another place"
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}") from error
 
 
 @contextmanager
@@ -254,7 +258,7 @@ def _room(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise InputError(f"{path}: cannot be written ({error.strerror}); free some space") from error
         raise
 

@@ -155,7 +155,7 @@ def test_text_is_no_picture(name: str, tmp_path: Path) -> None:
 def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_grey(tmp_path / "absent.png")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read, it is a folder; give the picture files"):
         read_grey(tmp_path)
     (tmp_path / "empty.png").touch()
     with pytest.raises(InputError, match="empty file"):

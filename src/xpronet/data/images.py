@@ -64,6 +64,8 @@ def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS) -> Grey:
             return _read(stream, str(source), max_pixels)
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{source}: cannot be read, it is a folder; give the picture files in it") from None
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
 
