@@ -1,8 +1,8 @@
-"""Measure preparation: a release of 100,000 studies without pictures, and the picture cache's cores and memory.
+"""Measure preparation: a release of 100,000 studies without images, and the image cache's cores and memory.
 
-`python benchmarks/corpora.py` writes a tree in MIMIC-CXR's layout and drawn pictures into a temporary folder, prepares
-them, and prints seconds, peak memory and cores, and what 1,000 pictures cost in time and disk at both depths.
-`--studies` and `--pictures` make it smaller; `--source FOLDER` costs real pictures (PNG, JPEG, DICOM) and nothing else.
+`python benchmarks/corpora.py` writes a tree in MIMIC-CXR's layout and drawn images into a temporary folder, prepares
+them, and prints seconds, peak memory and cores, and what 1,000 images cost in time and disk at both depths.
+`--studies` and `--pictures` make it smaller; `--source FOLDER` costs real images (PNG, JPEG, DICOM) and nothing else.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-TESTS = Path(__file__).parents[1] / "tests" / "data"
+TESTS = Path(__file__).parents[1] / "tests" / "corpora"
 SIZE = 1024
-"""Side of the drawn pictures in pixels; Open-i's are half as wide and as high again."""
+"""Side of the drawn images in pixels; Open-i's are half as wide and as high again."""
 
 
 def run_alone(arguments: list[str]) -> tuple[float, float, float]:
-    """Run a command in a process of its own; return its seconds, processor seconds and peak memory in GiB."""
+    """Run a command in a process of its own; return its seconds, CPU seconds and peak memory in GiB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
@@ -50,7 +50,7 @@ def measure_metadata(folder: Path, studies: int) -> None:
 
 
 def measure_cache(folder: Path, pictures: int) -> None:
-    """Cache drawn pictures, and four times as many, and compare cores and memory."""
+    """Cache drawn images, and four times as many, and compare cores and memory."""
     rng = np.random.default_rng(0)
     source = folder / "source"
     source.mkdir()
@@ -68,7 +68,7 @@ def measure_cache(folder: Path, pictures: int) -> None:
         command = ["prepare", "table", "--csv", str(table), "--images", str(source), "--out", str(folder / f"c{count}")]
         seconds, processor, memory = run_alone([sys.executable, "-m", "xpronet", *command])
         print(
-            f"picture cache: {count:,} pictures of {SIZE} x {SIZE} in {seconds:.1f} s, {count / seconds:.0f} a second, "
+            f"image cache: {count:,} images of {SIZE} x {SIZE} in {seconds:.1f} s, {count / seconds:.0f} a second, "
             f"{processor / seconds:.2f} cores, largest process {memory:.2f} GiB"
         )
     for number in range(8, 4 * pictures):
@@ -77,13 +77,13 @@ def measure_cache(folder: Path, pictures: int) -> None:
 
 
 def measure_cost(source: Path) -> None:
-    """Store each picture under `source` alone, at both depths, and print what 1,000 such pictures would cost."""
-    from xpronet.data.cache import PictureForm, make_cache
+    """Store each image under `source` alone, at both depths, and print what 1,000 such images would cost."""
+    from xpronet.corpora.image_cache import PictureForm, make_cache
 
     pictures = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".dcm"})
     if not pictures:
-        raise SystemExit(f"{source}: no pictures")
-    # The first picture of each kind pays for loading its decoder, which 1,000 pictures pay once.
+        raise SystemExit(f"{source}: no images")
+    # The first image of each kind pays for loading its decoder, which 1,000 images pay once.
     kinds = {path.suffix: path for path in pictures}
     for depth in (8, 16):
         with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def measure_cost(source: Path) -> None:
             seconds = time.process_time() - started
             stored = [path.stat().st_size for path in Path(folder, "cache").iterdir()]
         print(
-            f"{len(stored):,} pictures of {source.name} at {depth} bits ({len(unreadable)} unreadable): 1,000 cost "
+            f"{len(stored):,} images of {source.name} at {depth} bits ({len(unreadable)} unreadable): 1,000 cost "
             f"{1000 * seconds / len(pairs):.0f} s of one core and {sum(stored) / len(stored) / 1000:.0f} MB"
         )
 

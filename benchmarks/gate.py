@@ -2,13 +2,13 @@
 
     python benchmarks/gate.py ANNOTATION --weights WEIGHTS --chests FILE ... --others FILE ...
 
-ANNOTATION is an annotation.json with its pictures beside it: the gate is fitted on its train pictures, takes its
-threshold from its validation pictures and is measured on its test pictures and on the chest films named (files, or
-folders of them; those of the annotation are not counted again). Beside the other pictures named stand two photographs
-that come with scikit-learn, plain and noisy squares; with `--altered` a third of the test pictures inverted, upside
+ANNOTATION is an annotation.json with its images beside it: the gate is fitted on its train images, takes its
+threshold from its validation images and is measured on its test images and on the chest films named (files, or
+folders of them; those of the annotation are not counted again). Beside the other images named stand two photographs
+that come with scikit-learn, plain and noisy squares; with `--altered` a third of the test images inverted, upside
 down and turned.
 
-Prints one JSON object; ends with status 1 where more than 5 % of the chest films, or not all of the other pictures,
+Prints one JSON object; ends with status 1 where more than 5 % of the chest films, or not all of the other images,
 are warned of.
 """
 
@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from measuring import machine, show
 
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import ImageSettings, Square, test_view
 from xpronet.encoders.resnet import BackboneSettings
 from xpronet.encoders.weights import load_backbone
-from xpronet.generate.gating import look_at
+from xpronet.generate.fit_gate import encode_views
 from xpronet.generate.runtime import TorchRuntime
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, Square, test_view
 from xpronet.model.checkpoint import best_device
-from xpronet.model.gate import Gate, GateSettings, fit_gate
 from xpronet.model.network import XProNet
+from xpronet.model.out_of_distribution import Gate, GateSettings, fit_gate
 from xpronet.model.settings import ModelSettings
 
 IMAGES = ImageSettings(size=224, short_side=256, test="pad")
@@ -40,7 +40,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".dcm")
 
 
 def looking(weights: str, *, stride_in_1x1: bool) -> TorchRuntime:
-    """Return what looks at pictures as a model with this backbone does; what comes behind the backbone is not used."""
+    """Return what looks at images as a model with this backbone does; what comes behind the backbone is not used."""
     settings = BackboneSettings(depth=50, stride_in_1x1=stride_in_1x1)
     network = XProNet(
         backbone=load_backbone(settings, weights, seed=0),
@@ -53,7 +53,7 @@ def looking(weights: str, *, stride_in_1x1: bool) -> TorchRuntime:
 
 
 def annotated(annotation: Path, split: str) -> list[Path]:
-    """Return the pictures of a split."""
+    """Return the images of a split."""
     studies = json.loads(annotation.read_text(encoding="utf-8"))[split]
     return [annotation.parent / path for study in studies for path in study["image_path"]]
 
@@ -70,12 +70,12 @@ def some(paths: Sequence[Path], most: int | None) -> list[Path]:
 
 
 def squares(paths: Sequence[Path]) -> dict[str, Square]:
-    """Read pictures as the network is shown them."""
+    """Read images as the network is shown them."""
     return {f"{path.parent.name}/{path.name}": test_view(read_grey(path), IMAGES) for path in paths}
 
 
 def no_films(others: Sequence[Path]) -> dict[str, Square]:
-    """Return pictures that are no chest films."""
+    """Return images that are no chest films."""
     from sklearn.datasets import load_sample_images
 
     side = IMAGES.size
@@ -92,7 +92,7 @@ def no_films(others: Sequence[Path]) -> dict[str, Square]:
 
 def judged(runtime: TorchRuntime, gate: Gate, group: dict[str, Square]) -> dict[str, Any]:
     """Return how many of a group are warned of, and which."""
-    scores = gate.scores(look_at(runtime, list(group.values())))
+    scores = gate.scores(encode_views(runtime, list(group.values())))
     warned = {
         name: round(score, 3) for name, score in zip(group, scores.tolist(), strict=True) if score > gate.threshold
     }
@@ -112,15 +112,15 @@ def main() -> None:
     parser.add_argument("--weights", required=True, help="of a ResNet-50: a safetensors or pth file, or hub:OWNER/NAME")
     parser.add_argument("--stride-in-1x1", action="store_true", help="the weights are of ResNet v1")
     parser.add_argument("--chests", type=Path, nargs="*", default=[], help="chest films from elsewhere")
-    parser.add_argument("--others", type=Path, nargs="*", default=[], help="pictures that are no chest films")
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="images that are no chest films")
     parser.add_argument("--quantile", type=float, default=GateSettings().quantile)
     parser.add_argument("--margin", type=float, default=GateSettings().margin)
-    parser.add_argument("--altered", action="store_true", help="judge altered test pictures too")
-    parser.add_argument("--most", type=int, help="no more than so many pictures of each split")
+    parser.add_argument("--altered", action="store_true", help="judge altered test images too")
+    parser.add_argument("--most", type=int, help="no more than so many images of each split")
     chosen = parser.parse_args()
     runtime = looking(chosen.weights, stride_in_1x1=chosen.stride_in_1x1)
     split = {name: squares(some(annotated(chosen.annotation, name), chosen.most)) for name in ("train", "val", "test")}
-    features = {name: look_at(runtime, list(split[name].values())) for name in ("train", "val")}
+    features = {name: encode_views(runtime, list(split[name].values())) for name in ("train", "val")}
     gate = fit_gate(features["train"], features["val"], quantile=chosen.quantile, margin=chosen.margin)
     others = pictures(chosen.others)
     known = {path.resolve() for name in split for path in annotated(chosen.annotation, name)}

@@ -17,13 +17,13 @@ import numpy as np
 from xpronet.labels.rules import RuleLabeler
 from xpronet.phantom.plan import plan_studies
 from xpronet.phantom.record import draw_record
-from xpronet.phantom.report import write_report
+from xpronet.phantom.report_text import write_report
 
 MIMIC_CXR_STUDIES = 227_835
 
 
 def phantom_reports(count: int) -> list[str]:
-    """Write reports of the phantom grammar, without pictures."""
+    """Write reports of the phantom grammar, without images."""
     plan = plan_studies(count, "natural", 0)
     records = (draw_record(present, np.random.default_rng([0, number])) for number, (present, _) in enumerate(plan))
     return [write_report(record, np.random.default_rng([1, number]))[0] for number, record in enumerate(records)]

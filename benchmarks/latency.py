@@ -1,6 +1,6 @@
-"""Measure `xpronet report`: from picture files to a written report, from the shell (cold) and in one process (warm).
+"""Measure `xpronet report`: from image files to a written report, from the shell (cold) and in one process (warm).
 
-The model is the paper's in size (ResNet-101, two views of 224², beam 3) with random weights; its end mark is made
+The model is the paper's in size (ResNet-101, two views of 224², beam 3) with random weights; its EOS is made
 improbable, so that every report has its full 60 words. `--small` measures a narrow one, to see that the script runs.
 
     python benchmarks/latency.py --runtimes torch torch-bf16 onnxruntime openvino openvino-bf16
@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from xpronet.commands.opening import open_writer
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import ImageSettings, test_view
-from xpronet.data.vocabulary import Vocabulary, VocabularySettings
-from xpronet.deploy.folder import export_folder
+from xpronet.commands.opening import load_generator
+from xpronet.deploy.exported_folder import export_folder
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.generate.beam import BeamSettings
-from xpronet.generate.writer import Writer, pad_views
+from xpronet.generate.generator import ReportGenerator, pad_views
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from xpronet.model.network import XProNet
 from xpronet.model.settings import ModelSettings
+from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 
 TARGETS = {"warm_seconds": 0.45, "cold_seconds": 6.0}
 """Medians to reach on two quiet cores, full size."""
@@ -66,7 +66,7 @@ def make_checkpoint(folder: Path, *, small: bool) -> None:
 
 
 def make_pictures(folder: Path) -> list[Path]:
-    """Write two PNG pictures of 224²."""
+    """Write two PNG images of 224²."""
     paths = [folder / "frontal.png", folder / "lateral.png"]
     for seed, path in enumerate(paths):
         grey = np.random.default_rng(seed).integers(0, 256, (224, 224), dtype=np.uint8)
@@ -74,7 +74,7 @@ def make_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def write_one(writer: Writer, pictures: list[Path]) -> str:
+def write_one(writer: ReportGenerator, pictures: list[Path]) -> str:
     """Do what the command does after its start."""
     views = [test_view(read_grey(path), writer.checkpoint.images) for path in pictures]
     [report] = writer.write(["study"], *pad_views([views]))
@@ -100,7 +100,7 @@ def measure(folder: Path, pictures: list[Path], choice: str, *, warm: int, cold:
     """Measure one runtime, warm and cold."""
     runtime, _, precision = choice.partition("-")
     precision = precision or "fp32"
-    writer = open_writer(folder, runtime=runtime, precision=precision)
+    writer = load_generator(folder, runtime=runtime, precision=precision)
     first = seconds(lambda: write_one(writer, pictures), 2)
     taken = seconds(lambda: write_one(writer, pictures), warm)
     options = ["--runtime", runtime, "--precision", precision]

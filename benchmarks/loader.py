@@ -1,4 +1,4 @@
-"""Measure whether training waits for pictures: studies a second from the picture cache, and as many as a step takes.
+"""Measure whether training waits for images: studies a second from the image cache, and as many as a step takes.
 
     python benchmarks/loader.py [--small] [--device cpu|cuda] [--repeats N]
 
@@ -16,12 +16,12 @@ import torch
 from measuring import SIDE, machine, paper_network, paper_studies, precisions, read_options, show, spread, timed
 from step import backbone_step
 
-from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import read_corpus
+from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
-from xpronet.data.transforms import ImageSettings
-from xpronet.data.vocabulary import VocabularySettings, build_vocabulary
-from xpronet.phantom.corpus import PhantomSettings, make_phantom
+from xpronet.images.transforms import ImageSettings
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
+from xpronet.text.vocabulary import VocabularySettings, build_vocabulary
 
 WORKERS = (0, 1, 2)
 

@@ -65,7 +65,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         facts["bf16"] = "only imitated here: not measured"
     if device.type == "cuda":
         return {**facts, "gpu": torch.cuda.get_device_name(device)}
-    return {**facts, "gpu": "not measured" if torch.cuda.is_available() else "none: measured on the processor alone"}
+    return {**facts, "gpu": "not measured" if torch.cuda.is_available() else "none: measured on the CPU alone"}
 
 
 def _lines(path: str) -> list[str]:

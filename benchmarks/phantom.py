@@ -2,7 +2,7 @@
 
     python benchmarks/phantom.py [--studies 2860] [--cnn] [--corpus FOLDER]
 
-A linear model on small pictures is the floor (it should stay under 0.5), a small residual network the goal (0.85).
+A linear model on small images is the floor (it should stay under 0.5), a small residual network the goal (0.85).
 Prints one JSON object.
 """
 
@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from xpronet.data.corpus import Corpus, read_corpus
-from xpronet.data.records import SPLITS
+from xpronet.data.study import SPLITS
 from xpronet.files import read_json_lines
 from xpronet.labels.findings import ABNORMALITIES
-from xpronet.phantom.corpus import TRUTH_FILE, PhantomSettings, make_phantom
+from xpronet.phantom.make_corpus import TRUTH_FILE, PhantomSettings, make_phantom
 
 LINEAR_SIDE = 32
 NETWORK_SIDE = 112
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def read_pixels(corpus: Corpus, side: int) -> dict[str, Split]:
-    """Return pictures (studies, views, side, side) as bytes and truth (studies, findings) of each split."""
+    """Return images (studies, views, side, side) as bytes and truth (studies, findings) of each split."""
     truth = {record["id"]: record["findings"] for record in read_json_lines(corpus.folder / TRUTH_FILE)}
     splits = {}
     for name in SPLITS:
@@ -161,7 +161,7 @@ class Network(nn.Module):
         self.head = nn.Linear(4 * before, findings)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return one logit a finding for pictures (studies, views, side, side)."""
+        """Return one logit a finding for images (studies, views, side, side)."""
         studies, views = pictures.shape[:2]
         maps = self.trunk(pictures.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last)).float()
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)

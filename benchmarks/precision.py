@@ -13,8 +13,8 @@ from measuring import machine, show
 
 from xpronet.data.corpus import read_corpus
 from xpronet.generate.beam import BeamSettings
-from xpronet.generate.corpus import write_reports
-from xpronet.generate.writer import Writer
+from xpronet.generate.generator import ReportGenerator
+from xpronet.generate.predictions import write_reports
 from xpronet.model.checkpoint import best_device, load_checkpoint
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     reports, seconds = {}, {}
     for precision in ("fp32", "bf16"):
         settings = BeamSettings(beams=chosen.beams, max_words=checkpoint.max_words)
-        writer = Writer(checkpoint, device=device, settings=settings, precision=precision)
+        writer = ReportGenerator(checkpoint, device=device, settings=settings, precision=precision)
         started = time.perf_counter()
         reports[precision] = list(write_reports(writer, corpus, studies))
         seconds[precision] = round(time.perf_counter() - started, 2)

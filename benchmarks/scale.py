@@ -1,9 +1,9 @@
-"""Measure what one picture, one record and one step cost, and reckon what large corpora would take.
+"""Measure what one image, one record and one step cost, and reckon what large corpora would take.
 
     python benchmarks/scale.py [--small] [--device cpu|cuda] [--source FOLDER] [--write]
 
 `--source` caches real films (PNG, JPEG, DICOM) in place of drawn ones. Measured on this machine: bytes and seconds of a
-cached picture, pictures read a second, bytes of a study's record, a training step and the writing of a report with
+cached image, images read a second, bytes of a study's record, a training step and the writing of a report with
 ResNet-101. Counted: the operations of both, from which the GPU rows are computed at a utilisation that is assumed.
 `--write` puts the table into docs/scale.md, between its two marks. Prints one JSON object.
 """
@@ -28,12 +28,12 @@ from measuring import Studies, count_flops, machine, paper_network, paper_studie
 from PIL import Image
 from step import full_step
 
-from xpronet.data.cache import make_cache
+from xpronet.corpora.image_cache import make_cache
 from xpronet.data.corpus import each_study, write_corpus
-from xpronet.data.images import read_grey
-from xpronet.data.records import View
-from xpronet.data.transforms import ImageSettings, train_view
-from xpronet.train.pace import spelled
+from xpronet.data.study import View
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, train_view
+from xpronet.train.loop import spelled
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 BEGIN, END = "<!-- written by benchmarks/scale.py -->", "<!-- end -->"
@@ -48,8 +48,8 @@ REPEATS = 2
 RECORDS = """
 import gc, json, os, sys
 from pathlib import Path
-from xpronet.preparation import recipe_corpus
-from xpronet.recipe import make_recipe
+from xpronet.experiment.build import recipe_corpus
+from xpronet.experiment.recipe import make_recipe
 
 def resident():
     gc.collect()
@@ -109,9 +109,9 @@ def measure_films(folder: Path, source: Path | None, most: int) -> dict[str, flo
     return {
         "films": len(films),
         "films unreadable": len(unreadable),
-        "bytes a cached picture": round(sum(path.stat().st_size for path in cached) / len(cached)),
-        "pictures prepared a second and core": round(len(films) / preparing, 1),
-        "pictures read a second and core": round(len(cached) / reading, 1),
+        "bytes a cached image": round(sum(path.stat().st_size for path in cached) / len(cached)),
+        "images prepared a second and core": round(len(films) / preparing, 1),
+        "images read a second and core": round(len(cached) / reading, 1),
     }
 
 
@@ -136,7 +136,7 @@ def measure_records(folder: Path, count: int) -> dict[str, float]:
     corpus = folder / "corpus"
     command = ["prepare", "mimic-cxr", "--root", folder / "mimic", "--out", corpus, "--no-images"]
     subprocess.run([sys.executable, "-m", "xpronet", *command], check=True, stdout=subprocess.DEVNULL)
-    # With views, as the pictures would have been named: five in three studies.
+    # With views, as the images would have been named: five in three studies.
     studies = (replace(study, views=views(study.id, 1 + (n % 3 > 0))) for n, study in enumerate(each_study(corpus)))
     write_corpus(folder / "records", studies, name="records", licence="", made={})
     done = subprocess.run(
@@ -158,7 +158,7 @@ def views(study: str, count: int) -> tuple[View, ...]:
 def measure_network(device: torch.device, count: int) -> dict[str, float]:
     """Time and count a training step and the writing of reports, one view a study as MIMIC-CXR is trained.
 
-    On a processor one core works and its own time counts: what else the machine does changes little.
+    On a CPU one core works and its own time counts: what else the machine does changes little.
     """
     torch.set_num_threads(1)
     clock = time.process_time if device.type == "cpu" else time.perf_counter
@@ -173,17 +173,17 @@ def measure_network(device: torch.device, count: int) -> dict[str, float]:
 
     def report() -> None:
         with torch.inference_mode():
-            patches = network.look(studies.images, studies.view_mask)
+            patches = network.encode_images(studies.images, studies.view_mask)
         write(network, replace(studies, patches=patches), precision)
 
     writing = seconds(report, device, clock)
     return {
         "studies in a batch": count,
         "words": LENGTH,
-        "pictures learned a second and core": round(count / learning, 3),
-        "pictures written about a second and core": round(count / writing, 3),
-        "operations of a picture learned": operations // count,
-        "operations of a picture written about": count_flops(report) // count,
+        "images learned a second and core": round(count / learning, 3),
+        "images written about a second and core": round(count / writing, 3),
+        "operations of an image learned": operations // count,
+        "operations of an image written about": count_flops(report) // count,
     }
 
 
@@ -205,20 +205,20 @@ def one_view(studies: Studies) -> Studies:
 
 
 def table(of: Mapping[str, Any]) -> list[str]:
-    """Reckon from per-picture figures what each corpus takes; return the lines of a Markdown table."""
-    computed = PEAK * UTILISATION / of["operations of a picture learned"]
-    written = PEAK * UTILISATION / of["operations of a picture written about"]
-    stored, prepared = of["bytes a cached picture"], of["pictures prepared a second and core"]
-    read, learned = of["pictures read a second and core"], of["pictures learned a second and core"]
-    reports, record = of["pictures written about a second and core"], of["bytes a record in memory"]
+    """Reckon from per-image figures what each corpus takes; return the lines of a Markdown table."""
+    computed = PEAK * UTILISATION / of["operations of an image learned"]
+    written = PEAK * UTILISATION / of["operations of an image written about"]
+    stored, prepared = of["bytes a cached image"], of["images prepared a second and core"]
+    read, learned = of["images read a second and core"], of["images learned a second and core"]
+    reports, record = of["images written about a second and core"], of["bytes a record in memory"]
     gpus = f"computed: {computed:,.0f} pictures/s a GPU"
     lines = {
-        f"8-bit cache, {stored / 1000:.0f} kB a picture": lambda n: in_bytes(n * stored),
+        f"8-bit cache, {stored / 1000:.0f} kB an image": lambda n: in_bytes(n * stored),
         f"preparing it on 64 cores, {prepared:.0f} pictures/s a core": lambda n: spelled(n / prepared / 64),
         f"records in each process, {record / 1000:.1f} kB a study": lambda n: in_bytes(
             n * STUDIES_PER_PICTURE * record
         ),
-        f"one epoch on 64 processor cores, {learned:.2f} pictures/s a core": lambda n: in_years(n / learned / 64),
+        f"one epoch on 64 CPU cores, {learned:.2f} pictures/s a core": lambda n: in_years(n / learned / 64),
         f"reports on them, {reports:.2f} pictures/s a core": lambda n: in_years(n / reports / 64),
         f"one epoch on 8 GPUs, {gpus}": lambda n: spelled(n / computed / 8),
         f"{EPOCHS} epochs on 8 GPUs": lambda n: spelled(EPOCHS * n / computed / 8),
@@ -227,7 +227,7 @@ def table(of: Mapping[str, Any]) -> list[str]:
         f"cores to read for 8 GPUs, {read:.0f} pictures/s a core": lambda n: f"{8 * computed / read:.0f}",
     }
     head = [f"| | {' | '.join(CORPORA)} |", f"| --- |{' --- |' * len(CORPORA)}"]
-    pictures = f"| pictures | {' | '.join(f'{n:,}' for n in CORPORA.values())} |"
+    pictures = f"| images | {' | '.join(f'{n:,}' for n in CORPORA.values())} |"
     return [*head, pictures, *(f"| {what} | {' | '.join(map(way, CORPORA.values()))} |" for what, way in lines.items())]
 
 

@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 
 
 def body_of(pictures: Sequence[Path]) -> bytes:
-    """Return a multipart body with a study's pictures."""
+    """Return a multipart body with a study's images."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="views"; filename="view"\r\n\r\n'.encode()
     parts = [head + picture.read_bytes() + b"\r\n" for picture in pictures]
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
@@ -75,14 +75,14 @@ def batches(address: str) -> tuple[float, float, float]:
 def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
     from xpronet.commands.searching import search_settings
-    from xpronet.data.images import read_grey
-    from xpronet.data.transforms import test_view
-    from xpronet.generate.writer import Writer, pad_views
+    from xpronet.generate.generator import ReportGenerator, pad_views
+    from xpronet.images.read import read_grey
+    from xpronet.images.transforms import test_view
     from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run)
     search = search_settings(run, checkpoint, beams=None, choose=None)
-    writer = Writer(checkpoint, device=best_device(), settings=search)
+    writer = ReportGenerator(checkpoint, device=best_device(), settings=search)
     model = fingerprint(run)
 
     def write(pictures: Sequence[Path]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def head_step(network: XProNet, studies: Studies, precision: str) -> Step:
 
 
 def full_step(network: XProNet, studies: Studies, precision: str) -> Step:
-    """Return a step of the whole network from pictures."""
+    """Return a step of the whole network from images."""
     settings = TrainSettings(precision=precision, **STILL)
     optimiser = make_optimiser(network, settings)
 
@@ -130,7 +130,7 @@ def backbone_step(network: XProNet, studies: Studies, precision: str) -> Step:
     def step() -> None:
         network.backbone.zero_grad()
         with forward_precision(studies.images.device, precision):
-            features = network.look(studies.images, studies.view_mask).features
+            features = network.encode_images(studies.images, studies.view_mask).features
         features.backward(torch.ones_like(features))
 
     return step

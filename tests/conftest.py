@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from xpronet.data.corpus import Corpus, read_corpus
-from xpronet.experiment import train_run
-from xpronet.generate.gating import fit_run_gate
-from xpronet.model.gate import GateSettings
-from xpronet.phantom.corpus import PhantomSettings, make_phantom
-from xpronet.recipe import Recipe, make_recipe
+from xpronet.experiment.recipe import Recipe, make_recipe
+from xpronet.experiment.run import train_run
+from xpronet.generate.fit_gate import fit_run_gate
+from xpronet.model.out_of_distribution import GateSettings
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -108,9 +108,9 @@ def tiny_run(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def gated_run(tiny_run: Path, phantom: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run with a gate from a few pictures: it knows a black one from films; read it, don't write to it."""
+    """The tiny run with a gate from a few images: it knows a black one from films; read it, don't write to it."""
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("gated") / "run", symlinks=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xpronet.model.gate.FEWEST", 2)
+        patch.setattr("xpronet.model.out_of_distribution.FEWEST", 2)
         fit_run_gate(run, phantom, GateSettings(quantile=1.0, margin=1.0))
     return run

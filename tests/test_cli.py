@@ -60,9 +60,9 @@ def test_every_step_from_nothing_to_a_report(
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of files that are not what they say."""
     folder = tmp_path_factory.mktemp("bad")
-    (folder / "text.dcm").write_text("no picture\n")
-    (folder / "text.png").write_text("no picture\n")
-    (folder / "notes.md").write_text("# no picture\n")
+    (folder / "text.dcm").write_text("no image\n")
+    (folder / "text.png").write_text("no image\n")
+    (folder / "notes.md").write_text("# no image\n")
     (folder / "empty.png").touch()
     (folder / "empty").mkdir()
     (folder / "typo.toml").write_text("[train]\nepoch = 3\n")
@@ -177,7 +177,7 @@ def test_an_interrupt_without_a_word_is_told_too(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xpronet.recipe.read_recipe", interrupted)
+    monkeypatch.setattr("xpronet.experiment.recipe.read_recipe", interrupted)
     assert run(["train", "any.toml", "--out", "nowhere"]) == 130
     assert capsys.readouterr().err == "xpronet: interrupted\n"
 

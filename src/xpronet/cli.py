@@ -53,7 +53,7 @@ app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="M
 app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
 app.command("xpronet.commands.watch:watch", name="watch", help="Tell where a training run stands.")
 app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
-app.command("xpronet.commands.gate:gate", name="gate", help="Teach a model which pictures are unlike its own.")
+app.command("xpronet.commands.gate:gate", name="gate", help="Teach a model which images are unlike its own.")
 app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Write a model for another runtime.")
@@ -61,7 +61,7 @@ app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score p
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
 app.command(show)
-app.command("xpronet.commands.trap:trap", name="trap", help="Find the constant text that scores best.")
+app.command("xpronet.commands.constants:constants", name="constants", help="Find the constant text that scores best.")
 app.command(
     "xpronet.commands.import_checkpoint:import_checkpoint",
     name="import-checkpoint",

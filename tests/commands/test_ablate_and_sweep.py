@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.cli import run
-from xpronet.recipe import Recipe
+from xpronet.experiment.recipe import Recipe
 
 
 @pytest.fixture

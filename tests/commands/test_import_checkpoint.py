@@ -7,10 +7,9 @@ import torch
 from xpronet.commands.import_checkpoint import import_checkpoint
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.model.authors_file import PUBLISHED_CORPORA, PUBLISHED_MODEL, export_published
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.network import XProNet
-from xpronet.model.published import to_published
+from xpronet.model.published_checkpoint import PUBLISHED_CORPORA, PUBLISHED_MODEL, export_published, to_published
 
 REPORT = "The heart is 3.7 cm. The lungs are clear."
 

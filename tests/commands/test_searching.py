@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from xpronet.commands.searching import search_settings
+from xpronet.experiment.recipe import Recipe
 from xpronet.generate.beam import BeamSettings
 from xpronet.model.checkpoint import load_checkpoint
-from xpronet.recipe import Recipe
 
 
 @pytest.fixture

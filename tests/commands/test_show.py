@@ -9,9 +9,9 @@ import pytest
 
 from xpronet.cli import run as command_line
 from xpronet.data.corpus import read_corpus
-from xpronet.experiment import train_run
+from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.run import train_run
 from xpronet.labels.findings import FINDINGS
-from xpronet.recipe import Recipe
 
 pytest.importorskip("matplotlib")
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.cli import run
-from xpronet.train.stamp import sole_trainer, stamp_run
-from xpronet.train.watch import read_state
+from xpronet.train.run_folder import read_state, sole_trainer, stamp_run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xpronet.data.corpus import read_corpus, relative_path, write_corpus
-from xpronet.data.records import Study, View
+from xpronet.data.study import Study, View
 from xpronet.errors import InputError
 
 

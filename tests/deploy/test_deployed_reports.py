@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 
 from xpronet.cli import run as run_command
-from xpronet.commands.opening import open_writer
+from xpronet.commands.opening import load_generator
 from xpronet.data.corpus import Corpus
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import test_view as square
-from xpronet.generate.corpus import write_reports
+from xpronet.generate.generator import ReportGenerator, pad_views
+from xpronet.generate.predictions import write_reports
 from xpronet.generate.report import Report
-from xpronet.generate.writer import Writer, pad_views
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import test_view as square
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["onnx:onnxruntime", "onnx:openvino", "openvino:openvino"])
-def writer(request: pytest.FixtureRequest) -> Writer:
+def writer(request: pytest.FixtureRequest) -> ReportGenerator:
     to, runtime = request.param.split(":")
     if find_spec(runtime) is None:
         pytest.skip(f"{runtime} is not installed")
-    return open_writer(request.getfixturevalue(f"{to}_folder"), beams=3, runtime=runtime)
+    return load_generator(request.getfixturevalue(f"{to}_folder"), beams=3, runtime=runtime)
 
 
 @pytest.fixture(scope="module")
-def reference(tiny_run: Path) -> Writer:
-    return open_writer(tiny_run, beams=3)
+def reference(tiny_run: Path) -> ReportGenerator:
+    return load_generator(tiny_run, beams=3)
 
 
 def _assert_same(got: Report, expected: Report) -> None:
@@ -50,7 +50,9 @@ def _assert_same(got: Report, expected: Report) -> None:
         ]
 
 
-def test_every_report_of_a_corpus_is_equal(writer: Writer, reference: Writer, phantom: Corpus) -> None:
+def test_every_report_of_a_corpus_is_equal(
+    writer: ReportGenerator, reference: ReportGenerator, phantom: Corpus
+) -> None:
     got, expected = (
         list(write_reports(one, phantom, phantom.studies, batch=7, with_evidence=True)) for one in (writer, reference)
     )
@@ -61,13 +63,13 @@ def test_every_report_of_a_corpus_is_equal(writer: Writer, reference: Writer, ph
 
 @pytest.mark.parametrize("num_views", [1, 3])
 def test_any_number_of_views_and_beams(
-    writer: Writer, onnx_folder: Path, tiny_run: Path, phantom: Corpus, num_views: int
+    writer: ReportGenerator, onnx_folder: Path, tiny_run: Path, phantom: Corpus, num_views: int
 ) -> None:
     study = phantom.studies[0]
     views = [square(read_grey(phantom.view_path(view)), writer.checkpoint.images) for view in study.views]
     pictures = pad_views([(views * 2)[:num_views]])
     for beams in (1, 4):
-        writers = (open_writer(folder, beams=beams) for folder in (onnx_folder, tiny_run))
+        writers = (load_generator(folder, beams=beams) for folder in (onnx_folder, tiny_run))
         [ours], [theirs] = (one.write(["study"], *pictures) for one in writers)
         _assert_same(ours, theirs)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from xpronet.evaluate.predictions import Prediction
+from xpronet.evaluate.prediction_files import Prediction
 
 NORMAL = ("The lungs are clear.", "The heart is normal in size.", "No pneumothorax.", "No acute bony abnormality.")
 ABNORMAL = (

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_recall_fscore_support
 
 from xpronet.errors import InputError
-from xpronet.evaluate.agreement import DEFINITIONS, agreement, disagreements, table_agreement
+from xpronet.evaluate.finding_f1 import DEFINITIONS, agreement, disagreements, table_agreement
 from xpronet.labels.findings import FINDINGS, State
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 5))

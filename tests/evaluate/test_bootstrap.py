@@ -5,11 +5,9 @@ import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
 from xpronet.errors import InputError
-from xpronet.evaluate.agreement import agreement
-from xpronet.evaluate.bootstrap import compare, intervals
-from xpronet.evaluate.clinical import FindingReader, finding_statistics, whole_numbers
+from xpronet.evaluate.finding_f1 import FindingReader, agreement, finding_statistics, whole_numbers
+from xpronet.evaluate.intervals import Scores, StudyStatistics, Sums, compare, intervals
 from xpronet.evaluate.language import language_statistics
-from xpronet.evaluate.statistics import Scores, StudyStatistics, Sums
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS
 from xpronet.labels.rules import RuleLabeler
 

@@ -12,17 +12,17 @@ import torch
 
 from xpronet.cli import run
 from xpronet.data.corpus import Corpus
-from xpronet.data.records import Study
-from xpronet.data.text import clean
+from xpronet.data.study import Study
 from xpronet.evaluate.grounding import belonging, ground, mentioned, overlap, study_masks
-from xpronet.evaluate.predictions import Prediction
-from xpronet.evaluate.source import Source, open_source
+from xpronet.evaluate.inputs import Source, open_source
+from xpronet.evaluate.prediction_files import Prediction
 from xpronet.generate.report import FindingScore, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.network import FindingsHead, Patches
 from xpronet.phantom.regions import read_regions, region_path
+from xpronet.text.cleaning import clean
 
 
 def test_regions_that_a_finding_fills_or_lies_in_belong_to_it() -> None:
@@ -146,6 +146,6 @@ def test_masks_go_through_what_pictures_go_through(source: Source, tiny_run: Pat
     masks = study_masks(source, study)
     size = load_checkpoint(tiny_run).images.size
     assert masks.shape == (len(study.views), len(FINDINGS), size, size)
-    # The tiny recipe sees the drawn picture as it is: so do its masks.
+    # The tiny recipe sees the drawn image as it is: so do its masks.
     drawn = read_regions(region_path(phantom.folder, study.id, study.views[0].position or ""))
     assert (masks[0] == drawn).all()

@@ -7,7 +7,7 @@ import pytest
 
 from xpronet.cli import run
 from xpronet.errors import InputError
-from xpronet.evaluate.saved import read_scorecard, side_by_side
+from xpronet.evaluate.comparison import read_scorecard, side_by_side
 
 SCORES = {"BLEU-4": {"value": 0.2, "low": 0.19, "high": 0.21}}
 

@@ -7,14 +7,14 @@ from rich.console import Console, RenderableType
 
 from xpronet.cli import run
 from xpronet.data.corpus import write_corpus
-from xpronet.data.records import Study
+from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.evaluate import baselines
 from xpronet.evaluate.comparison import compare_predictions
-from xpronet.evaluate.predictions import Prediction
+from xpronet.evaluate.constant_scores import find_constant_baselines
+from xpronet.evaluate.prediction_files import Prediction
+from xpronet.evaluate.render import comparison_view, constant_baselines_view, scorecard_markdown, scorecard_view
 from xpronet.evaluate.scorecard import RETRIEVAL, Scorecard, score
-from xpronet.evaluate.tables import comparison_view, scorecard_markdown, scorecard_view, trap_view
-from xpronet.evaluate.trap import find_traps
 from xpronet.labels.findings import FINDINGS, State
 
 Reports = Callable[[int, int], list[str]]
@@ -180,12 +180,12 @@ def test_comparisons(reports_of: Reports, predict: Predict) -> None:
 
 
 def test_the_trap_is_shown(reports_of: Reports) -> None:
-    traps = find_traps(
+    baselines = find_constant_baselines(
         reports_of(30, 1), train_reports=reports_of(TRAIN, 2), val_reports=reports_of(VAL, 3), with_meteor=False
     )
-    assert [trap.row.name.split()[0] for trap in traps] == ["train", "built", "ORACLE,"]
-    assert traps[2].row.scores["BLEU-4"].value >= traps[1].row.scores["BLEU-4"].value
-    assert "lungs are clear" in seen(trap_view(traps, "published-iu", 30))
+    assert [baseline.row.name.split()[0] for baseline in baselines] == ["train", "built", "ORACLE,"]
+    assert baselines[2].row.scores["BLEU-4"].value >= baselines[1].row.scores["BLEU-4"].value
+    assert "lungs are clear" in seen(constant_baselines_view(baselines, "published-iu", 30))
 
 
 @pytest.fixture(scope="module")
@@ -265,5 +265,5 @@ def test_missing_studies_are_told(
 
 
 def test_the_trap_command(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["trap", str(corpus), "--skip-meteor"]) == 0
+    assert run(["constants", str(corpus), "--skip-meteor"]) == 0
     assert "One text for all 30 studies" in capsys.readouterr().out

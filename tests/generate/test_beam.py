@@ -8,7 +8,7 @@ from torch import Tensor
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.generate.beam import BeamSettings, Found, beam_search
+from xpronet.generate.beam import BeamSettings, Hypothesis, beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Patches, XProNet
 from xpronet.model.settings import ModelSettings
@@ -51,35 +51,37 @@ class Prefixes:
         self.seeds = [self.seeds[number] for number in studies.tolist()]
 
 
-def exhaustive(model: Prefixes, study: int, max_words: int, forbidden: tuple[int, ...] = ()) -> Found:
-    """Score every report there is: closed by an end mark, or as long as allowed."""
+def exhaustive(model: Prefixes, study: int, max_words: int, forbidden: tuple[int, ...] = ()) -> Hypothesis:
+    """Score every report there is: closed by an EOS, or as long as allowed."""
     allowed = [word for word in range(model.num_words) if word not in forbidden]
-    best = Found((), -float("inf"))
+    best = Hypothesis((), -float("inf"))
     for length in range(1, max_words + 1):
         for words in itertools.product(allowed, repeat=length):
             if END in words[:-1] or (words[-1] != END and length < max_words):
                 continue
             total = sum(float(model.scores(study, (BEGIN, *words[:place]))[word]) for place, word in enumerate(words))
             if total > best.log_probability:
-                best = Found(words[:-1] if words[-1] == END else words, total)
+                best = Hypothesis(words[:-1] if words[-1] == END else words, total)
     return best
 
 
-def search(model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices) -> list[Found]:
+def search(model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices) -> list[Hypothesis]:
     return best(search_all(model, num_studies, forbidden=forbidden, begin=begin, end=end, **choices))
 
 
-def search_all(model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices) -> list[tuple[Found, ...]]:
+def search_all(
+    model, num_studies: int, *, forbidden=(), begin=BEGIN, end=END, **choices
+) -> list[tuple[Hypothesis, ...]]:
     return beam_search(
         model, num_studies=num_studies, begin=begin, end=end, settings=BeamSettings(**choices), forbidden=forbidden
     )
 
 
-def best(found: list[tuple[Found, ...]]) -> list[Found]:
+def best(found: list[tuple[Hypothesis, ...]]) -> list[Hypothesis]:
     return [reports[0] for reports in found]
 
 
-def same(found: list[Found], expected: list[Found], tolerance: float = 1e-4) -> None:
+def same(found: list[Hypothesis], expected: list[Hypothesis], tolerance: float = 1e-4) -> None:
     assert [report.words for report in found] == [report.words for report in expected]
     for report, other in zip(found, expected, strict=True):
         assert report.log_probability == pytest.approx(other.log_probability, abs=tolerance)
@@ -116,7 +118,7 @@ def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, st
     sharpness=st.sampled_from([0.5, 2.0, 6.0]),
 )
 def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpness):
-    def found(chosen: list[int], stop_early: bool) -> list[Found]:
+    def found(chosen: list[int], stop_early: bool) -> list[Hypothesis]:
         model = Prefixes(list(chosen), 5, sharpness)
         return search(model, len(chosen), beams=beams, max_words=max_words, stop_early=stop_early)
 
@@ -133,7 +135,7 @@ def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpnes
     sharpness=st.sampled_from([0.5, 2.0]),
 )
 def test_candidates_are_the_likeliest_finished_reports(seeds, beams, max_words, sharpness):
-    def found(**choices) -> list[tuple[Found, ...]]:
+    def found(**choices) -> list[tuple[Hypothesis, ...]]:
         return search_all(Prefixes(list(seeds), 5, sharpness), len(seeds), beams=beams, max_words=max_words, **choices)
 
     several = found(choose="agreeing")
@@ -166,7 +168,7 @@ def test_one_beam_is_greedy():
         while len(prefix) <= 7 and (len(prefix) == 1 or prefix[-1] != END):
             scores = model.scores(study, prefix)
             prefix, total = (*prefix, int(scores.argmax())), total + float(scores.max())
-        expected.append(Found(tuple(word for word in prefix[1:] if word != END), total))
+        expected.append(Hypothesis(tuple(word for word in prefix[1:] if word != END), total))
     same(search(model, 3, beams=1, max_words=7), expected)
 
 
@@ -179,7 +181,7 @@ def test_all_beams_may_end_at_once():
 
     for stop_early in (True, False):
         model = Ends([0, 0], 5)
-        same(search(model, 2, beams=4, max_words=10, stop_early=stop_early), [Found((2, 3), 0.0)] * 2)
+        same(search(model, 2, beams=4, max_words=10, stop_early=stop_early), [Hypothesis((2, 3), 0.0)] * 2)
         assert model.steps == 3
 
 
@@ -218,7 +220,7 @@ def test_forbidding_leaves_the_models_own_scores_alone():
 def test_ties_give_a_whole_report():
     found = search(Prefixes([0], 4, flat=True), 1, beams=3, max_words=3)
     # Ending at once is likelier than anything longer.
-    same(found, [Found((), float(torch.tensor(0.25).log()))])
+    same(found, [Hypothesis((), float(torch.tensor(0.25).log()))])
 
 
 @pytest.mark.parametrize("wrong", [{"beams": 0}, {"max_words": 0}])
@@ -258,7 +260,7 @@ def studies(num_studies: int = 4) -> tuple[Patches, Tensor]:
     return Patches(torch.randn(num_studies, 8, 16, generator=generator), mask), findings
 
 
-def write(network: XProNet, patches: Patches, findings: Tensor, **choices) -> list[Found]:
+def write(network: XProNet, patches: Patches, findings: Tensor, **choices) -> list[Hypothesis]:
     steps = BeamSettings(**choices)
     with torch.inference_mode():
         decoding = Decoding(

@@ -1,6 +1,6 @@
 """Of several finished reports, the one that says what the findings say."""
 
-from xpronet.generate.choice import disagreements, most_agreeing
+from xpronet.generate.beam import disagreements, most_agreeing
 from xpronet.labels.findings import FINDINGS, NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 

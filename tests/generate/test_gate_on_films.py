@@ -1,4 +1,4 @@
-"""The gate on real films, by the benchmark that anybody can run; here on fewer pictures than its figures are from."""
+"""The gate on real films, by the benchmark that anybody can run; here on fewer images than its figures are from."""
 
 import json
 import os

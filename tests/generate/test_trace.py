@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import test_view as square
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings
+from xpronet.generate.evidence import CHOSEN, WordTrace, trace_words
+from xpronet.generate.generator import ReportGenerator, pad_views
 from xpronet.generate.report import Report
-from xpronet.generate.trace import CHOSEN, WordTrace, trace_words
-from xpronet.generate.writer import Writer, pad_views
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import test_view as square
 from xpronet.model.checkpoint import Checkpoint, load_checkpoint
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def images(checkpoint: Checkpoint, phantom: Corpus) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def report(checkpoint: Checkpoint, images: torch.Tensor) -> Report:
-    writer = Writer(checkpoint, device=CPU, settings=BeamSettings(max_words=checkpoint.max_words))
+    writer = ReportGenerator(checkpoint, device=CPU, settings=BeamSettings(max_words=checkpoint.max_words))
     [report] = writer.write(["x"], images, torch.ones(1, images.shape[1], dtype=torch.bool), with_evidence=True)
     return report
 

@@ -1,8 +1,8 @@
 import pytest
 
-from xpronet.data.records import Study
+from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.labels.texts import labelled_texts
+from xpronet.labels.labelled_text import labelled_texts
 
 STUDIES = [
     Study(id="a", split="train", views=(), report="R a", sections={"findings": "F a", "impression": "I a"}),

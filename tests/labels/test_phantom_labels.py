@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from xpronet.evaluate.agreement import table_agreement
+from xpronet.evaluate.finding_f1 import table_agreement
 from xpronet.labels.findings import FINDINGS, State
-from xpronet.labels.tables import read_labels
-from xpronet.phantom.corpus import PhantomSettings, make_phantom
+from xpronet.labels.label_tables import read_labels
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.phantom.plan import plan_studies
 from xpronet.phantom.record import draw_record
-from xpronet.phantom.report import write_report
+from xpronet.phantom.report_text import write_report
 
 
 @pytest.mark.parametrize("prevalence", ["natural", "balanced"])

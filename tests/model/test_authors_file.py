@@ -8,19 +8,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from xpronet.data.vocabulary import Vocabulary, build_vocabulary
 from xpronet.encoders.resnet import BackboneSettings
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.authors_file import (
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.published_checkpoint import (
     PUBLISHED_CORPORA,
     export_published,
     import_published,
     read_authors_file,
     reorder_bank,
+    to_published,
 )
-from xpronet.model.checkpoint import load_checkpoint
-from xpronet.model.published import to_published
+from xpronet.text.vocabulary import Vocabulary, build_vocabulary
 
 REPORTS = ["The heart is normal. The lungs are clear."] * 10
 SMALL = {"bank_rows": 42, "norm": "published", "findings_head": False}
@@ -41,7 +41,7 @@ class Foreign:
     """Stands for any class of the authors' code."""
 
 
-class Trap:
+class Malicious:
     """Leaves a folder behind if a reader runs what the pickle asks for."""
 
     def __init__(self, folder) -> None:
@@ -111,11 +111,11 @@ def test_other_objects_are_refused_by_name(weights, tmp_path, content, name, zip
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_nothing_in_the_file_is_run(weights, tmp_path, zipped):
-    path, trap = tmp_path / "file.pth", tmp_path / "trap"
-    torch.save({"state_dict": weights, "args": Trap(trap)}, path, _use_new_zipfile_serialization=zipped)
+    path, marker = tmp_path / "file.pth", tmp_path / "marker"
+    torch.save({"state_dict": weights, "args": Malicious(marker)}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=r"file\.pth: the file asks Python for \w+\.mkdir"):
         read_authors_file(path)
-    assert not trap.exists()
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, -1])
@@ -136,12 +136,12 @@ def test_other_files_are_refused(tmp_path, text):
 
 
 def test_plain_pickle_is_refused_unread(tmp_path):
-    trap = tmp_path / "trap"
+    marker = tmp_path / "marker"
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        (tmp_path / "file.pth").write_bytes(pickle.dumps({"state_dict": Trap(trap)}, protocol=protocol))
+        (tmp_path / "file.pth").write_bytes(pickle.dumps({"state_dict": Malicious(marker)}, protocol=protocol))
         with pytest.raises(InputError, match=r"file\.pth"):
             read_authors_file(tmp_path / "file.pth")
-    assert not trap.exists()
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize(

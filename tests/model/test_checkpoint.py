@@ -6,12 +6,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from xpronet.data.transforms import ImageSettings
-from xpronet.data.vocabulary import Vocabulary, VocabularySettings
 from xpronet.errors import InputError
 from xpronet.files import point
-from xpronet.model.checkpoint import Checkpoint, find_checkpoint, fingerprint, load_checkpoint, load_tensors
-from xpronet.model.manifest import write_manifest
+from xpronet.images.transforms import ImageSettings
+from xpronet.model.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    fingerprint,
+    load_checkpoint,
+    load_tensors,
+    write_manifest,
+)
+from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 
 NAMES = ("Edema", "Fracture", "Pneumonia", "No Finding")
 
@@ -120,15 +126,15 @@ def test_truncated_weights_are_refused(folder):
 
 
 def test_pickle_bytes_are_refused_unread(folder):
-    class Trap:
+    class ConstantBaseline:
         def __reduce__(self):
             return (pytest.fail, ("the pickle was run",))
 
-    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap()))
+    (folder / "model.safetensors").write_bytes(pickle.dumps(ConstantBaseline()))
     refuse(folder, "model.safetensors: damaged")
     write_manifest(folder)
     refuse(folder, "not a whole safetensors file")
-    torch.save({"word_output.bias": Trap()}, folder / "model.safetensors")
+    torch.save({"word_output.bias": ConstantBaseline()}, folder / "model.safetensors")
     refuse(folder, "model.safetensors: damaged")
     write_manifest(folder)
     refuse(folder, "not a whole safetensors file")
@@ -253,7 +259,9 @@ def test_json_of_another_kind_is_refused(folder, file, value):
 
 
 def test_calibration_is_kept_and_changes_probabilities(checkpoint, folder):
-    patches = checkpoint.network.look(torch.zeros(1, 1, 64, 64, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool))
+    patches = checkpoint.network.encode_images(
+        torch.zeros(1, 1, 64, 64, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool)
+    )
     raw = checkpoint.network.predict_findings(patches)
     checkpoint.network.calibrate(torch.tensor([[2.0, 1.0, 1.0, 0.5], [0.0, 0.0, -1.0, 0.25]]))
     checkpoint.save(folder)

@@ -10,7 +10,7 @@ WORDS = torch.tensor([[1, 5, 6, 7], [1, 8, 0, 0], [1, 9, 4, 0]])
 
 
 def studies() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return pictures of three studies of two, one and two views, and their findings: some, none, all."""
+    """Return images of three studies of two, one and two views, and their findings: some, none, all."""
     generator = torch.Generator().manual_seed(4)
     images = torch.randint(0, 256, (3, 2, 64, 64), generator=generator, dtype=torch.uint8)
     view_mask = torch.tensor([[True, True], [True, False], [True, True]])
@@ -120,8 +120,8 @@ def test_look_lays_views_and_rows_one_after_the_other(make_network):
     network = make_network()
     images, view_mask, _ = studies()
     with torch.no_grad():
-        patches = network.look(images, view_mask)
-        alone = network.look(images[2:, 1:], view_mask[2:, 1:])
+        patches = network.encode_images(images, view_mask)
+        alone = network.encode_images(images[2:, 1:], view_mask[2:, 1:])
     assert patches.features.shape == (3, 8, 16)
     torch.testing.assert_close(patches.features[2, 4:], alone.features[0], rtol=0, atol=1e-5)
     assert patches.mask.tolist() == [[True] * 8, [True] * 4 + [False] * 4, [True] * 8]
@@ -142,7 +142,7 @@ def test_a_trusting_study_queries_what_the_head_predicts(make_network):
     images, view_mask, findings = studies()
     with torch.no_grad():
         predicted = present_findings(
-            network.predict_findings(network.look(images, view_mask)), torch.full((4,), 0.5), 3
+            network.predict_findings(network.encode_images(images, view_mask)), torch.full((4,), 0.5), 3
         )
         findings = ~predicted  # what the head says matters, wherever it is heard
         trust = Trust(torch.tensor([True, False, True]), torch.full((4,), 0.5), 3)
@@ -168,7 +168,7 @@ def test_padding_is_hidden_and_the_begin_mark_never(make_network):
     network = make_network()
     mask = network.word_mask(torch.tensor([[1, 5, 0, 0], [0, 5, 6, 0]]))
     assert mask[0].tolist() == [[True, False, False, False]] + [[True, True, False, False]] * 3
-    # Published ids write the begin mark like padding.
+    # Published ids write the BOS like padding.
     assert mask[1, 3].tolist() == [True, True, True, False]
 
 
@@ -176,7 +176,7 @@ def test_newest_words_stand_where_they_are_told(make_network):
     network = make_network()
     images, view_mask, findings = studies()
     with torch.no_grad():
-        encoded = network.encode(network.look(images, view_mask), findings)
+        encoded = network.encode(network.encode_images(images, view_mask), findings)
         whole, responses = network.embed(WORDS, encoded)
         newest, response = network.embed(WORDS[:, 2:3].expand(3, 5), encoded, torch.tensor([2]))
     torch.testing.assert_close(newest, whole[:, 2:3].expand(3, 5, 16))
@@ -187,7 +187,7 @@ def test_text_queries_with_embedding_and_position(make_network):
     network = make_network(fusion="add")
     images, view_mask, findings = studies()
     with torch.no_grad():
-        encoded = network.encode(network.look(images, view_mask), findings)
+        encoded = network.encode(network.encode_images(images, view_mask), findings)
         embedded, responses = network.embed(WORDS, encoded)
         query = network.word_embedding(WORDS) * 4 + sinusoids(torch.arange(4), 16)
         torch.testing.assert_close(responses, network.matching(query, encoded.bank, encoded.visible))

@@ -11,7 +11,7 @@ import torch
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.model.network import Patches, XProNet
-from xpronet.model.published import published_name
+from xpronet.model.published_checkpoint import published_name
 from xpronet.model.settings import ModelSettings
 
 FIGURES = Path(__file__).parent / "figures"

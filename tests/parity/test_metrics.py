@@ -9,7 +9,7 @@ import pytest
 
 from xpronet.evaluate.language import language_statistics
 from xpronet.evaluate.meteor import Unavailable, find_java, meteor_statistics
-from xpronet.evaluate.protocol import PROTOCOLS
+from xpronet.evaluate.text_protocol import PROTOCOLS
 
 PAIRS = (
     (

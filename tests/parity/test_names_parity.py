@@ -6,7 +6,14 @@ import torch
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
 from xpronet.model.network import XProNet
-from xpronet.model.published import MATCHING, MATCHING_AGAIN, POSITIONS, from_published, published_name, to_published
+from xpronet.model.published_checkpoint import (
+    MATCHING,
+    MATCHING_AGAIN,
+    POSITIONS,
+    from_published,
+    published_name,
+    to_published,
+)
 from xpronet.model.settings import ModelSettings
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xpronet.recipe import PRESETS, make_recipe
+from xpronet.experiment.recipe import PRESETS, make_recipe
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = 9

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from xpronet.data.text import clean_published_iu, clean_published_mimic
-from xpronet.data.vocabulary import Vocabulary, VocabularySettings, build_vocabulary
+from xpronet.text.cleaning import clean_published_iu, clean_published_mimic
+from xpronet.text.vocabulary import Vocabulary, VocabularySettings, build_vocabulary
 
 CLEANED_SHA256 = "14882b7bda2e0031447311b87700ba971fe57a52a7ce417c7d0a8485a0996eb8"
 """Of all 2,955 cleaned reports: train, val, test, joined by newlines."""

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpronet.data.checks import check_corpus
+from xpronet.corpora.check import check_corpus
 from xpronet.data.corpus import read_corpus
-from xpronet.data.images import eight_bits, read_grey
 from xpronet.errors import InputError
 from xpronet.files import read_json_lines
+from xpronet.images.read import eight_bits, read_grey
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
-from xpronet.labels.tables import read_labels
-from xpronet.phantom.corpus import PhantomSettings, draw_phantom, make_phantom
+from xpronet.labels.label_tables import read_labels
+from xpronet.phantom.make_corpus import PhantomSettings, draw_phantom, make_phantom
 from xpronet.phantom.plan import plan_studies
 from xpronet.phantom.regions import read_regions, region_path
 

@@ -1,4 +1,4 @@
-"""A small corpus of drawn pictures: round hearts of two sizes, with reports and labels to match."""
+"""A small corpus of drawn images: round hearts of two sizes, with reports and labels to match."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from xpronet.data.corpus import Corpus, read_corpus, write_corpus
-from xpronet.data.images import write_grey
-from xpronet.data.records import Study, View
+from xpronet.data.study import Study, View
+from xpronet.images.read import write_grey
 from xpronet.labels.findings import State
-from xpronet.labels.tables import write_labels
+from xpronet.labels.label_tables import write_labels
 
 SIDE = 64
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import ImageSettings, test_view
 from xpronet.encoders.resnet import BackboneSettings, ResNet, to_rgb
-from xpronet.encoders.texts import TfidfEncoder
+from xpronet.encoders.text_encoders import TfidfEncoder
 from xpronet.errors import InputError
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.prototypes.features import StudyFeatures, extract_features
 
 test_view.__test__ = False  # the name of a function, not of a test
@@ -60,7 +60,7 @@ def test_the_backbone_is_left_as_it_was(hearts: Corpus):
 
 def test_a_study_without_pictures_is_refused(hearts: Corpus):
     bare = tuple(dataclasses.replace(study, views=()) for study in hearts.studies)
-    with pytest.raises(InputError, match=r"12 of 12 studies have no picture \(s0, s1, s2\)"):
+    with pytest.raises(InputError, match=r"12 of 12 studies have no image \(s0, s1, s2\)"):
         extract(dataclasses.replace(hearts, studies=bare))
 
 

@@ -10,9 +10,9 @@ import torch
 
 from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
-from xpronet.generate.writer import Writer
+from xpronet.generate.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
-from xpronet.serve.model import served_model
+from xpronet.serve.model_info import served_model
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, write_answers
 
@@ -22,7 +22,7 @@ Opened = Callable[..., contextlib.AbstractContextManager[str]]
 class InThread:
     """A worker without a process of its own."""
 
-    def __init__(self, writer: Writer, model: str) -> None:
+    def __init__(self, writer: ReportGenerator, model: str) -> None:
         self.writer, self.model = writer, model
         self.batches: list[int] = []
         self.may_write = threading.Event()
@@ -44,7 +44,7 @@ class InThread:
 def worker(gated_run: Path) -> InThread:
     checkpoint = load_checkpoint(gated_run)
     settings = search_settings(gated_run, checkpoint, beams=None, choose=None)
-    writer = Writer(checkpoint, device=torch.device("cpu"), settings=settings)
+    writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=settings)
     return InThread(writer, fingerprint(gated_run))
 
 

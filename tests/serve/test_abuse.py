@@ -84,7 +84,7 @@ def hostile_files() -> dict[str, bytes]:
     film = dicom_of(64, 64, bytes(range(64)) * 64)
     bomb = zlib.compress(bytes(64 * MEGABYTE), 9)
     return {
-        "text": b"no picture at all",
+        "text": b"no image at all",
         "empty": b"",
         "script": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
         "gif": b"GIF89a" + bytes(100),
@@ -154,7 +154,7 @@ def attacks(address: str) -> list[Callable[[], int]]:
         sends(*[noise_png()] * 9),
         sends(b"x", path="/v1/reports/stream"),
         sends(b"x", headers={"Content-Encoding": "gzip"}),
-        sends(b"x", headers={"Origin": "http://evil.example"}),
+        sends(b"x", headers={"Provenance": "http://evil.example"}),
         lambda: ask(address, "/v1/reports", method="POST", body=multipart([b"x"])).status,
         lambda: ask(address, "/static/../../../../etc/passwd").status,
         lambda: ask(address, "/static/%2e%2e/%2e%2e/pyproject.toml").status,

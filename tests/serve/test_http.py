@@ -72,7 +72,7 @@ def test_requests_share_batches_and_each_gets_its_own_answer(
     with ThreadPoolExecutor(len(view_files)) as threads:
         waiting = [threads.submit(post, address, [path.read_bytes() for path in files]) for files in view_files]
         wait_for(address, "xpronet_requests_in_flight 8")
-        time.sleep(0.2)  # the last pictures are decoded
+        time.sleep(0.2)  # the last images are decoded
         worker.may_write.set()
         answers = [one.result().json() for one in waiting]
     assert sum(worker.batches) == 8
@@ -173,8 +173,8 @@ def test_every_answer_carries_the_headers_that_keep_a_browser_safe(address: str)
         ({"Host": "127.0.0.1.evil.example:80"}, 421),
         ({"Host": "LOCALHOST:1"}, 200),
         ({"Host": "[::1]:80"}, 200),
-        ({"Origin": "http://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
+        ({"Provenance": "http://evil.example"}, 403),
+        ({"Provenance": "null"}, 403),
         ({"Content-Length": str(1 << 30)}, 413),
         ({"Content-Length": "-1"}, 400),
         ({"Content-Encoding": "gzip"}, 415),
@@ -246,7 +246,7 @@ def test_the_log_names_no_file_and_no_path(
 ):
     caplog.set_level("INFO", "xpronet.serve")
     post(address, [view_files[0][0].read_bytes()], names=["Jane_Doe.png"])
-    post(address, [b"no picture"], names=["Jane_Doe.dcm"])
+    post(address, [b"no image"], names=["Jane_Doe.dcm"])
     ask(address, "/patients/Jane_Doe?name=Jane_Doe")
     # A line is written once the answer has gone.
     until = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""The server's parts by themselves: settings, pictures, mentions, metrics."""
+"""The server's parts by themselves: settings, images, mentions, metrics."""
 
 import io
 import json
@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 import xpronet.serve
-from xpronet.data.transforms import ImageSettings
 from xpronet.errors import InputError
 from xpronet.generate.report import FindingScore, Report
+from xpronet.images.transforms import ImageSettings
 from xpronet.serve.mentions import find_mentions
 from xpronet.serve.metrics import Histogram, Metrics
-from xpronet.serve.pictures import PREVIEW_SIDE, read_view
 from xpronet.serve.settings import ServeSettings
+from xpronet.serve.uploaded_images import PREVIEW_SIDE, read_view
 
 SETTINGS = ImageSettings(size=64, short_side=80)
 

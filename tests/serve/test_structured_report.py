@@ -12,8 +12,8 @@ from xpronet.cli import run as run_command
 from xpronet.errors import InputError
 from xpronet.generate.report import FindingScore, GateScore, Report
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.gate import WARNING
-from xpronet.serve.films import one_line, paragraphs, read_films
+from xpronet.model.out_of_distribution import WARNING
+from xpronet.serve.dicom_films import one_line, paragraphs, read_films
 from xpronet.serve.structured_report import NOTICE, structured_report
 
 pydicom = pytest.importorskip("pydicom")
@@ -118,7 +118,7 @@ def test_the_gates_warning_stands_beside_the_notice() -> None:
     warned = replace(REPORT, gate=(GateScore(score=0.5, threshold=1.0), GateScore(score=1.5, threshold=1.0)))
     assert Report.from_record(warned.answer(model="m", views=["a", "b"])).gate == warned.gate
     texts = [item.TextValue for item in items(make(film(1), film(2), report=warned), "TEXT")]
-    assert texts[texts.index(NOTICE) + 1] == f"Picture 2: {WARNING}"
+    assert texts[texts.index(NOTICE) + 1] == f"Image 2: {WARNING}"
 
 
 def test_one_film_given_twice_is_one_film() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpronet.show.compare import Comparison, Told, draw_comparison, mark_text, plain_text
+from xpronet.show.compare import ComparedStudy, Told, draw_comparison, mark_text, plain_text
 
 REFERENCE = "The heart is enlarged. No effusion is seen."
 
@@ -34,7 +34,7 @@ def test_the_figure_holds_every_report_and_warns_of_oracles(tmp_path: Path) -> N
     pytest.importorskip("matplotlib")
     views = (np.full((32, 32), 90, np.uint8),) * 2
     told = (Told(name="ours", text="No effusion.", oracle=False), Told(name="theirs", text="", oracle=True))
-    study = Comparison(id="study $1$", views=views, reference=REFERENCE, told=told)
+    study = ComparedStudy(id="study $1$", views=views, reference=REFERENCE, told=told)
     for name in ("a.svg", "b.svg"):
         draw_comparison([study, study], tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

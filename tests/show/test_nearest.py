@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from torch.nn.functional import cosine_similarity
 
-from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import Corpus
+from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
-from xpronet.labels.tables import label_matrix, read_labels
+from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import Checkpoint, load_checkpoint
 from xpronet.show.examples import EXAMPLES_FILE, SPRITE_FILE, TILE, cut_tile, write_examples
 from xpronet.show.nearest import NearRegion, Neighbours, nearest, studies_with
@@ -60,7 +60,9 @@ def test_regions_are_the_nearest_of_studies_with_the_finding(
         augment=False,
     )
     [batch] = load_batches(dataset, BatchSettings(size=len(train)), padding=checkpoint.vocabulary.padding)
-    queries = network.matching.query(network.patch_embedding(network.look(batch.images, batch.view_mask).features))
+    queries = network.matching.query(
+        network.patch_embedding(network.encode_images(batch.images, batch.view_mask).features)
+    )
     for (finding, index), each in zip(PROTOTYPES, found, strict=True):
         cosine = cosine_similarity(queries, _key(checkpoint, finding, index), dim=-1)  # studies, regions
         having = [row for row in range(len(train)) if labels[row, finding] == 1]

@@ -126,7 +126,7 @@ def test_findings_say_in_words_what_bars_show(tmp_path: Path):
 @pytest.mark.parametrize(
     ("labels_from", "column", "source"),
     [
-        ("predicted", "Present", "Findings predicted from the pictures"),
+        ("predicted", "Present", "Findings predicted from the images"),
         ("reference", "Given", "Findings read from the reference report"),
         ("all", "Visible", "All prototypes were visible"),
     ],

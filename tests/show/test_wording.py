@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.data.text import clean, readable
 from xpronet.show.wording import find_words, marked_runs, readable_words, shared_words
+from xpronet.text.cleaning import clean, readable
 
 REPORTS = st.text(alphabet="abcß éÉ 0123.,?!%/-'\n_", max_size=80)
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.experiment import train_run
+from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.run import train_run
 from xpronet.files import read_json_lines
-from xpronet.recipe import Recipe
-from xpronet.train.state import last_checkpoint
+from xpronet.train.checkpoints import last_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -149,9 +149,9 @@ KILLS_ITS_READER = """
 import json, multiprocessing, os, signal, sys
 from pathlib import Path
 from xpronet.errors import WorkError
-from xpronet.experiment import train_run
-from xpronet.recipe import read_recipe
-from xpronet.train.state import last_checkpoint
+from xpronet.experiment.run import train_run
+from xpronet.experiment.recipe import read_recipe
+from xpronet.train.checkpoints import last_checkpoint
 
 recipe, corpus, run = sys.argv[1:]
 steps = ["train.epochs=1", "train.save_steps=1", "batches.size=2", "batches.workers=1"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.train.journal import JOURNAL_FILE, Journal, read_journal
+from xpronet.train.run_folder import JOURNAL_FILE, Journal, read_journal
 
 
 def steps(run: Path) -> list[int]:

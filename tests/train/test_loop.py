@@ -14,16 +14,15 @@ from safetensors.torch import load_file
 
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
-from xpronet.evaluate.epoch import EpochScore
-from xpronet.experiment import train_run
-from xpronet.generate.corpus import write_reports
-from xpronet.generate.writer import Writer
+from xpronet.evaluate.epoch_score import EpochScore
+from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.run import train_run
+from xpronet.generate.generator import ReportGenerator
+from xpronet.generate.predictions import write_reports
 from xpronet.model.checkpoint import load_checkpoint
-from xpronet.recipe import Recipe
-from xpronet.train import stamp
-from xpronet.train.journal import read_journal
+from xpronet.train import run_folder as stamp
 from xpronet.train.loop import Interrupted
-from xpronet.train.watch import read_state
+from xpronet.train.run_folder import read_journal, read_state
 
 WEIGHTS = Path("checkpoints/last/model.safetensors")
 
@@ -163,7 +162,7 @@ def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: C
         number == 0 or score > max(scores[:number]) for number, score in enumerate(scores)
     ]
     # The best checkpoint, asked again, writes validation reports of that very score.
-    writer = Writer(
+    writer = ReportGenerator(
         load_checkpoint(tmp_path / "run"), device=torch.device("cpu"), settings=recipe.generate, labels_from="predicted"
     )
     val = phantom.split("val")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from xpronet.experiment import RECIPE_FILE, train_run
-from xpronet.recipe import Recipe, read_recipe
+from xpronet.experiment.recipe import Recipe, read_recipe
+from xpronet.experiment.run import RECIPE_FILE, train_run
 from xpronet.train import precision
 from xpronet.train.precision import settled_precision
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def capable(*names: str):
-    """Capabilities of a processor that has these."""
+    """Capabilities of a CPU that has these."""
     return lambda: {"avx2": True, "avx512_bf16": False} | dict.fromkeys(names, True)
 
 

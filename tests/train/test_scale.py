@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from xpronet.files import read_json
-from xpronet.train.journal import read_journal
+from xpronet.train.run_folder import read_journal
 
 pytestmark = pytest.mark.slow
 

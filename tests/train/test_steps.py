@@ -12,28 +12,28 @@ import pytest
 import torch
 
 from xpronet.errors import InputError
-from xpronet.preparation import Prepared, prepare
+from xpronet.experiment.build import PreparedExperiment, prepare
+from xpronet.experiment.recipe import Recipe
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.recipe import Recipe
-from xpronet.train.journal import read_journal
 from xpronet.train.precision import make_scaler
+from xpronet.train.run_folder import read_journal
 
 STEPS = 4
 
 
 @pytest.fixture
-def prepared(tiny_recipe: Recipe, tiny_run: Path) -> Prepared:
+def prepared(tiny_recipe: Recipe, tiny_run: Path) -> PreparedExperiment:
     """One epoch of four steps, ready to go."""
     recipe = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, epochs=1, log_steps=1))
     return prepare(recipe, bank=PrototypeBank.load(tiny_run / "prototypes.safetensors"))
 
 
-def changed(prepared: Prepared, **values: Any) -> Prepared:
+def changed(prepared: PreparedExperiment, **values: Any) -> PreparedExperiment:
     train = dataclasses.replace(prepared.recipe.train, **values)
     return dataclasses.replace(prepared, recipe=dataclasses.replace(prepared.recipe, train=train))
 
 
-def spoil(prepared: Prepared, *steps: int) -> None:
+def spoil(prepared: PreparedExperiment, *steps: int) -> None:
     """Let the network answer with no numbers at some of its train steps, batch statistics included."""
     network, taken = prepared.checkpoint.network, [0]
 
@@ -51,11 +51,13 @@ def spoil(prepared: Prepared, *steps: int) -> None:
     network.register_forward_hook(hook)
 
 
-def weights(prepared: Prepared) -> dict[str, torch.Tensor]:
+def weights(prepared: PreparedExperiment) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in prepared.checkpoint.network.state_dict().items()}
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(prepared: Prepared, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(
+    prepared: PreparedExperiment, tmp_path: Path
+) -> None:
     spoil(prepared, 2)
     with pytest.raises(InputError, match=r"the loss is nan at a batch with phantom-\d+.*train.on_nan"):
         prepared.fit(tmp_path, resumed=False)
@@ -65,7 +67,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(prepared: P
     assert event["loss"] == "nan"
 
 
-def test_a_step_that_is_no_number_is_left_out(prepared: Prepared, tmp_path: Path) -> None:
+def test_a_step_that_is_no_number_is_left_out(prepared: PreparedExperiment, tmp_path: Path) -> None:
     skipping = changed(prepared, on_nan="skip")
     spoil(skipping, 2)
     standing = skipping.fit(tmp_path, resumed=False)
@@ -75,20 +77,20 @@ def test_a_step_that_is_no_number_is_left_out(prepared: Prepared, tmp_path: Path
     assert all(tensor.isfinite().all() for tensor in weights(skipping).values())
 
 
-def test_too_many_steps_that_are_no_number_end_the_run(prepared: Prepared, tmp_path: Path) -> None:
+def test_too_many_steps_that_are_no_number_end_the_run(prepared: PreparedExperiment, tmp_path: Path) -> None:
     skipping = changed(prepared, on_nan="skip", most_skipped=2)
     spoil(skipping, 2, 3)
     with pytest.raises(InputError, match="nan for 2 steps in a row"):
         skipping.fit(tmp_path, resumed=False)
 
 
-def test_gradients_of_several_batches_make_one_step(prepared: Prepared, tmp_path: Path) -> None:
+def test_gradients_of_several_batches_make_one_step(prepared: PreparedExperiment, tmp_path: Path) -> None:
     standing = changed(prepared, accumulate=3).fit(tmp_path, resumed=False)
     assert standing.step == 2
     assert [event["step"] for event in read_journal(tmp_path, "step")] == [1, 2]
 
 
-def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
+def test_two_equal_batches_have_the_gradient_of_one(prepared: PreparedExperiment) -> None:
     from xpronet.data.loader import load_batches
     from xpronet.train.optimiser import make_optimiser
     from xpronet.train.step import take_step
@@ -117,7 +119,7 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
     assert norms[1] == pytest.approx(norms[0], rel=1e-5)
 
 
-def test_fp16_resumes_with_its_scale(prepared: Prepared, tmp_path: Path) -> None:
+def test_fp16_resumes_with_its_scale(prepared: PreparedExperiment, tmp_path: Path) -> None:
     standing = changed(prepared, precision="fp16").fit(tmp_path, resumed=False)
     assert standing.scaler["scale"] >= 1
     assert standing.scaler["_growth_tracker"] + len(read_journal(tmp_path, "not finite")) >= 1

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.train.thresholds import UNDECIDED, best_thresholds, macro_f1
+from xpronet.train.validation import UNDECIDED, best_thresholds, macro_f1
 
 STUDIES = st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=20)
 

@@ -19,13 +19,12 @@ import torch
 from xpronet.data.corpus import read_corpus
 from xpronet.files import read_json
 from xpronet.generate.beam import BeamSettings
-from xpronet.generate.corpus import predictions
-from xpronet.generate.writer import Writer
+from xpronet.generate.generator import ReportGenerator
+from xpronet.generate.predictions import predictions
 from xpronet.model.checkpoint import check_checkpoint, load_checkpoint
-from xpronet.phantom.corpus import PhantomSettings, make_phantom
-from xpronet.train.journal import read_journal
-from xpronet.train.stamp import read_starts
-from xpronet.train.state import OPTIMISER_FILE, last_checkpoint, read_standing
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
+from xpronet.train.checkpoints import OPTIMISER_FILE, last_checkpoint, read_trainer_state
+from xpronet.train.run_folder import read_journal, read_starts
 
 CLOCK = ("time", "seconds", "seconds_left", "studies_per_second")
 SECONDS_A_START = 180
@@ -79,7 +78,7 @@ class Torture:
         """Return what the run's best checkpoint writes about the test studies."""
         corpus = read_corpus(self.corpus)
         checkpoint = load_checkpoint(run)
-        writer = Writer(checkpoint, device=torch.device("cpu"), settings=BeamSettings(beams=2, max_words=20))
+        writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=BeamSettings(beams=2, max_words=20))
         return list(predictions(writer, corpus, corpus.split("test")))
 
     def compare(self, first: Path, second: Path) -> None:
@@ -142,7 +141,7 @@ def _is_whole(run: Path) -> None:
         check_checkpoint(folder, *([OPTIMISER_FILE] if folder.name.startswith(("step", "last")) else []))
         load_checkpoint(folder)
     if last is not None:
-        assert read_standing(last).step <= max((event["step"] for event in read_journal(run)), default=0)
+        assert read_trainer_state(last).step <= max((event["step"] for event in read_journal(run)), default=0)
     for name in ("recipe.toml", "vocabulary.json", "run.json"):
         assert (run / name).exists()
     read_json(run / "run.json")

@@ -34,13 +34,13 @@ def ablate(
     """
     import dataclasses
 
-    from xpronet.evaluate.epoch import protocol_of
+    from xpronet.evaluate.epoch_score import protocol_of
+    from xpronet.experiment.recipe import read_recipe
+    from xpronet.experiment.variant_runs import open_trials
+    from xpronet.experiment.variant_table import variants_markdown, variants_view
+    from xpronet.experiment.variants import ablation, with_seed
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
-    from xpronet.recipe import read_recipe
-    from xpronet.show.variants import variants_markdown, variants_view
-    from xpronet.trials.folder import open_trials
-    from xpronet.trials.variants import ablation, with_seed
 
     full = read_recipe(recipe, set_)
     if corpus is not None:

@@ -27,9 +27,9 @@ def demo(
     from xpronet.commands.label import label
     from xpronet.commands.prepare_phantom import phantom
     from xpronet.errors import InputError
-    from xpronet.experiment import train_run
+    from xpronet.experiment.recipe import read_recipe, shipped_recipe
+    from xpronet.experiment.run import train_run
     from xpronet.progress import on_console
-    from xpronet.recipe import read_recipe, shipped_recipe
 
     console = Console(soft_wrap=True)
     started = time.monotonic()

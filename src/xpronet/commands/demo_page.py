@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xpronet.data.records import Study
+from xpronet.data.study import Study
 from xpronet.evaluate.baselines import BEST_CONSTANT, FINDINGS_CONSTANT
-from xpronet.evaluate.clinical import MAIN
+from xpronet.evaluate.finding_f1 import MAIN
 
 NUM_STUDIES = 8
 
@@ -22,13 +22,13 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
     """
     from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import LABELS_FILE, read_corpus
-    from xpronet.data.images import read_grey
-    from xpronet.data.transforms import test_view
     from xpronet.files import read_json
-    from xpronet.generate.corpus import write_reports
-    from xpronet.generate.writer import Writer
+    from xpronet.generate.generator import ReportGenerator
+    from xpronet.generate.predictions import write_reports
+    from xpronet.images.read import read_grey
+    from xpronet.images.transforms import test_view
     from xpronet.labels.findings import collapse
-    from xpronet.labels.tables import read_labels
+    from xpronet.labels.label_tables import read_labels
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.page import PageStudy, write_page
 
@@ -36,7 +36,7 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
     studies = _chosen(folder.split("test"))
     labels = read_labels(corpus / LABELS_FILE, [study.id for study in studies])
     checkpoint = load_checkpoint(run)
-    writer = Writer(
+    writer = ReportGenerator(
         checkpoint, device=best_device(), settings=search_settings(run, checkpoint, beams=None, choose=None)
     )
     shown = [

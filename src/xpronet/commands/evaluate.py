@@ -26,7 +26,7 @@ def evaluate(
     force: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Score predictions against references, beside what needs no picture.
+    """Score predictions against references, beside what needs no image.
 
     Args:
         predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference; or, with --against,
@@ -37,7 +37,7 @@ def evaluate(
             default the one that `xpronet generate` wrote the predictions about, where it is still there.
         split: the split of the corpus that was predicted; by default what generate says, else test.
         run: the run that wrote the predictions, where predictions.run.json does not tell or it has moved.
-        probe: let the model write again, from other, blank and mirrored pictures: what it loses is what the pictures
+        probe: let the model write again, from other, blank and mirrored images: what it loses is what the images
             are worth to it.
         probe_studies: probe and ground so many studies, drawn at random; by default all.
         grounding: compare where the model looks with where the findings are, in a corpus that knows it (phantom).
@@ -46,26 +46,25 @@ def evaluate(
         out: JSON file to write; the same as a Markdown page is written beside it.
         seed: of resamples and random baselines.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
-        skip_retrieval: leave out the reports of the most similar train pictures, and with them a look at all of those.
+        skip_retrieval: leave out the reports of the most similar train images, and with them a look at all of those.
         force: show two saved scorecards beside each other though they were not measured alike.
         overwrite: replace the files of --out if they are there.
     """
     from xpronet.errors import InputError
-    from xpronet.evaluate.comparison import compare_predictions
+    from xpronet.evaluate.comparison import compare_predictions, is_scorecard, side_by_side
     from xpronet.evaluate.grounding import ground
-    from xpronet.evaluate.material import gather
-    from xpronet.evaluate.predictions import read_predictions
-    from xpronet.evaluate.probe import probe as ask_again
-    from xpronet.evaluate.retrieval import most_similar_reports
-    from xpronet.evaluate.saved import is_scorecard, side_by_side
-    from xpronet.evaluate.scorecard import score
-    from xpronet.evaluate.tables import (
+    from xpronet.evaluate.image_dependence import probe as ask_again
+    from xpronet.evaluate.inputs import gather_inputs
+    from xpronet.evaluate.prediction_files import read_predictions
+    from xpronet.evaluate.render import (
         comparison_markdown,
         comparison_view,
         scorecard_markdown,
         scorecard_view,
         side_by_side_view,
     )
+    from xpronet.evaluate.retrieval import most_similar_reports
+    from xpronet.evaluate.scorecard import score
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
 
@@ -79,7 +78,7 @@ def evaluate(
     for file in (out, page_file):
         if file is not None and file.exists() and not overwrite:
             raise InputError(f"{file}: already exists; choose another name or add --overwrite")
-    material = gather(
+    inputs = gather_inputs(
         predictions,
         corpus=corpus,
         split=split,
@@ -89,12 +88,12 @@ def evaluate(
         wants_model=not skip_retrieval,
         track=on_console,
     )
-    scored, around, source = material.predictions, material.around, material.source
+    scored, around, source = inputs.predictions, inputs.around, inputs.source
     retrieved = probed = grounded = None
     if source is not None and not skip_retrieval:
         retrieved = most_similar_reports(source, seed=seed)
     if source is not None and probe:
-        yardstick, written = material.yardstick(protocol), [prediction.report for prediction in scored]
+        yardstick, written = inputs.yardstick(protocol), [prediction.report for prediction in scored]
         probed = ask_again(source.reports, source.studies, yardstick, written, seed=seed, limit=probe_studies)
     if source is not None and grounding:
         grounded = ground(source, seed=seed, limit=probe_studies)
@@ -104,13 +103,13 @@ def evaluate(
         val=around.val_reports,
         protocol=protocol,
         seed=seed,
-        truth=material.table,
+        truth=inputs.table,
         retrieved=retrieved,
         grounding=grounded,
         probe=probed,
-        speed=None if material.origin is None else material.origin.rate,
-        stamp=material.stamp,
-        notes=material.notes,
+        speed=None if inputs.origin is None else inputs.origin.rate,
+        stamp=inputs.stamp,
+        notes=inputs.notes,
         with_meteor=not skip_meteor,
     )
     record, page = card.record(), scorecard_markdown(card)
@@ -123,7 +122,7 @@ def evaluate(
             train_reports=around.train_reports,
             protocol=protocol,
             seed=seed,
-            truth=material.table,
+            truth=inputs.table,
             with_meteor=not skip_meteor,
         )
         console.print(comparison_view(comparison))

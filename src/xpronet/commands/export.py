@@ -23,7 +23,7 @@ def export(
         overwrite: replace the folder if it is there.
     """
     from xpronet.commands.searching import search_settings
-    from xpronet.deploy.folder import export_folder
+    from xpronet.deploy.exported_folder import export_folder
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run)

@@ -1,4 +1,4 @@
-"""`xpronet gate`: teach a trained model which pictures are unlike those it learnt from."""
+"""`xpronet gate`: teach a trained model which images are unlike those it learned from."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
         corpus: the corpus it was trained on.
-        quantile: part of the validation pictures below which the threshold lies, but for the margin.
+        quantile: part of the validation images below which the threshold lies, but for the margin.
         margin: the threshold is so many times that score; the larger, the less is warned of.
     """
     from xpronet.data.corpus import read_corpus
-    from xpronet.generate.gating import fit_run_gate
-    from xpronet.model.gate import GateSettings
+    from xpronet.generate.fit_gate import fit_run_gate
+    from xpronet.model.out_of_distribution import GateSettings
     from xpronet.progress import on_console
 
     fitted = fit_run_gate(run, read_corpus(corpus), GateSettings(quantile=quantile, margin=margin), track=on_console)

@@ -41,7 +41,7 @@ def generate(
             best with the findings; by default as the run's recipe says, else the likeliest.
         batch: studies at a time.
         precision: arithmetic of the backbone.
-        workers: processes that read pictures, for each that writes reports.
+        workers: processes that read images, for each that writes reports.
         part_size: studies in a part, which is written whole; bounds what is in memory and what a kill can lose.
         shard: do only a share of the work, such as 3/8, where eight jobs that know nothing of each other share it;
             the same command without --shard joins what they wrote.
@@ -50,25 +50,25 @@ def generate(
     from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import open_corpus
     from xpronet.errors import InputError, ProcessLostError
-    from xpronet.generate.archive import ArchiveSettings, Parts, read_shard
-    from xpronet.generate.origin import Origin, origin_path, write_origin
-    from xpronet.generate.writer import Writer
+    from xpronet.generate.generator import ReportGenerator
+    from xpronet.generate.predictions import Provenance, provenance_path, write_provenance
+    from xpronet.generate.shards import ArchiveSettings, PredictionShards, read_shard
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
     from xpronet.progress import on_console, silent
-    from xpronet.train.processes import start_processes
+    from xpronet.train.distributed import start_distributed
 
     settings = ArchiveSettings(batch=batch, part_size=part_size, workers=workers)
-    with start_processes() as processes:
+    with start_distributed() as processes:
         share = processes.part if shard is None else read_shard(shard)
         if shard is not None and processes.count > 1:
             raise InputError("--shard is for processes that torchrun has not started; leave it out")
         checkpoint = load_checkpoint(run)
         search = search_settings(run, checkpoint, beams=beams, choose=choose)
-        writer = Writer(
+        writer = ReportGenerator(
             checkpoint, device=processes.device, settings=search, labels_from=labels_from, precision=precision
         )
         model = fingerprint(run)
-        parts = Parts(
+        parts = PredictionShards(
             out,
             model=model,
             corpus=open_corpus(corpus),
@@ -78,8 +78,8 @@ def generate(
         )
         if processes.is_main:
             # Told before the long work, not after it.
-            if origin_path(out).exists() and not overwrite:
-                raise InputError(f"{origin_path(out)}: already exists; choose another name or add --overwrite")
+            if provenance_path(out).exists() and not overwrite:
+                raise InputError(f"{provenance_path(out)}: already exists; choose another name or add --overwrite")
             parts.begin(overwrite=overwrite)
         started = time.monotonic()
         try:
@@ -106,7 +106,7 @@ def generate(
             return
         seconds = parts.seconds
         count = parts.join(overwrite=overwrite)
-        origin = Origin(
+        origin = Provenance(
             run=run,
             model=model,
             corpus=corpus,
@@ -119,6 +119,6 @@ def generate(
             studies=count,
             seconds=seconds,
         )
-        write_origin(out, origin, overwrite=overwrite)
+        write_provenance(out, origin, overwrite=overwrite)
         earlier = f", {count - int(total)} of them before" if total < count else ""
         console.print(f"Wrote {count} reports{earlier}, {rate}, to {out}")

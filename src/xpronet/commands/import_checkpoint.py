@@ -30,9 +30,14 @@ def import_checkpoint(
     """
     from dataclasses import replace
 
-    from xpronet.data.vocabulary import build_vocabulary
     from xpronet.files import new_folder
-    from xpronet.model.authors_file import PUBLISHED_CORPORA, PUBLISHED_MODEL, import_published, read_authors_file
+    from xpronet.model.published_checkpoint import (
+        PUBLISHED_CORPORA,
+        PUBLISHED_MODEL,
+        import_published,
+        read_authors_file,
+    )
+    from xpronet.text.vocabulary import build_vocabulary
 
     corpus = PUBLISHED_CORPORA[dataset]
     # Opened first: a folder that may not be replaced is refused before the work, not after.

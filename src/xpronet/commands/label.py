@@ -46,9 +46,9 @@ def label(
     from xpronet.data.corpus import LABELS_FILE, read_corpus
     from xpronet.errors import InputError
     from xpronet.files import write_json
+    from xpronet.labels.label_tables import read_labels
     from xpronet.labels.labelers import explained, make_labeler, write_corpus_labels
-    from xpronet.labels.tables import read_labels
-    from xpronet.labels.texts import labelled_texts
+    from xpronet.labels.labelled_text import labelled_texts
     from xpronet.progress import on_console
 
     if split is not None and against is None:

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from xpronet.evaluate.agreement import DEFINITIONS, Agreement, Score, disagreements, table_agreement
+from xpronet.evaluate.finding_f1 import DEFINITIONS, Agreement, Score, disagreements, table_agreement
 from xpronet.labels.findings import FINDINGS, State, Uncertain
 from xpronet.labels.rules import Evidence
 
@@ -24,7 +24,7 @@ States = Mapping[str, Mapping[str, State]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class LabelerComparison:
     """A labeler beside a table."""
 
     by_definition: Mapping[str, Agreement]
@@ -43,9 +43,9 @@ class Comparison:
         }
 
 
-def compare(truth: States, predicted: States, uncertain: Uncertain) -> Comparison:
+def compare(truth: States, predicted: States, uncertain: Uncertain) -> LabelerComparison:
     """Compare two tables of states under every definition."""
-    return Comparison(
+    return LabelerComparison(
         by_definition={
             name: table_agreement(truth, predicted, findings, uncertain) for name, findings in DEFINITIONS.items()
         },
@@ -53,7 +53,7 @@ def compare(truth: States, predicted: States, uncertain: Uncertain) -> Compariso
     )
 
 
-def print_comparison(console: Console, comparison: Comparison, source: Mapping[str, Any]) -> None:
+def print_comparison(console: Console, comparison: LabelerComparison, source: Mapping[str, Any]) -> None:
     """Print agreement finding by finding, the means under each definition, and examples of where they differ."""
     whole = comparison.by_definition["14"]
     read = f"{source['labeler']} on {' or '.join(source['sections'])}"

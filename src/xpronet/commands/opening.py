@@ -8,16 +8,16 @@ import torch
 
 from xpronet.commands.searching import Choose, overridden, search_settings
 from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
-from xpronet.deploy.folder import is_exported, read_exported
-from xpronet.deploy.runtime import ExportedRuntime
+from xpronet.deploy.exported_folder import is_exported, read_exported
+from xpronet.deploy.exported_runtime import ExportedRuntime
 from xpronet.errors import InputError
-from xpronet.generate.writer import LabelsFrom, Writer
+from xpronet.generate.generator import LabelsFrom, ReportGenerator
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]
 
 
-def open_writer(
+def load_generator(
     path: Path,
     *,
     beams: int | None = None,
@@ -25,7 +25,7 @@ def open_writer(
     labels_from: LabelsFrom = "predicted",
     precision: Literal["fp32", "bf16"] = "fp32",
     runtime: RuntimeName | None = None,
-) -> Writer:
+) -> ReportGenerator:
     """Make a writer of what a path names.
 
     Args:
@@ -49,7 +49,9 @@ def open_writer(
             )
         checkpoint = load_checkpoint(path)
         settings = search_settings(path, checkpoint, beams=beams, choose=choose)
-        return Writer(checkpoint, device=best_device(), settings=settings, labels_from=labels_from, precision=precision)
+        return ReportGenerator(
+            checkpoint, device=best_device(), settings=settings, labels_from=labels_from, precision=precision
+        )
     if runtime == "torch":
         raise InputError(f"{path}: an exported folder has no PyTorch network; name the run it was made from")
     exported = read_exported(path)
@@ -58,7 +60,7 @@ def open_writer(
     # PyTorch only searches now. Its threads would spin on the cores that the engine's need: a search took four times as
     # long.
     torch.set_num_threads(1)
-    return Writer(
+    return ReportGenerator(
         exported,
         device=torch.device("cpu"),
         settings=overridden(exported.search, beams=beams, choose=choose),

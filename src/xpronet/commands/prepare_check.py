@@ -8,12 +8,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from xpronet.data.checks import CorpusCheck, check_corpus, length_bins, stored_depth
+from xpronet.corpora.check import CorpusCheck, check_corpus, length_bins, stored_depth
 from xpronet.data.corpus import LABELS_FILE
-from xpronet.data.records import SPLITS
+from xpronet.data.study import SPLITS
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS, State
-from xpronet.labels.tables import read_labels
+from xpronet.labels.label_tables import read_labels
 from xpronet.progress import on_console
 
 BAR = 40
@@ -25,7 +25,7 @@ def check(corpus: Path, *, decode: bool = False) -> None:
 
     Args:
         corpus: a corpus folder.
-        decode: read every picture to its last pixel, not only its header.
+        decode: read every image to its last pixel, not only its header.
     """
     checked = check_corpus(corpus, decode=decode, track=on_console)
     console = Console(highlight=False, markup=False)
@@ -51,9 +51,9 @@ def _print_counts(console: Console, checked: CorpusCheck) -> None:
     views = ", ".join(f"{position} {count:,}" for position, count in checked.positions.most_common())
     console.print(f"views: {checked.positions.total():,}{f' ({views})' if views else ''}")
     if checked.positions:
-        console.print(f"pictures: grey, {stored_depth(corpus)} bits")
+        console.print(f"images: grey, {stored_depth(corpus)} bits")
     if checked.pictureless:
-        console.print(f"studies without a picture: {checked.pictureless:,}")
+        console.print(f"studies without an image: {checked.pictureless:,}")
 
 
 def _print_lengths(console: Console, checked: CorpusCheck) -> None:

@@ -6,17 +6,17 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
-from xpronet.data.cache import PictureForm
-from xpronet.data.download import download_open_i
-from xpronet.data.images import Depth
-from xpronet.data.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray, projections_table
-from xpronet.data.release import ReleaseSettings
+from xpronet.corpora.build import ReleaseSettings
+from xpronet.corpora.download import download_open_i
+from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray, projections_table
 from xpronet.errors import InputError
+from xpronet.images.read import Depth
 from xpronet.progress import on_console
 
 WHY = (
-    "R2Gen's are the 2,955 reports that have findings and at least two pictures, with the first two pictures; a drawn "
-    "split takes every report that has the text asked for and a picture, with all its pictures"
+    "R2Gen's are the 2,955 reports that have findings and at least two images, with the first two images; a drawn "
+    "split takes every report that has the text asked for and an image, with all its images"
 )
 
 
@@ -43,21 +43,21 @@ def iu_xray(
         out: the corpus folder to write.
         split: r2gen:ANNOTATION.JSON (the field's split of 2,069, 296 and 590 studies) or seed:N (drawn by patient).
         reports: NLMCXR_reports.tgz, a folder of its XML files, or Kaggle's indiana_reports.csv.
-        images: NLMCXR_png.tgz, NLMCXR_dcm.tgz, or a folder of Open-i's PNG, Kaggle's or DICOM pictures.
+        images: NLMCXR_png.tgz, NLMCXR_dcm.tgz, or a folder of Open-i's PNG, Kaggle's or DICOM images.
         no_images: make a corpus of texts, for labelling and for scores.
         download: a folder; Open-i's archives are fetched into it (1.3 GB; goes on after a stop) and used.
         text: the sections to be learned.
         missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
         projections: a CSV of filename and projection, such as Kaggle's indiana_projections.csv.
-        without_picture: what becomes of a study none of whose pictures is there.
-        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        without_picture: what becomes of a study none of whose images is there.
+        short_side: short side of the stored images in pixels; smaller ones keep their size.
         depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
-        tolerate: how many pictures and reports may be missing or damaged.
+        tolerate: how many images and reports may be missing or damaged.
         overwrite: replace the corpus folder if it exists.
     """
     if download is not None:
         if reports is not None or images is not None:
-            raise InputError("--download fetches reports and pictures; leave --reports and --images away")
+            raise InputError("--download fetches reports and images; leave --reports and --images away")
         reports, images = download_open_i(download, pictures=not no_images, track=on_console)
     if reports is None:
         raise InputError("give --reports: NLMCXR_reports.tgz, a folder of its XML files, or indiana_reports.csv")
@@ -79,10 +79,10 @@ def iu_xray(
         console.print("views: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.views.items())))
     if made.views["unknown"] and projections_table(settings) is None:
         console.print(
-            "Open-i does not say which picture is frontal; --projections indiana_projections.csv (Kaggle's) marks them"
+            "Open-i does not say which image is frontal; --projections indiana_projections.csv (Kaggle's) marks them"
         )
     if made.unused:
-        console.print(f"not used: {made.unused:,} pictures that were found and that no study here names")
+        console.print(f"not used: {made.unused:,} images that were found and that no study here names")
     if made.compared:
         equal = made.compared - len(made.differing)
         console.print(f"{equal:,} of {made.compared:,} findings equal the annotation's report, white space aside")

@@ -7,17 +7,17 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
-from xpronet.data.cache import PictureForm
+from xpronet.corpora.build import ReleaseSettings
+from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
 from xpronet.data.corpus import LABELS_FILE, read_corpus
-from xpronet.data.images import Depth
-from xpronet.data.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
-from xpronet.data.release import ReleaseSettings
 from xpronet.errors import InputError
-from xpronet.labels.tables import read_labels, write_labels
+from xpronet.images.read import Depth
+from xpronet.labels.label_tables import read_labels, write_labels
 from xpronet.progress import on_console
 
 WHY = (
-    "R2Gen read the sections by other rules and kept the pictures of studies with findings; ours also takes findings "
+    "R2Gen read the sections by other rules and kept the images of studies with findings; ours also takes findings "
     "without a heading (--unheaded drop does not)"
 )
 
@@ -46,15 +46,15 @@ def mimic_cxr(
         out: the corpus folder to write.
         reports: the folder or zip of reports; by default mimic-cxr-reports or mimic-cxr-reports.zip in ROOT.
         no_images: make a corpus of texts, for labelling and for scores.
-        unit: what a study of the corpus is: an examination with all its views, or each picture by itself, as published.
+        unit: what a study of the corpus is: an examination with all its views, or each image by itself, as published.
         text: the sections to be learned.
         missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
         unheaded: whether findings without a heading, the paragraphs after the introduction, count as findings.
         labels: the table that becomes labels.csv; studies without a row in it are left out. none: label them later.
-        without_picture: what becomes of a study none of whose pictures is there.
-        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        without_picture: what becomes of a study none of whose images is there.
+        short_side: short side of the stored images in pixels; smaller ones keep their size.
         depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
-        tolerate: how many pictures and reports may be missing or damaged.
+        tolerate: how many images and reports may be missing or damaged.
         overwrite: replace the corpus folder if it exists.
     """
     table = None if labels == "none" else find_table(root, labels)
@@ -68,7 +68,7 @@ def mimic_cxr(
         without_picture=without_picture,
     )
     if no_images and unit == "image":
-        raise InputError("--unit image makes a study of each picture; leave --no-images away")
+        raise InputError("--unit image makes a study of each image; leave --no-images away")
 
     def write_table(folder: Path, ids: Sequence[str]) -> None:
         if table is None:

@@ -8,14 +8,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from xpronet.data.records import SPLITS
-from xpronet.data.release import LEFT_OUT_FILE, Prepared
+from xpronet.corpora.build import LEFT_OUT_FILE, BuildSummary
+from xpronet.data.study import SPLITS
 
 
 def print_prepared(
     console: Console,
     out: Path,
-    prepared: Prepared,
+    prepared: BuildSummary,
     *,
     published: Mapping[str, int] | None,
     unit: Literal["studies", "pictures"],
@@ -47,8 +47,8 @@ def print_prepared(
         console.print(f"{reason}: {files:,} files of the release, listed in {LEFT_OUT_FILE}")
     if prepared.pictureless and any(prepared.pictures.values()):
         console.print(
-            f"warning: {prepared.pictureless:,} studies have no picture; training refuses them, "
-            "--without-picture drop leaves them out"
+            f"warning: {prepared.pictureless:,} studies have no image; training refuses them, "
+            "--without-image drop leaves them out"
         )
     if prepared.straddling:
         console.print(

@@ -5,8 +5,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from xpronet.data.images import Depth
-from xpronet.phantom.corpus import PhantomSettings, make_phantom
+from xpronet.images.read import Depth
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.progress import on_console
 
 
@@ -27,7 +27,7 @@ def phantom(
         studies: how many studies.
         seed: the same seed gives the same corpus.
         prevalence: natural (most studies are normal) or balanced (each finding in about a fifth of the studies).
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         depth: bits of a grey value, 8 or 16.
         overwrite: replace what is at OUT.
     """

@@ -1,14 +1,13 @@
-"""`xpronet prepare table`: a corpus from a table and pictures of the user's own."""
+"""`xpronet prepare table`: a corpus from a table and images of the user's own."""
 
 from pathlib import Path
 
 from rich.console import Console
 
-from xpronet.data.cache import PictureForm
-from xpronet.data.images import Depth
-from xpronet.data.table import TableSettings, make_table
-from xpronet.data.table_rows import Form
+from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.table import Form, TableSettings, make_table
 from xpronet.errors import InputError
+from xpronet.images.read import Depth
 from xpronet.progress import on_console
 
 
@@ -28,7 +27,7 @@ def table(
     tolerate: int = 0,
     overwrite: bool = False,
 ) -> None:
-    """Make a corpus from a table of reports and a folder of pictures.
+    """Make a corpus from a table of reports and a folder of images.
 
     The table is one of three: CSV or JSON lines with id, report, image (several separated by semicolons, or several
     rows with one id) and, where known, split, patient and view; or an annotation.json as R2Gen reads it.
@@ -38,12 +37,12 @@ def table(
         annotation: an annotation.json with the lists train, val and test.
         csv: a CSV file with a header line.
         jsonl: a file with one JSON object a line.
-        images: the folder that the table's picture paths start from.
+        images: the folder that the table's image paths start from.
         no_images: make a corpus of texts, for labelling and for scores.
-        short_side: short side of the stored pictures in pixels; smaller ones keep their size.
+        short_side: short side of the stored images in pixels; smaller ones keep their size.
         depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         name: what the corpus is called; by default the folder of the table.
-        licence: the terms under which pictures and texts may be used.
+        licence: the terms under which images and texts may be used.
         seed: draws the split where the table has none.
         tolerate: how many unusable studies may be left out.
         overwrite: replace the corpus folder if it exists.

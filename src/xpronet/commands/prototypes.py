@@ -34,26 +34,26 @@ def prototypes(
         width: ResNet's width; published weights need 64.
         weights: "random", a .safetensors or .pth file with torchvision's names, or "hub:owner/name"; ResNet-101 also
             takes ResNet-50's.
-        stride_in_1x1: the weights are of ResNet v1, which halves the picture in a block's first convolution.
+        stride_in_1x1: the weights are of ResNet v1, which halves the image in a block's first convolution.
         text: "tfidf", the folder of a BERT-family model, or "hub:owner/name".
         pooling: what of a BERT counts: its first position (CheXbert) or the mean (sentence models).
         text_width: width of the TF-IDF features.
         per_finding: prototypes of each finding.
-        mode: cluster pictures and their mirror images together (paper), or apart (published code).
-        size: side of the square that is cut from a picture.
-        short_side: short side of the picture it is cut from; 8/7 of the size if not given, as 256 is of 224.
+        mode: cluster images and their mirror images together (paper), or apart (published code).
+        size: side of the square that is cut from an image.
+        short_side: short side of the image it is cut from; 8/7 of the size if not given, as 256 is of 224.
         seed: of clustering, TF-IDF and random weights.
         overwrite: replace the file if it is there.
     """
     import torch
 
     from xpronet.data.corpus import LABELS_FILE, read_corpus
-    from xpronet.data.transforms import ImageSettings
     from xpronet.encoders.resnet import BackboneSettings
-    from xpronet.encoders.texts import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
+    from xpronet.encoders.text_encoders import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
     from xpronet.encoders.weights import backbone_name, load_backbone
     from xpronet.files import new_file
-    from xpronet.labels.tables import label_matrix, read_labels
+    from xpronet.images.transforms import ImageSettings
+    from xpronet.labels.label_tables import label_matrix, read_labels
     from xpronet.progress import on_console
     from xpronet.prototypes.cluster import PrototypeSettings, cluster_findings
     from xpronet.prototypes.features import extract_features

@@ -1,4 +1,4 @@
-"""`xpronet report`: a draft report about the pictures of one study. The main job."""
+"""`xpronet report`: a draft report about the images of one study. The main job."""
 
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ def report(
         run: run or checkpoint folder, or a folder that `xpronet export` wrote.
         images: the study's views, frontal first: PNG, JPEG or DICOM files.
         json: also write findings, evidence and text to this JSON file.
-        html: also write a page with pictures, findings and evidence to this file.
+        html: also write a page with images, findings and evidence to this file.
         sr: also write the text and the findings to this file, as a DICOM structured report, partial and unverified.
         labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
         beams: width of the search; by default as the run's recipe says, else 3.
@@ -36,28 +36,30 @@ def report(
             best with the findings; by default as the run's recipe says, else the likeliest.
         runtime: what computes the network; if left out, what the folder was made for.
         precision: arithmetic of the backbone; bf16 is faster where the device multiplies it itself.
-        strict: refuse pictures that the run's gate warns of.
+        strict: refuse images that the run's gate warns of.
         overwrite: replace files that are there.
     """
-    from xpronet.commands.opening import model_fingerprint, open_writer
-    from xpronet.data.images import read_grey
-    from xpronet.data.transforms import test_view
+    from xpronet.commands.opening import load_generator, model_fingerprint
     from xpronet.errors import InputError
     from xpronet.files import write_json
-    from xpronet.generate.writer import pad_views
+    from xpronet.generate.generator import pad_views
+    from xpronet.images.read import read_grey
+    from xpronet.images.transforms import test_view
 
     if not images:
-        raise InputError("no picture given: name at least one PNG, JPEG or DICOM file")
+        raise InputError("no image given: name at least one PNG, JPEG or DICOM file")
     for path in (json, html, sr):
         if path is not None and path.exists() and not overwrite:
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
-    # Pictures first: a wrong file is told before the model is loaded.
+    # Images first: a wrong file is told before the model is loaded.
     pictures = [read_grey(path) for path in images]
     if sr is not None:
-        from xpronet.serve.films import read_films
+        from xpronet.serve.dicom_films import read_films
 
         read_films(images)
-    writer = open_writer(run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime)
+    writer = load_generator(
+        run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime
+    )
     if strict and writer.checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]

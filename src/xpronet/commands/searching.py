@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from xpronet.experiment import RECIPE_FILE
+from xpronet.experiment.recipe import read_recipe
+from xpronet.experiment.run import RECIPE_FILE
 from xpronet.generate.beam import BeamSettings
 from xpronet.model.checkpoint import Checkpoint, find_checkpoint
-from xpronet.recipe import read_recipe
 
 Choose = Literal["likeliest", "agreeing"]
 

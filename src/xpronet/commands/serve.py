@@ -72,7 +72,7 @@ def serve(
         raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
     from xpronet.commands.searching import search_settings
     from xpronet.model.checkpoint import load_checkpoint
-    from xpronet.serve.model import served_model
+    from xpronet.serve.model_info import served_model
 
     checkpoint = load_checkpoint(run)
     search = search_settings(run, checkpoint, beams=beams, choose=choose)

@@ -26,7 +26,7 @@ def atlas(
         perplexity: about how many neighbours of a prototype count as near.
         overwrite: replace the file if it is there.
     """
-    from xpronet.experiment import BANK_FILE
+    from xpronet.experiment.run import BANK_FILE
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.prototypes.bank import PrototypeBank
     from xpronet.show.atlas import AtlasSettings, draw_atlas, make_atlas, owners, projected_bank
@@ -52,7 +52,7 @@ def _counts(folder: Path) -> dict[str, int]:
     """Return how many train studies have each finding."""
     from xpronet.data.corpus import LABELS_FILE, read_corpus
     from xpronet.labels.findings import FINDINGS
-    from xpronet.labels.tables import label_matrix, read_labels
+    from xpronet.labels.label_tables import label_matrix, read_labels
 
     ids = [study.id for study in read_corpus(folder).split("train")]
     labels = label_matrix(read_labels(folder / LABELS_FILE, ids), ids)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from xpronet.show.compare import Comparison, Mark
+    from xpronet.show.compare import Mark
 
 
 def compare(
@@ -36,9 +36,9 @@ def compare(
     from xpronet.commands.show_studies import StudyViews, study_of, write_one
     from xpronet.data.corpus import read_corpus
     from xpronet.model.checkpoint import load_checkpoint
-    from xpronet.show.compare import Comparison, Told, draw_comparison
+    from xpronet.show.compare import ComparedStudy, Told, draw_comparison
     from xpronet.show.figures import check_figure
-    from xpronet.show.runs import run_names
+    from xpronet.show.run_names import run_names
 
     if out is not None:
         check_figure(out, overwrite=overwrite)
@@ -56,10 +56,10 @@ def compare(
             report = write_one(checkpoint, seen, beams=beams)
             oracle = report.labels_from == "reference"
             told[study_id].append(Told(name=name, text=report.text, oracle=oracle))
-            # Models may see other squares of a picture; the first one's are shown.
+            # Models may see other squares of an image; the first one's are shown.
             shown.setdefault(study_id, seen)
     studies = [
-        Comparison(id=each, views=seen.views, reference=seen.reference or "", told=tuple(told[each]))
+        ComparedStudy(id=each, views=seen.views, reference=seen.reference or "", told=tuple(told[each]))
         for each, seen in shown.items()
     ]
     console = Console(highlight=False, markup=False, soft_wrap=True)

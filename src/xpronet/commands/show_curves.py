@@ -14,7 +14,7 @@ def curves(runs: tuple[Path, ...], /, *, out: Path, overwrite: bool = False) -> 
         overwrite: replace the file if it is there.
     """
     from xpronet.show.figures import check_figure
-    from xpronet.show.runs import run_names
+    from xpronet.show.run_names import run_names
     from xpronet.show.training import draw_training, read_history
 
     check_figure(out, overwrite=overwrite)

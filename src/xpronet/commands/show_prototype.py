@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xpronet.data.corpus import Corpus
-    from xpronet.data.records import Study
+    from xpronet.data.study import Study
     from xpronet.model.checkpoint import Checkpoint
 
 
@@ -80,7 +80,7 @@ def prototypes(
 ) -> None:
     """Write example regions and words of all prototypes into the run folder, for pages that show them.
 
-    The examples are pictures of the train corpus: where those may not leave a machine, neither may the run then.
+    The examples are images of the train corpus: where those may not leave a machine, neither may the run then.
 
     Args:
         run: run folder.
@@ -154,7 +154,7 @@ def _column(finding: str, findings: tuple[str, ...]) -> int:
 def _train(corpus: Path) -> "tuple[Corpus, tuple[Study, ...], np.ndarray]":
     """Return a corpus, its train studies and their labels."""
     from xpronet.data.corpus import LABELS_FILE, read_corpus
-    from xpronet.labels.tables import label_matrix, read_labels
+    from xpronet.labels.label_tables import label_matrix, read_labels
 
     folder = read_corpus(corpus)
     train = folder.split("train")

@@ -1,4 +1,4 @@
-"""Studies that `xpronet show` draws: from a corpus, by id, or from pictures."""
+"""Studies that `xpronet show` draws: from a corpus, by id, or from images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Bool, UInt8
 
 from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
-from xpronet.data.images import read_grey
-from xpronet.data.transforms import test_view
 from xpronet.errors import InputError
+from xpronet.experiment.build import label_source
 from xpronet.generate.beam import BeamSettings
+from xpronet.generate.generator import ReportGenerator, pad_views
 from xpronet.generate.report import Report
-from xpronet.generate.writer import Writer, pad_views
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import test_view
 from xpronet.labels.findings import FINDINGS
-from xpronet.labels.tables import label_matrix, read_labels
+from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import Checkpoint, best_device
-from xpronet.preparation import label_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class StudyViews:
     """One study as a network sees it."""
 
     id: str
-    """Its id, or the name of its first picture."""
+    """Its id, or the name of its first image."""
     views: tuple[UInt8[np.ndarray, "size size"], ...]
     """The squares that the network is shown."""
     reference: str | None = None
@@ -51,10 +51,10 @@ class StudyViews:
 
 
 def pictured_study(images: Sequence[Path], checkpoint: Checkpoint) -> StudyViews:
-    """Read a study from its pictures.
+    """Read a study from its images.
 
     Raises:
-        InputError: a picture is missing or no picture.
+        InputError: an image is missing or no image.
     """
     views = tuple(test_view(read_grey(image), checkpoint.images) for image in images)
     return StudyViews(id=images[0].stem, views=views)
@@ -64,7 +64,7 @@ def corpus_study(folder: Path, study_id: str, checkpoint: Checkpoint) -> StudyVi
     """Read a study of a corpus.
 
     Raises:
-        InputError: the folder is no corpus, has no such study or lacks its pictures.
+        InputError: the folder is no corpus, has no such study or lacks its images.
     """
     return study_of(read_corpus(folder), study_id, checkpoint)
 
@@ -73,7 +73,7 @@ def study_of(corpus: Corpus, study_id: str, checkpoint: Checkpoint) -> StudyView
     """Read a study of a corpus that has been read.
 
     Raises:
-        InputError: the corpus has no such study, or lacks its pictures.
+        InputError: the corpus has no such study, or lacks its images.
     """
     named = [study for study in corpus.studies if study.id == study_id]
     if not named:
@@ -105,7 +105,7 @@ def write_one(checkpoint: Checkpoint, study: StudyViews, *, beams: int, with_evi
     """
     labels_from = label_source(checkpoint.network.settings)
     settings = BeamSettings(beams=beams, max_words=checkpoint.max_words)
-    writer = Writer(checkpoint, device=best_device(), settings=settings, labels_from=labels_from)
+    writer = ReportGenerator(checkpoint, device=best_device(), settings=settings, labels_from=labels_from)
     findings = None if labels_from == "predicted" else torch.from_numpy(study.present(labels_from))[None]
     [report] = writer.write([study.id], *pad_views([study.views]), findings, with_evidence=with_evidence)
     return report

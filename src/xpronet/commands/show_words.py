@@ -24,7 +24,7 @@ def words(
 
     Args:
         run: run or checkpoint folder.
-        study: the id of a study of CORPUS or, without a corpus, its pictures, frontal first: PNG, JPEG or DICOM files.
+        study: the id of a study of CORPUS or, without a corpus, its images, frontal first: PNG, JPEG or DICOM files.
         out: figure to write, .png or .svg.
         corpus: corpus folder.
         only: draw these words alone: --only effusion cardiomegaly.
@@ -37,8 +37,8 @@ def words(
 
     from xpronet.commands.show_studies import StudyViews, corpus_study, pictured_study, write_one
     from xpronet.errors import InputError
-    from xpronet.generate.trace import trace_words
-    from xpronet.generate.writer import pad_views
+    from xpronet.generate.evidence import trace_words
+    from xpronet.generate.generator import pad_views
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.figures import check_figure
     from xpronet.show.words import draw_words

@@ -45,15 +45,15 @@ def sweep(
     """
     import dataclasses
 
-    from xpronet.evaluate.epoch import protocol_of
+    from xpronet.evaluate.epoch_score import protocol_of
+    from xpronet.experiment.recipe import read_recipe
+    from xpronet.experiment.variant_curves import draw_curves
+    from xpronet.experiment.variant_runs import open_trials
+    from xpronet.experiment.variant_table import variants_markdown, variants_view
+    from xpronet.experiment.variants import sweep_values
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
-    from xpronet.recipe import read_recipe
-    from xpronet.show.curves import draw_curves
     from xpronet.show.figures import check_plots
-    from xpronet.show.variants import variants_markdown, variants_view
-    from xpronet.trials.folder import open_trials
-    from xpronet.trials.variants import sweep_values
 
     check_plots()
     base = read_recipe(recipe, set_)

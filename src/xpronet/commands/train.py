@@ -11,9 +11,9 @@ from xpronet.launch import read_launch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xpronet.experiment.recipe import Recipe
     from xpronet.prototypes.bank import PrototypeBank
-    from xpronet.recipe import Recipe
-    from xpronet.train.state import Standing
+    from xpronet.train.checkpoints import TrainerState
 
 
 def train(
@@ -44,14 +44,14 @@ def train(
     """
     import dataclasses
 
-    from xpronet.evaluate.clinical import MAIN
-    from xpronet.evaluate.epoch import protocol_of
-    from xpronet.experiment import finished_standing
+    from xpronet.evaluate.epoch_score import protocol_of
+    from xpronet.evaluate.finding_f1 import MAIN
+    from xpronet.experiment.dry_run import make_dry_run
+    from xpronet.experiment.recipe import read_recipe
+    from xpronet.experiment.run import finished_standing
+    from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
     from xpronet.progress import on_console
     from xpronet.prototypes.bank import PrototypeBank
-    from xpronet.recipe import read_recipe
-    from xpronet.trials.rehearsal import rehearse
-    from xpronet.trials.scoring import SCORECARD_FILE, score_test_once
 
     settings = read_recipe(recipe, set_)
     if corpus is not None:
@@ -61,7 +61,7 @@ def train(
     if dry_run and read_launch().count > 1:
         raise InputError("--dry-run rehearses one process; leave torchrun away")
     if dry_run:
-        for line in rehearse(settings, out, bank=bank).lines():
+        for line in make_dry_run(settings, out, bank=bank).lines():
             console.print(line)
         return
     before = finished_standing(settings, out) if resume else None
@@ -95,15 +95,15 @@ def _train(
     bank: "PrototypeBank | None",
     resumed: bool,
     tell: "Callable[[str], None]",
-) -> "Standing":
+) -> "TrainerState":
     """Train, alone or with the other processes that torchrun started; say how to go on where one is lost."""
     from xpronet.errors import ProcessLostError
-    from xpronet.experiment import train_run
+    from xpronet.experiment.run import train_run
     from xpronet.progress import on_console, silent
-    from xpronet.train.processes import start_processes
+    from xpronet.train.distributed import start_distributed
 
     try:
-        with start_processes() as processes:
+        with start_distributed() as processes:
             track = on_console if processes.is_main else silent
             return train_run(settings, out, bank=bank, resumed=resumed, processes=processes, track=track, tell=tell)
     except ProcessLostError as error:

@@ -1,1 +1,1 @@
-"""Studies and views, the corpora they come from, pictures, words and batches."""
+"""Studies and views, the corpus folder, datasets and batches."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any
 
-from xpronet.data.records import SPLITS, Study, View
+from xpronet.data.study import SPLITS, Study, View
 from xpronet.errors import InputError
 from xpronet.files import confined, each_json_line, read_json, write_json, write_json_lines
 
@@ -39,7 +39,7 @@ class Corpus:
     name: str
     """What the corpus calls itself."""
     licence: str
-    """The terms under which its pictures and texts may be used."""
+    """The terms under which its images and texts may be used."""
     made: Mapping[str, Any] = field(default_factory=dict)
     """The command and settings that made it."""
     studies: tuple[Study, ...] = ()
@@ -58,7 +58,7 @@ class Corpus:
         return studies
 
     def view_path(self, view: View) -> Path:
-        """Return where a view's picture lies, confined to the corpus folder."""
+        """Return where a view's image lies, confined to the corpus folder."""
         return confined(self.folder, view.path)
 
 
@@ -86,7 +86,7 @@ def write_corpus(
 
 
 def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
-    """Read a corpus folder; pictures are not opened.
+    """Read a corpus folder; images are not opened.
 
     Args:
         folder: the corpus.

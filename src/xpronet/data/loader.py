@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from xpronet.data.batches import WHOLE, Batch, BatchItems, BatchSettings, Part, StudyDataset, collate_studies
+from xpronet.data.dataset import WHOLE, Batch, BatchItems, BatchSettings, Shard, StudyDataset, collate_studies
 from xpronet.errors import InputError, WorkError
 
 
 class _PartOfBatches(Dataset[BatchItems]):
     """The studies of one part of each batch; of the others only the lengths that decide about padding."""
 
-    def __init__(self, dataset: StudyDataset, part: Part) -> None:
+    def __init__(self, dataset: StudyDataset, part: Shard) -> None:
         self._dataset = dataset
         self._part = part
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> BatchItems:
-        return self._dataset.part_of_batch(keys, self._part)
+        return self._dataset.shard_of_batch(keys, self._part)
 
 
 class StudySampler(Sampler[list[tuple[int, int]]]):
@@ -35,7 +35,7 @@ class StudySampler(Sampler[list[tuple[int, int]]]):
         epoch: int = 0,
         seed: int | None = None,
         start: int = 0,
-        every: Part = WHOLE,
+        every: Shard = WHOLE,
     ) -> None:
         """Lay out an epoch from its batch `start` on; without a seed the studies come in order."""
         self._num_studies = num_studies
@@ -70,8 +70,8 @@ class EpochLoader:
         *,
         padding: int,
         seed: int | None = None,
-        part: Part = WHOLE,
-        every: Part = WHOLE,
+        part: Shard = WHOLE,
+        every: Shard = WHOLE,
         keep_workers: bool = True,
     ) -> None:
         """Read nothing yet.
@@ -110,7 +110,7 @@ def load_batches(
     epoch: int = 0,
     seed: int | None = None,
     start: int = 0,
-    every: Part = WHOLE,
+    every: Shard = WHOLE,
 ) -> Iterable[Batch]:
     """Return one epoch from its batch `start` on; see `EpochLoader` for the rest."""
     loader = EpochLoader(dataset, settings, padding=padding, seed=seed, every=every, keep_workers=False)
@@ -119,10 +119,10 @@ def load_batches(
 
 @contextmanager
 def reading_failures() -> Iterator[None]:
-    """Turn what goes wrong in the processes that read pictures into a line.
+    """Turn what goes wrong in the processes that read images into a line.
 
     Raises:
-        InputError: a picture could not be read.
+        InputError: an image could not be read.
         WorkError: a process was killed.
     """
     try:
@@ -137,6 +137,6 @@ def reading_failures() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise WorkError(
-            "a process that reads pictures was killed, perhaps for want of memory: go on with --resume, "
+            "a process that reads images was killed, perhaps for want of memory: go on with --resume, "
             "if need be with a lower batches.workers"
         ) from error

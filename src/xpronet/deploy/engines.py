@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from xpronet.deploy.folder import Exported
+from xpronet.deploy.exported_folder import Exported
 from xpronet.errors import InputError
 
 EngineName = Literal["onnxruntime", "openvino"]
@@ -107,7 +107,7 @@ class OpenVino:
         self._config = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads),
-            # Left to itself it computes in bfloat16 where the processor has it.
+            # Left to itself it computes in bfloat16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             # Its generated kernels for chains of element-wise layers give wrong numbers once a cache that grows from
             # call to call passes 16 words (seen in 2026.4).

@@ -1,4 +1,4 @@
-"""The network in the graphs that are exported: once a picture, once a study, once a word, once a finished report.
+"""The network in the graphs that are exported: once an image, once a study, once a word, once a finished report.
 
 Each takes and returns tensors alone and chooses nothing by their values, so that it can be traced once and run by any
 engine for any number of studies, views, beams and words.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xpronet.encoders.resnet import to_rgb
-from xpronet.generate.evidence import read_again
+from xpronet.generate.evidence import reread_words
 from xpronet.model.attention import KeysValues, join_heads, split_heads
 from xpronet.model.matching import HIDDEN
 from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
@@ -40,15 +40,15 @@ class Graph:
     """Each output's name."""
 
 
-class Look(nn.Module):
-    """Pictures (B, V, height, width) to features (B, S, channels), their mask (B, S) and the findings (B, K)."""
+class EncodeImages(nn.Module):
+    """Images (B, V, height, width) to features (B, S, channels), their mask (B, S) and the findings (B, K)."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor, view_mask: Tensor) -> tuple[Tensor, ...]:
-        """Compute absent views too and blank them: how many pictures there are must not depend on a value."""
+        """Compute absent views too and blank them: how many images there are must not depend on a value."""
         seen = self.network.backbone(to_rgb(images.flatten(0, 1)))
         regions = seen.flatten(2).transpose(1, 2)
         features = regions.reshape(*view_mask.shape, *regions.shape[1:]) * view_mask[:, :, None, None]
@@ -59,7 +59,7 @@ class Look(nn.Module):
         return *patches, self.network.predict_findings(patches)
 
 
-class Locate(nn.Module):
+class FindingRegions(nn.Module):
     """Features (B, S, channels) and their mask to what each region adds to each finding's logit (B, S, K)."""
 
     def __init__(self, head: FindingsHead) -> None:
@@ -163,12 +163,12 @@ def _attend_to_regions(layer: DecoderLayer, features: Tensor, mask: Tensor, keys
     return attention.output(join_heads(weights @ values))
 
 
-class Explain(_Written):
+class ReadWordEvidence(_Written):
     """Finished reports (B, T + 1) to log-probabilities (B, T), attention (B, T, S) and prototypes' shares (B, T, P)."""
 
     def forward(self, words: Tensor, mask: Tensor, visible: Tensor, *regions: Tensor) -> tuple[Tensor, ...]:
         """Read the reports once more; shares are left out of a network without prototypes."""
-        reading = read_again(self.network, self.study(mask, visible, regions), words)
+        reading = reread_words(self.network, self.study(mask, visible, regions), words)
         return tuple(tensor for tensor in reading if tensor is not None)
 
 
@@ -177,16 +177,21 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
 
     Args:
         network: in evaluation mode, on the CPU; it stays as it is.
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
     """
     network = _with_projected_bank(network)
     settings = network.settings
     studies, views, beams, so_far = 2, 3, 5, 20
     images = torch.zeros(studies, views, size, size, dtype=torch.uint8)
     view_mask = torch.ones(studies, views, dtype=torch.bool)
-    look, encode, step, explain = Look(network), Encode(network), Step(network), Explain(network)
+    encode_images, encode, step, word_evidence = (
+        EncodeImages(network),
+        Encode(network),
+        Step(network),
+        ReadWordEvidence(network),
+    )
     with torch.inference_mode():
-        features, mask, *_ = look(images, view_mask)
+        features, mask, *_ = encode_images(images, view_mask)
     findings = torch.ones(studies, _num_findings(network), dtype=torch.bool)
     with torch.inference_mode():
         visible, *regions = encode(features, mask, findings)
@@ -202,12 +207,12 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     beam_axes = {0: "studies", 1: "beams"}
     head = ("probabilities",) if network.findings_head is not None else ()
     shares = ("shares",) if network.matching is not None else ()
-    locate = []
+    finding_regions = []
     if network.findings_head is not None:
-        locate.append(
+        finding_regions.append(
             Graph(
                 name="locate",
-                module=Locate(network.findings_head),
+                module=FindingRegions(network.findings_head),
                 fixed=2,
                 example=(features.clone(), mask.clone()),
                 inputs={"features": regions_axis, "mask": regions_axis},
@@ -215,10 +220,10 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
             )
         )
     return [
-        *locate,
+        *finding_regions,
         Graph(
             name="look",
-            module=look,
+            module=encode_images,
             fixed=2,
             example=(images, view_mask),
             inputs={"images": {0: "studies", 1: "views"}, "view_mask": {0: "studies", 1: "views"}},
@@ -256,7 +261,7 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
         ),
         Graph(
             name="explain",
-            module=explain,
+            module=word_evidence,
             fixed=3,
             example=(words, mask, visible, *regions),
             inputs={"words": {0: "studies", 1: "length"}, **study_axes},

@@ -1,1 +1,1 @@
-"""Networks that turn pictures and texts into features."""
+"""Networks that turn images and texts into features."""

@@ -22,7 +22,7 @@ def fold_batch_norms(backbone: ResNet) -> ResNet:
             before, after = getattr(module, convolution), getattr(module, norm)
             setattr(module, convolution, fuse_conv_bn_eval(before, after))
             setattr(module, norm, nn.Identity())
-    # Convolutions on a processor are fastest where the channels lie together.
+    # Convolutions on a CPU are fastest where the channels lie together.
     return folded.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -13,10 +13,10 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 """Residual blocks in each of the four layers, by depth."""
 
 RGB_MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's red, green and blue, of pictures in 0..1."""
+"""Mean of ImageNet's red, green and blue, of images in 0..1."""
 
 RGB_DEVIATION = (0.229, 0.224, 0.225)
-"""Standard deviation of ImageNet's red, green and blue, of pictures in 0..1."""
+"""Standard deviation of ImageNet's red, green and blue, of images in 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class BackboneSettings:
     width: int = 64
     """Channels of the stem; every layer scales with it, published weights need 64."""
     stride_in_1x1: bool = False
-    """Halve the picture in a bottleneck's first 1x1 convolution (ResNet v1), not in its 3x3 (v1.5, torchvision)."""
+    """Halve the image in a bottleneck's first 1x1 convolution (ResNet v1), not in its 3x3 (v1.5, torchvision)."""
 
     def __post_init__(self) -> None:
         if self.depth not in BLOCKS:
@@ -52,7 +52,7 @@ class BackboneSettings:
 
 
 class ResNet(nn.Module):
-    """Turn pictures into a map of features, a 32nd of their height and width."""
+    """Turn images into a map of features, a 32nd of their height and width."""
 
     def __init__(self, settings: BackboneSettings, *, seed: int = 0) -> None:
         """Build the network with He's initialisation, drawn from `seed` alone."""
@@ -70,9 +70,9 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
 
     def forward(
-        self, pictures: Float[Tensor, "pictures 3 height width"]
-    ) -> Float[Tensor, "pictures channels rows columns"]:
-        """Compute conv5's features of normalised pictures (`to_rgb`)."""
+        self, pictures: Float[Tensor, "images 3 height width"]
+    ) -> Float[Tensor, "images channels rows columns"]:
+        """Compute conv5's features of normalised images (`to_rgb`)."""
         features = self.maxpool(torch.relu(self.bn1(self.conv1(pictures))))
         return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(features)))))
 
@@ -118,14 +118,14 @@ class Bottleneck(nn.Module):
 def to_rgb(
     pictures: UInt8[Tensor, "*batch height width"] | Float[Tensor, "*batch height width"],
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """Turn grey pictures of 0..255 into the three normalised channels that ImageNet's weights expect."""
+    """Turn grey images of 0..255 into the three normalised channels that ImageNet's weights expect."""
     grey = pictures if pictures.is_floating_point() else pictures.to(torch.get_default_dtype())
     mean, deviation = (grey.new_tensor(values)[:, None, None] for values in (RGB_MEAN, RGB_DEVIATION))
     return (grey.unsqueeze(-3) / 255 - mean) / deviation
 
 
 def _layer(settings: BackboneSettings, number: int) -> nn.Sequential:
-    """Build one of the four layers (number 0 to 3); all but the first halve the picture."""
+    """Build one of the four layers (number 0 to 3); all but the first halve the image."""
     width = settings.width << number
     blocks: list[nn.Module] = []
     for position in range(BLOCKS[settings.depth][number]):

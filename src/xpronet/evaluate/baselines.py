@@ -1,4 +1,4 @@
-"""What one can write without looking at the picture: the rows that every scorecard has beside the model's."""
+"""What one can write without looking at the image: the rows that every scorecard has beside the model's."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,12 +7,11 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float32
 
-from xpronet.data.text import clean
-from xpronet.evaluate.agreement import agreement
-from xpronet.evaluate.clinical import FindingReader, Labels, present_labels, whole_numbers
-from xpronet.evaluate.constant import ConstantScorer, find_constant, split_sentences
+from xpronet.evaluate.constant_baseline import ConstantScorer, find_constant, split_sentences
+from xpronet.evaluate.finding_f1 import FindingReader, Labels, agreement, present_labels, whole_numbers
 from xpronet.evaluate.measure import ReportSet, Yardstick
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
+from xpronet.text.cleaning import clean
 
 CANDIDATES = 20_000
 """At most so many distinct train reports, the commonest, stand for the best constant."""
@@ -29,7 +28,7 @@ EVERYTHING = "everything is present"
 def make_baselines(
     against: Yardstick, *, named: Labels, val_reports: Sequence[str] | None = None, seed: int = 0
 ) -> list[ReportSet]:
-    """Make the baselines that need no picture; retrieval by picture features comes from the caller who has them.
+    """Make the baselines that need no image; retrieval by image features comes from the caller who has them.
 
     Args:
         against: the yardstick with the train reports, without which only `EVERYTHING` is left; only the baseline marked

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xpronet.evaluate.bootstrap import Estimate, intervals
-from xpronet.evaluate.clinical import Labels
-from xpronet.evaluate.predictions import Prediction
-from xpronet.evaluate.statistics import Scores, StudyStatistics, Sums
+from xpronet.evaluate.finding_f1 import Labels
+from xpronet.evaluate.intervals import Estimate, Scores, StudyStatistics, Sums, intervals
+from xpronet.evaluate.prediction_files import Prediction
 from xpronet.labels.findings import ABNORMALITIES
 
 BINS = 10

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from xpronet.evaluate.bootstrap import Difference, Estimate
+from xpronet.evaluate.intervals import Difference, Estimate
 
 Cells = Sequence[str]
 

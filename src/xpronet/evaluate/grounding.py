@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from xpronet.data.corpus import relative_path
-from xpronet.data.records import Study
-from xpronet.data.transforms import ImageSettings, test_view
+from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.evaluate.bootstrap import Estimate, intervals
-from xpronet.evaluate.source import Source
-from xpronet.evaluate.statistics import Scores, StudyStatistics, Sums
+from xpronet.evaluate.inputs import Source
+from xpronet.evaluate.intervals import Estimate, Scores, StudyStatistics, Sums, intervals
 from xpronet.files import confined
 from xpronet.generate.report import Report
+from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.phantom.regions import read_regions, region_path
@@ -55,7 +54,7 @@ class GroundedFinding:
     by_chance: float
     """Mean share of the regions that belong to it: what a peak put anywhere would score."""
     fixed_place: float
-    """What the one region that hits most of these very studies scores: an oracle without a picture."""
+    """What the one region that hits most of these very studies scores: an oracle without an image."""
     area: float
     """Mean share of the pixels that belong to it."""
     methods: Mapping[str, Pointing]
@@ -89,7 +88,7 @@ class _Row:
 def ground(source: Source, *, seed: int = 0, limit: int | None = None, batch: int = 16) -> Grounding:
     """Compare where the model looks with where the findings are.
 
-    Checked are the findings that a study has, that its mask shows in the pictures as the network sees them, and that
+    Checked are the findings that a study has, that its mask shows in the images as the network sees them, and that
     the generated report says are there.
 
     Args:
@@ -163,7 +162,7 @@ def mentioned(tokens: Sequence[str], labeler: RuleLabeler) -> dict[str, list[tup
 
 
 def study_masks(source: Source, study: Study) -> Bool[np.ndarray, "views findings height width"]:
-    """Return where each finding is in the pictures of a study, as the network sees them."""
+    """Return where each finding is in the images of a study, as the network sees them."""
     checkpoint = source.writer.checkpoint
     views = study.views[: checkpoint.max_views]
     return np.stack(

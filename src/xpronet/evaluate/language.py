@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from xpronet.errors import InputError
+from xpronet.evaluate.intervals import Scores, StudyStatistics, Sums
 from xpronet.evaluate.meteor import NUM_STATISTICS, meteor_scores
-from xpronet.evaluate.statistics import Scores, StudyStatistics, Sums
 
 ORDERS = 4
 BLEU_NAMES = tuple(f"BLEU-{order}" for order in range(1, ORDERS + 1))

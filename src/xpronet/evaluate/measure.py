@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from xpronet.errors import InputError
-from xpronet.evaluate.clinical import FindingReader, Labels, finding_statistics
+from xpronet.evaluate.finding_f1 import FindingReader, Labels, finding_statistics
+from xpronet.evaluate.intervals import StudyStatistics
 from xpronet.evaluate.language import language_statistics
 from xpronet.evaluate.meteor import Unavailable, meteor_statistics
-from xpronet.evaluate.predictions import Prediction
-from xpronet.evaluate.protocol import TextProtocol
-from xpronet.evaluate.statistics import StudyStatistics
+from xpronet.evaluate.prediction_files import Prediction
+from xpronet.evaluate.text_protocol import TextProtocol
 from xpronet.labels.findings import ABNORMALITIES, State
-from xpronet.labels.tables import label_matrix
+from xpronet.labels.label_tables import label_matrix
 
 
 @dataclass(frozen=True, kw_only=True)

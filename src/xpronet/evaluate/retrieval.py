@@ -1,4 +1,4 @@
-"""The report of the train study whose pictures look most alike: what a memory without a language scores."""
+"""The report of the train study whose images look most alike: what a memory without a language scores."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from xpronet.data.records import Study
-from xpronet.evaluate.source import Source
-from xpronet.generate.corpus import study_batches
+from xpronet.data.study import Study
+from xpronet.evaluate.inputs import Source
+from xpronet.generate.predictions import study_batches
 from xpronet.train.precision import forward_precision
 
 CANDIDATES = 20_000
@@ -29,7 +29,7 @@ def most_similar_reports(source: Source, *, seed: int = 0, batch: int = 32) -> t
         batch: studies at a time.
 
     Raises:
-        InputError: the corpus has no train studies, or one of them has no picture.
+        InputError: the corpus has no train studies, or one of them has no image.
     """
     train = source.corpus.split("train")
     if len(train) > CANDIDATES:
@@ -52,8 +52,10 @@ def study_features(source: Source, studies: Sequence[Study], *, batch: int) -> F
     writer = source.writer
     rows = []
     with torch.inference_mode(), forward_precision(writer.device, writer.precision):
-        for part in study_batches(writer, source.corpus, studies, batch=batch, description="Look", track=source.track):
-            patches = source.network.look(part.images.to(writer.device), part.view_mask.to(writer.device))
+        for part in study_batches(
+            writer, source.corpus, studies, batch=batch, description="EncodeImages", track=source.track
+        ):
+            patches = source.network.encode_images(part.images.to(writer.device), part.view_mask.to(writer.device))
             mask = patches.mask.unsqueeze(-1)
             rows.append(((patches.features.float() * mask).sum(1) / mask.sum(1)).cpu().numpy())
     features: Float32[np.ndarray, "studies channels"] = np.concatenate(rows)

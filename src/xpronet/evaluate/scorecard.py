@@ -1,4 +1,4 @@
-"""The scorecard: every score with its interval, beside what one can score without looking at the picture."""
+"""The scorecard: every score with its interval, beside what one can score without looking at the image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,21 +9,28 @@ import numpy as np
 
 from xpronet import __version__
 from xpronet.errors import InputError
-from xpronet.evaluate.agreement import FindingAgreement, agreement
 from xpronet.evaluate.baselines import BEST_CONSTANT, BUILT_CONSTANT, FINDINGS_CONSTANT, make_baselines
-from xpronet.evaluate.bootstrap import RESAMPLES, Difference, Estimate, compare, intervals
 from xpronet.evaluate.calibration import Calibration, calibration
-from xpronet.evaluate.clinical import MAIN, FindingReader, Labels, present_labels, whole_numbers
+from xpronet.evaluate.finding_f1 import (
+    MAIN,
+    FindingAgreement,
+    FindingReader,
+    Labels,
+    agreement,
+    present_labels,
+    whole_numbers,
+)
 from xpronet.evaluate.grounding import Grounding
+from xpronet.evaluate.image_dependence import Probe
+from xpronet.evaluate.intervals import RESAMPLES, Difference, Estimate, compare, intervals
 from xpronet.evaluate.measure import Measured, ReportSet, Yardstick, measure, yardstick
-from xpronet.evaluate.predictions import Prediction
-from xpronet.evaluate.probe import Probe
-from xpronet.evaluate.protocol import find_protocol
+from xpronet.evaluate.prediction_files import Prediction
+from xpronet.evaluate.text_protocol import find_protocol
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 
 MODEL = "model"
-RETRIEVAL = "most similar train picture"
+RETRIEVAL = "most similar train image"
 ORACLE_TITLE = "Scorecard with ORACLE LABELS"
 SPEED = "studies per second"
 FEW = 30
@@ -81,7 +88,7 @@ class Scorecard:
     model: Row
     """The scores of the generated reports."""
     baselines: tuple[Row, ...]
-    """The scores of what needs no picture."""
+    """The scores of what needs no image."""
     language_lift: Lift | None
     """Language scores above the constant with the best BLEU-4; None without train reports."""
     findings_lift: Lift | None
@@ -99,7 +106,7 @@ class Scorecard:
     grounding: Grounding | None = None
     """Whether the model looks where the findings are, where it was asked."""
     probe: Probe | None = None
-    """What the picture is worth to the model, where it was asked."""
+    """What the image is worth to the model, where it was asked."""
 
     def record(self) -> dict[str, Any]:
         """Return the scorecard as JSON values."""
@@ -131,9 +138,9 @@ def score(
         protocol: the name of the form in which texts are compared.
         seed: of resamples and random baselines.
         truth: the findings of each study, by id, where they shall not be read from the references.
-        retrieved: the report of each study's most similar train picture, from a caller who has picture features.
+        retrieved: the report of each study's most similar train image, from a caller who has image features.
         grounding: whether the model looks where the findings are, from a caller who has the model.
-        probe: what the pictures are worth to the model, from a caller who has the model.
+        probe: what the images are worth to the model, from a caller who has the model.
         speed: studies per second when the reports were written.
         stamp: what the caller knows of the predictions: file, split, corpus.
         notes: the caller's own warnings.
@@ -154,7 +161,7 @@ def score(
     model = report_set(MODEL, predictions)
     sets = [model, *make_baselines(against, named=_named(predictions, against), val_reports=val, seed=seed)]
     if retrieved is not None:
-        sets.append(ReportSet(name=RETRIEVAL, how="its report, by picture features", reports=tuple(retrieved)))
+        sets.append(ReportSet(name=RETRIEVAL, how="its report, by image features", reports=tuple(retrieved)))
     measured, meteor = measure(sets, against, with_meteor=with_meteor)
     rows = [measured_row(one, against, seed) for one in measured]
     language_lift = _lift(measured, (BEST_CONSTANT, BUILT_CONSTANT), seed, of_language=True)

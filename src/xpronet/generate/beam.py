@@ -1,9 +1,10 @@
-"""Beam search over ids; it knows no text and no picture, only a function that scores the next word.
+"""Beam search over ids; it knows no text and no image, only a function that scores the next word.
 
 Shape legend: B studies, N beams, T words written.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -12,6 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xpronet.errors import InputError
+from xpronet.labels.findings import ABNORMALITIES, State
+from xpronet.labels.rules import RuleLabeler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class BeamSettings:
     beams: int = 3
     """Partial reports kept at each step (paper: 3)."""
     max_words: int = 60
-    """Longest report, end mark included; IU X-Ray 60, MIMIC-CXR 100."""
+    """Longest report, EOS included; IU X-Ray 60, MIMIC-CXR 100."""
     stop_early: bool = True
     """Stop a study once no running beam can still win: the same result, sooner."""
     choose: Literal["likeliest", "agreeing"] = "likeliest"
@@ -53,13 +56,13 @@ class NextWord(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class Hypothesis:
     """A finished report of one study."""
 
     words: tuple[int, ...]
-    """Ids without begin and end marks."""
+    """Ids without BOS and EOS."""
     log_probability: float
-    """Natural logarithm of the probability of all words and the end mark, where the report has one."""
+    """Natural logarithm of the probability of all words and EOS, where the report has one."""
 
 
 def beam_search(
@@ -71,11 +74,11 @@ def beam_search(
     settings: BeamSettings,
     forbidden: tuple[int, ...] = (),
     device: torch.device | None = None,
-) -> list[tuple[Found, ...]]:
+) -> list[tuple[Hypothesis, ...]]:
     """Return each study's most probable reports among those that the search meets, the likeliest first.
 
     There are as many as the settings want, or as the search meets, and at least one. There is no length penalty, as
-    published: log-probabilities are added, and a report that is as long as allowed ends without an end mark.
+    published: log-probabilities are added, and a report that is as long as allowed ends without an EOS.
 
     Args:
         model: scores the next words.
@@ -102,7 +105,7 @@ def beam_search(
             model.keep(running)
             origin = origin[running]
     # A network whose scores are no numbers finishes nothing: an empty report says so, and the scorecard counts it.
-    return [tuple(reports) or (Found((), -math.inf),) for reports in search.finished]
+    return [tuple(reports) or (Hypothesis((), -math.inf),) for reports in search.finished]
 
 
 class _Search:
@@ -112,7 +115,7 @@ class _Search:
         self.settings = settings
         self.end = end
         self.study = list(range(num_studies))
-        self.finished: list[list[Found]] = [[] for _ in range(num_studies)]
+        self.finished: list[list[Hypothesis]] = [[] for _ in range(num_studies)]
         self.newest = torch.full((num_studies, settings.beams), begin, device=device)
         self.words = torch.zeros((num_studies, settings.beams, 0), dtype=torch.long, device=device)
         # All beams start alike: only the first may be continued.
@@ -155,8 +158,30 @@ class _Search:
             if words[-1] == self.end:
                 words.pop()
             finished = self.finished[self.study[row]]
-            finished.append(Found(tuple(words), float(self.scores[row, beam])))
+            finished.append(Hypothesis(tuple(words), float(self.scores[row, beam])))
             finished.sort(key=lambda report: -report.log_probability)
             del finished[wanted:]
             if len(finished) == wanted:
                 self.bar[row] = finished[-1].log_probability
+
+
+def disagreements(states: Mapping[str, State], present: Mapping[str, bool]) -> int:
+    """Return for how many of the thirteen abnormalities a text says something else than a list of findings.
+
+    Args:
+        states: what the text says of each; an uncertain one counts as said to be there.
+        present: what the list says of each.
+    """
+    said = (State.POSITIVE, State.UNCERTAIN)
+    return sum((states[name] in said) != present[name] for name in ABNORMALITIES)
+
+
+def most_agreeing(texts: Sequence[str], present: Mapping[str, bool], labeler: RuleLabeler) -> int:
+    """Return which of the texts, the likeliest first, disagrees least with the findings; of equals the first.
+
+    Args:
+        texts: candidates, at least one.
+        present: for each finding, whether the search was told that it is there.
+        labeler: reads the texts.
+    """
+    return min(range(len(texts)), key=lambda number: disagreements(labeler.label(texts[number]), present))

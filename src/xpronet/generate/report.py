@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from xpronet.model.gate import WARNING
+from xpronet.model.out_of_distribution import WARNING
 
 _SCORE = ("name", "probability", "threshold", "present")
 
@@ -57,7 +57,7 @@ class WordEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class GateScore:
-    """How far one view is from the pictures that the model learnt from."""
+    """How far one view is from the images that the model learned from."""
 
     score: float
     """Its distance, by the model's gate."""

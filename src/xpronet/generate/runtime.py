@@ -9,18 +9,18 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from xpronet.data.transforms import ImageSettings
-from xpronet.data.vocabulary import Vocabulary
 from xpronet.encoders.folding import fold_batch_norms
 from xpronet.generate.beam import NextWord
-from xpronet.generate.evidence import Reading, read_again
+from xpronet.generate.evidence import Reread, reread_words
+from xpronet.images.transforms import ImageSettings
 from xpronet.model.decoding import Decoding
-from xpronet.model.gate import Gate
 from xpronet.model.network import Encoded, Patches, XProNet
+from xpronet.model.out_of_distribution import Gate
+from xpronet.text.vocabulary import Vocabulary
 
 
 @runtime_checkable
-class Described(Protocol):
+class ModelDescription(Protocol):
     """What must be known of a model to write reports with it; a checkpoint knows it, and so does an exported folder."""
 
     vocabulary: Vocabulary
@@ -37,8 +37,8 @@ class Described(Protocol):
         ...
 
 
-class Seen(NamedTuple):
-    """What a runtime saw in the pictures of a batch of studies."""
+class EncodedImages(NamedTuple):
+    """What a runtime saw in the images of a batch of studies."""
 
     patches: Any
     """Features of every region, in the runtime's own form."""
@@ -50,18 +50,18 @@ class Seen(NamedTuple):
 
 @runtime_checkable
 class Runtime(Protocol):
-    """A network that can look at pictures, begin reports, continue them word by word, and say what it looked at."""
+    """A network that can look at images, begin reports, continue them word by word, and say what it looked at."""
 
     device: torch.device
     """Where its scores of words are."""
     predicts_findings: bool
     """Whether the network has a findings head."""
 
-    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
-        """Look at the pictures."""
+    def encode_images(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> EncodedImages:
+        """Look at the images."""
         ...
 
-    def locate(self, patches: Any) -> Float[Tensor, "B S K"]:
+    def finding_regions(self, patches: Any) -> Float[Tensor, "B S K"]:
         """Return what each region adds to each finding's logit; only of a network with a findings head."""
         ...
 
@@ -73,8 +73,8 @@ class Runtime(Protocol):
         """Begin reports."""
         ...
 
-    def explain(self, encoded: Any, words: Int[Tensor, "B T"]) -> Reading:
-        """Read written reports once more; `words` are ids from the begin mark on."""
+    def word_evidence(self, encoded: Any, words: Int[Tensor, "B T"]) -> Reread:
+        """Read written reports once more; `words` are ids from the BOS on."""
         ...
 
 
@@ -96,16 +96,16 @@ class TorchRuntime:
             self._bank = network.matching.project() if network.matching is not None else None
         self.predicts_findings = network.findings_head is not None
 
-    def look(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> Seen:
-        """Look at the pictures."""
-        seen = self.network.look(images.to(self.device), view_mask.to(self.device), self._backbone)
+    def encode_images(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> EncodedImages:
+        """Look at the images."""
+        seen = self.network.encode_images(images.to(self.device), view_mask.to(self.device), self._backbone)
         # Whatever the backbone computes in: the likeliest reports are so alike that rounding would choose among them.
         with torch.autocast(self.device.type, enabled=False):
             patches = seen._replace(features=seen.features.float())
             probabilities = self.network.predict_findings(patches) if self.predicts_findings else None
-        return Seen(patches, probabilities, pool_views(patches.features, images.shape[1]))
+        return EncodedImages(patches, probabilities, pool_views(patches.features, images.shape[1]))
 
-    def locate(self, patches: Patches) -> Float[Tensor, "B S K"]:
+    def finding_regions(self, patches: Patches) -> Float[Tensor, "B S K"]:
         """Return what each region adds to each finding's logit."""
         assert self.network.findings_head is not None, "only a findings head has regions"
         return self.network.findings_head.region_shares(patches)
@@ -118,6 +118,6 @@ class TorchRuntime:
         """Begin reports."""
         return Decoding(self.network, encoded, num_beams=num_beams, max_steps=max_words)
 
-    def explain(self, encoded: Encoded, words: Int[Tensor, "B T"]) -> Reading:
+    def word_evidence(self, encoded: Encoded, words: Int[Tensor, "B T"]) -> Reread:
         """Read written reports once more."""
-        return read_again(self.network, encoded, words.to(self.device))
+        return reread_words(self.network, encoded, words.to(self.device))

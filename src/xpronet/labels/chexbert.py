@@ -44,7 +44,7 @@ class ChexbertSettings:
     """A folder with config.json and the words (vocab.txt or tokenizer.json), or "hub:owner/name"; None: that of the
     weights file."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of BERT's arithmetic; bfloat16 takes half the memory, and on new processors half the time."""
+    """Of BERT's arithmetic; bfloat16 takes half the memory, and on new CPUs half the time."""
     word_pieces: int = 16_384
     """How many word pieces, padding included, a batch may have."""
     device: str = "cpu"

@@ -8,10 +8,10 @@ from typing import Literal, Protocol, runtime_checkable
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS, State
+from xpronet.labels.label_tables import write_labels
+from xpronet.labels.labelled_text import labelled_texts
 from xpronet.labels.resume import label_resumably
 from xpronet.labels.rules import Evidence, RuleLabeler
-from xpronet.labels.tables import write_labels
-from xpronet.labels.texts import labelled_texts
 from xpronet.progress import Tracker, silent
 
 

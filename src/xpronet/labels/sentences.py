@@ -9,7 +9,7 @@ _HEADING = re.compile(
     r"|findings|impressions?|conclusions?|assessment)\s*:",
     re.IGNORECASE,
 )
-"""Headings; what stands under those that are `asked` was known before anybody looked at the pictures."""
+"""Headings; what stands under those that are `asked` was known before anybody looked at the images."""
 
 _SENTENCE_END = re.compile(r"[!?]+|\.+(?!\d)|(?<=[A-Za-z])\.+(?=\d{1,2}\.\s)")
 """A full stop ends a sentence unless a digit follows ("3.7 cm"); "L1. No" and "disease.2. No" are two sentences."""

@@ -14,7 +14,7 @@ from xpronet.model.dropout import drop
 from xpronet.model.linear import Linear
 
 FEW_QUERIES = 16
-"""As many a processor answers by hand: as many beams as anyone searches with."""
+"""As many a CPU answers by hand: as many beams as anyone searches with."""
 
 
 class KeysValues(NamedTuple):
@@ -106,7 +106,7 @@ def attend(
 def _attend_by_hand(
     queries: Float[Tensor, "B H Q D"], sources: KeysValues, mask: Bool[Tensor, "#B 1 #Q S"] | None, dropout: float
 ) -> Float[Tensor, "B H Q D"]:
-    """Do as PyTorch's attention, which has no fast way on a processor with dropout, nor for so few queries."""
+    """Do as PyTorch's attention, which has no fast way on a CPU with dropout, nor for so few queries."""
     scores_BHQS = queries * queries.shape[-1] ** -0.5 @ sources.keys.transpose(-2, -1)
     if mask is not None:
         # Finite, so that a query that may look nowhere gives no NaN.

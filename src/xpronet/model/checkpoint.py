@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,73 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from xpronet.data.transforms import ImageSettings
-from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
 from xpronet.files import new_file, new_folder, read_json, write_json
-from xpronet.model.gate import Gate
-from xpronet.model.manifest import MANIFEST_FILE, check_files, listed_files, write_manifest
+from xpronet.images.transforms import ImageSettings
 from xpronet.model.network import XProNet
+from xpronet.model.out_of_distribution import Gate
 from xpronet.model.settings import ModelSettings
+from xpronet.text.vocabulary import Vocabulary, read_vocabulary
+
+MANIFEST_FILE = "manifest.json"
+
+
+def write_manifest(folder: Path) -> None:
+    """Note the size and hash of every file of a folder."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST_FILE
+    }
+    write_json(folder / MANIFEST_FILE, {"files": files}, overwrite=True)
+
+
+def listed_files(folder: Path) -> frozenset[str]:
+    """Return the names that a folder's manifest lists; none where it has no manifest.
+
+    Raises:
+        InputError: the manifest is no manifest.
+    """
+    manifest = folder / MANIFEST_FILE
+    return frozenset(_noted(manifest)) if manifest.is_file() else frozenset()
+
+
+def check_files(folder: Path, names: Sequence[str]) -> None:
+    """Compare files with what the manifest says of them; other files of the folder are nobody's concern.
+
+    Raises:
+        InputError: the manifest is no manifest, or a file is not in it, missing, or not as it was saved.
+    """
+    manifest = folder / MANIFEST_FILE
+    files = _noted(manifest)
+    for name in names:
+        path, noted = folder / name, files.get(name)
+        if not isinstance(noted, dict):
+            raise InputError(f"{manifest}: says nothing of {name}; take another checkpoint")
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; take another checkpoint")
+        size = path.stat().st_size
+        if size != noted.get("bytes"):
+            raise InputError(
+                f"{path}: damaged ({size} bytes, {noted.get('bytes')} were saved); take another checkpoint"
+            )
+        if _sha256(path) != noted.get("sha256"):
+            raise InputError(f"{path}: damaged (not the bytes that were saved); take another checkpoint")
+
+
+def _noted(manifest: Path) -> dict[str, Any]:
+    record = read_json(manifest)
+    files = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(files, dict):
+        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+    return files
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
 
 FORMAT = 2
 """1 had no manifest; such checkpoints are still read."""
@@ -43,7 +101,7 @@ class Checkpoint:
     vocabulary: Vocabulary
     """Its words."""
     images: ImageSettings
-    """How pictures are shown to it."""
+    """How images are shown to it."""
     max_views: int
     """Views it uses of each study."""
     max_words: int
@@ -55,7 +113,7 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     """Where it stands in its training, and what it scored."""
     gate: Gate | None = None
-    """Warns of pictures unlike those it learnt from, once it has been fitted."""
+    """Warns of images unlike those it learned from, once it has been fitted."""
 
     @property
     def per_finding(self) -> int | None:

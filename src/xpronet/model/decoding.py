@@ -1,4 +1,4 @@
-"""Word-by-word decoding with caches: what was computed for earlier words and for the pictures is never repeated.
+"""Word-by-word decoding with caches: what was computed for earlier words and for the images is never repeated.
 
 Shape legend: B studies still being written, N beams of each, T longest report, H heads, D width of a head.
 """

@@ -1,4 +1,4 @@
-"""Dropout whose random draws cost little on a processor."""
+"""Dropout whose random draws cost little on a CPU."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class Dropout(nn.Dropout):
-    """As PyTorch's, with four decisions drawn from each random 64-bit number on a processor.
+    """As PyTorch's, with four decisions drawn from each random 64-bit number on a CPU.
 
     One Bernoulli draw for each value is a twelfth of the head's training step there, a sixth under bfloat16.
     """
@@ -20,7 +20,7 @@ class Dropout(nn.Dropout):
 def drop(features: Float[Tensor, "*shape"], share: float) -> Float[Tensor, "*shape"]:
     """Return the features with a share of them, chosen at random, set to zero and the rest scaled up to make up for it.
 
-    On a processor the share is rounded to a 65536th.
+    On a CPU the share is rounded to a 65536th.
     """
     if share == 0:
         return features

@@ -12,7 +12,7 @@ SOME_ROWS = 128
 
 
 class Linear(nn.Linear):
-    """As PyTorch's; a processor that only predicts multiplies few rows in other ways.
+    """As PyTorch's; a CPU that only predicts multiplies few rows in other ways.
 
     PyTorch's library employs hardly more than one thread for few rows. With the weights on the left, two threads need
     0.4 of the time for 3 rows (a study with three beams) and 0.6 for 5. From 10 rows on the weights are cut into one
@@ -46,7 +46,7 @@ def apply_linear(
 
 
 def _only_predicts(features: Tensor) -> bool:
-    """Return whether a product is computed at once, in full precision, on a processor, and never differentiated."""
+    """Return whether a product is computed at once, in full precision, on a CPU, and never differentiated."""
     return not (
         torch.compiler.is_compiling()
         or torch.is_grad_enabled()

@@ -101,7 +101,7 @@ class XProNet(nn.Module):
         """Compose the network.
 
         Args:
-            backbone: from pictures to patch features.
+            backbone: from images to patch features.
             settings: everything behind the backbone.
             num_words: size of the vocabulary, special words included.
             padding: id that fills the end of a report.
@@ -150,13 +150,13 @@ class XProNet(nn.Module):
         """Predict each next word of given reports.
 
         Args:
-            images: grey pictures; those of absent views are ignored.
+            images: grey images; those of absent views are ignored.
             view_mask: true on real views, at least one a study.
-            words: report ids from the begin mark on, without the last.
+            words: report ids from the BOS on, without the last.
             findings: the findings whose prototypes a study may query.
             trust: the studies that query the prototypes of predicted findings instead.
         """
-        patches = self.look(images, view_mask)
+        patches = self.encode_images(images, view_mask)
         if trust is not None:
             with torch.no_grad():
                 predicted = present_findings(self.predict_findings(patches), trust.thresholds, trust.no_finding)
@@ -176,7 +176,7 @@ class XProNet(nn.Module):
             finding_logits=self.findings_head(patches) if self.findings_head is not None else None,
         )
 
-    def look(
+    def encode_images(
         self,
         images: UInt8[Tensor, "B V height width"],
         view_mask: Bool[Tensor, "B V"],
@@ -185,7 +185,7 @@ class XProNet(nn.Module):
         """Return the patch features of all views, view after view, row after row (paper, eq. 1).
 
         Args:
-            images: grey pictures; those of absent views are ignored.
+            images: grey images; those of absent views are ignored.
             view_mask: true on real views.
             backbone: one that computes the same as the network's own, faster.
         """
@@ -265,7 +265,7 @@ class XProNet(nn.Module):
         """Return which words each word may attend to: those before it and itself, without padding."""
         length = words.shape[1]
         present = words != self.padding
-        # The first is the begin mark, which published ids write like padding.
+        # The first is the BOS, which published ids write like padding.
         present[:, 0] = True
         before = torch.ones(length, length, dtype=torch.bool, device=words.device).tril()
         return present.unsqueeze(1) & before

@@ -49,7 +49,7 @@ class ModelSettings:
     fusion: Literal["linear", "add"] = "linear"
     """Join feature and response by a linear layer over both (eq. 14), or add them as R2GenCMN does."""
     findings_head: bool = True
-    """Predict the findings from the picture."""
+    """Predict the findings from the image."""
     findings_pool: Literal["mean", "mean+max"] = "mean+max"
     """How the regions of all views become one feature for the findings head."""
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xpronet.phantom.canvas import Points
+from xpronet.phantom.drawing import Points
 from xpronet.phantom.patient import Patient
 from xpronet.phantom.record import Instance
 from xpronet.phantom.scene import NUM_RIBS, RibKey, Scene

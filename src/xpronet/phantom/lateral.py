@@ -1,8 +1,8 @@
-"""Normal anatomy of the lateral view; the patient looks to the picture's left."""
+"""Normal anatomy of the lateral view; the patient looks to the image's left."""
 
 import numpy as np
 
-from xpronet.phantom.canvas import Canvas, Mask, Points, between, smooth
+from xpronet.phantom.drawing import Canvas, Mask, Points, between, smooth
 from xpronet.phantom.patient import Patient
 from xpronet.phantom.scene import NUM_RIBS, OneSide, RibKey, Scene
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xpronet.phantom.canvas import between, smooth
+from xpronet.phantom.drawing import between, smooth
 from xpronet.phantom.record import Instance
 from xpronet.phantom.scene import OneSide, Scene
 

@@ -13,12 +13,12 @@ DOME_RISE = (0.05, 0.075, 0.10)
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """Measures of one patient in fractions of the picture's side."""
+    """Measures of one patient in fractions of the image's side."""
 
     lung_width: float
     """From the midline to the chest wall on a frontal view."""
     lung_top: float
-    """Height of the apices, from the top of the picture."""
+    """Height of the apices, from the top of the image."""
     lung_base: float
     """Height of the costophrenic angles."""
     chest_depth: float

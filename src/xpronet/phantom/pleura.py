@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xpronet.phantom.canvas import smooth
+from xpronet.phantom.drawing import smooth
 from xpronet.phantom.record import Instance
 from xpronet.phantom.scene import Scene
 

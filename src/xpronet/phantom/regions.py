@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from xpronet.data.images import read_grey
 from xpronet.errors import InputError
+from xpronet.images.read import read_grey
 from xpronet.labels.findings import FINDINGS
 
 
@@ -19,7 +19,7 @@ def read_regions(path: Path) -> Bool[np.ndarray, "findings height width"]:
     """Read the regions of a view: true where finding k of FINDINGS is.
 
     Raises:
-        InputError: the file is missing, no picture, or has bits that stand for no finding.
+        InputError: the file is missing, no image, or has bits that stand for no finding.
     """
     bits = read_grey(path)
     if bits.dtype != np.uint16 or int(bits.max()) >> len(FINDINGS):

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 from xpronet.labels.findings import FINDINGS
-from xpronet.phantom.canvas import Canvas, Mask, Points
+from xpronet.phantom.drawing import Canvas, Mask, Points
 from xpronet.phantom.record import ZONES, Instance
 
 VISIBLE = 0.3

@@ -24,7 +24,7 @@ class PrototypeSettings:
     per_finding: int = 20
     """N_p: prototypes of each finding."""
     mode: Literal["union", "split"] = "union"
-    """Cluster pictures and mirror images together (paper), or each into half of the prototypes (published code)."""
+    """Cluster images and mirror images together (paper), or each into half of the prototypes (published code)."""
     normalise: bool = True
     """Bring image and text features to length 1 first, each by themselves, so that both count alike in a distance."""
     seed: int = 0
@@ -55,7 +55,7 @@ def cluster_findings(
 ) -> PrototypeBank:
     """Make the bank: for each finding, the means of the clusters of its positive studies.
 
-    A finding's rows stand by size of cluster, largest first (mode split: pictures, then mirror images). A finding with
+    A finding's rows stand by size of cluster, largest first (mode split: images, then mirror images). A finding with
     no more different samples than clusters has each sample once and the mean of its samples in the rows that are left;
     a finding without any study has the mean of all studies in every row. Both are noted in the bank.
 

@@ -13,16 +13,16 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.images import read_grey
-from xpronet.data.records import Study
-from xpronet.data.transforms import ImageSettings, Square, test_view
+from xpronet.data.study import Study
 from xpronet.encoders.resnet import ResNet, to_rgb
-from xpronet.encoders.texts import TextEncoder
+from xpronet.encoders.text_encoders import TextEncoder
 from xpronet.errors import InputError
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, Square, test_view
 from xpronet.progress import Tracker, silent
 
 READERS = 4
-"""Threads that read pictures while the backbone works on the ones before."""
+"""Threads that read images while the backbone works on the ones before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class StudyFeatures:
     ids: tuple[str, ...]
     """The studies, in the order of the rows."""
     original: Float32[np.ndarray, "studies image_width"]
-    """o^i: features of the pictures, averaged over their regions and over the study's views."""
+    """o^i: features of the images, averaged over their regions and over the study's views."""
     mirrored: Float32[np.ndarray, "studies image_width"]
-    """o^if: the same of the pictures' left-right mirror images."""
+    """o^if: the same of the images' left-right mirror images."""
     text: Float32[np.ndarray, "studies text_width"]
     """o^t: features of the reports."""
     image_encoder: str
@@ -57,30 +57,30 @@ def extract_features(
     """Extract the features of studies, without random crops and without any other chance.
 
     Args:
-        corpus: where the pictures lie.
-        studies: which studies, all with pictures.
+        corpus: where the images lie.
+        studies: which studies, all with images.
         backbone: on the device that is to do the work; it is used in evaluation mode and left as it was.
         image_encoder: name of the backbone and its weights, to be kept with the features.
-        images: how pictures become squares; the test view is taken.
+        images: how images become squares; the test view is taken.
         text_encoder: what turns reports into features.
         batch: views at a time.
         track: tells how far the work is.
 
     Raises:
-        InputError: a study has no picture, or a picture cannot be read.
+        InputError: a study has no image, or an image cannot be read.
     """
     without = [study.id for study in studies if not study.views]
     if without:
         raise InputError(
-            f"{corpus.folder}: {len(without)} of {len(studies)} studies have no picture ({', '.join(without[:3])}); "
-            "prototypes need pictures and reports"
+            f"{corpus.folder}: {len(without)} of {len(studies)} studies have no image ({', '.join(without[:3])}); "
+            "prototypes need images and reports"
         )
     views = [(row, corpus.view_path(view)) for row, study in enumerate(studies) for view in study.views]
     original, mirrored = np.zeros((2, len(studies), backbone.settings.width_out), np.float32)
     training = backbone.training
     backbone.eval()
     try:
-        squares = track(_squares(views, images, ahead=2 * batch), "Encode pictures", len(views))
+        squares = track(_squares(views, images, ahead=2 * batch), "Encode images", len(views))
         for rows, pictures in _batches(squares, batch):
             features, features_mirrored = _pooled(backbone, pictures)
             np.add.at(original, rows, features)
@@ -102,7 +102,7 @@ def extract_features(
 def _pooled(
     backbone: ResNet, squares: UInt8[np.ndarray, "views size size"]
 ) -> tuple[Float32[np.ndarray, "views channels"], Float32[np.ndarray, "views channels"]]:
-    """Return the mean over regions of the last features, of pictures and of their mirror images."""
+    """Return the mean over regions of the last features, of images and of their mirror images."""
     pictures = to_rgb(torch.from_numpy(squares).to(backbone.conv1.weight.device))
     features: list[Tensor] = [backbone(each).mean((2, 3)) for each in (pictures, pictures.flip(-1))]
     return features[0].cpu().numpy(), features[1].cpu().numpy()
@@ -111,14 +111,14 @@ def _pooled(
 def _batches(
     squares: Iterable[tuple[int, Square]], batch: int
 ) -> Iterator[tuple[list[int], UInt8[np.ndarray, "views size size"]]]:
-    """Yield rows and pictures of `batch` views at a time."""
+    """Yield rows and images of `batch` views at a time."""
     remaining = iter(squares)
     while taken := list(islice(remaining, batch)):
         yield [row for row, _ in taken], np.stack([square for _, square in taken])
 
 
 def _squares(views: Iterable[tuple[int, Path]], images: ImageSettings, ahead: int) -> Iterator[tuple[int, Square]]:
-    """Yield row and picture of each view, reading up to `ahead` of them in advance."""
+    """Yield row and image of each view, reading up to `ahead` of them in advance."""
     coming: deque[tuple[int, Future[Square]]] = deque()
     with ThreadPoolExecutor(READERS) as readers:
         for row, path in views:

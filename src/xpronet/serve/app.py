@@ -155,7 +155,7 @@ def _add_status(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/prototypes/tiles", responses=sprite | none, response_class=Response)
     async def tiles() -> Response:
-        """Return the picture of all tiles: they show studies of the train corpus, under its terms."""
+        """Return the image of all tiles: they show studies of the train corpus, under its terms."""
         return Response(_examples(service).sprite, media_type="image/png")
 
     @app.get("/healthz")

@@ -63,7 +63,7 @@ class Batcher:
         self._threads = ThreadPoolExecutor(max_workers=len(self._workers), thread_name_prefix="worker")
         self.ready = 0
         self.coming = 0
-        """Studies whose pictures are being decoded: they will be here in a moment."""
+        """Studies whose images are being decoded: they will be here in a moment."""
 
     @property
     def depth(self) -> int:

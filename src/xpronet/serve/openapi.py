@@ -16,7 +16,7 @@ def multipart() -> dict[str, Any]:
     views = {
         "type": "array",
         "items": {"type": "string", "format": "binary"},
-        "description": "The study's pictures, frontal first: PNG, JPEG or DICOM. File names are not used.",
+        "description": "The study's images, frontal first: PNG, JPEG or DICOM. File names are not used.",
     }
     text = _text("Only for structured reports: the text as edited.")
     schema = _object({FILES_FIELD: views, TEXT_FIELD: text}, optional=(TEXT_FIELD,))
@@ -34,12 +34,12 @@ def refusals() -> Responses:
     return {
         status: {"description": told, "content": {"application/json": {"schema": _object({"detail": _text("")})}}}
         for status, told in {
-            400: "No picture, or a part that is not known.",
+            400: "No image, or a part that is not known.",
             401: "The token is missing or wrong.",
             408: "The upload took too long.",
             413: "Too many bytes.",
             415: "Not multipart/form-data.",
-            422: "A picture is damaged, too large, or none that is read.",
+            422: "An image is damaged, too large, or none that is read.",
             503: "The queue is full: come again after Retry-After.",
             504: "No report in time.",
         }.items()
@@ -85,7 +85,7 @@ def report_schema() -> Schema:
             "log_probability": _number("Natural logarithm of the report's probability."),
             "words": _list(word),
             "gate": _list(gate),
-            "warnings": _list(_text("A view that is unlike those the model learnt from.")),
+            "warnings": _list(_text("A view that is unlike those the model learned from.")),
         },
         optional=("words", "gate", "warnings"),
     )

@@ -1,4 +1,4 @@
-"""What the HTTP routes call: take a study, have its pictures decoded, have a report written in time."""
+"""What the HTTP routes call: take a study, have its images decoded, have a report written in time."""
 
 import asyncio
 import json
@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from xpronet import __version__
-from xpronet.data.transforms import ImageSettings
 from xpronet.errors import InputError
 from xpronet.generate.beam import BeamSettings
+from xpronet.images.transforms import ImageSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics
-from xpronet.serve.pictures import View, read_view
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings
+from xpronet.serve.uploaded_images import UploadedView, read_view
 from xpronet.serve.worker import Job, WorkerError
 
 STRUCTURED_REPORT = "xpronet.serve.structured_report"
@@ -55,7 +55,7 @@ class ServedModel:
     examples: Examples | None
     """Regions and words that each prototype stands for, where the run has them."""
     has_gate: bool
-    """Whether it warns of pictures unlike those it learnt from."""
+    """Whether it warns of images unlike those it learned from."""
 
 
 class Service:
@@ -76,7 +76,7 @@ class Service:
         self.metrics = metrics
         self.taken = 0
         self.makes_structured_reports = all(find_spec(name) for name in (STRUCTURED_REPORT, "highdicom"))
-        # Two pictures at a time: each may need hundreds of megabytes while it is decoded.
+        # Two images at a time: each may need hundreds of megabytes while it is decoded.
         self._decoders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 
     @contextmanager
@@ -94,15 +94,15 @@ class Service:
         finally:
             self.taken -= 1
 
-    async def read_views(self, files: Sequence[bytes], *, with_preview: bool = False) -> list[View]:
-        """Decode a study's pictures.
+    async def read_views(self, files: Sequence[bytes], *, with_preview: bool = False) -> list[UploadedView]:
+        """Decode a study's images.
 
         Raises:
             RefusedError: 422, one of them cannot be read.
         """
         loop = asyncio.get_running_loop()
 
-        def read(number: int, content: bytes) -> View:
+        def read(number: int, content: bytes) -> UploadedView:
             return read_view(
                 content,
                 number,
@@ -122,7 +122,7 @@ class Service:
         finally:
             self.batcher.coming -= 1
 
-    async def write(self, views: Sequence[View], started: float) -> bytes:
+    async def write(self, views: Sequence[UploadedView], started: float) -> bytes:
         """Return the report about a study as JSON.
 
         Args:

@@ -41,7 +41,7 @@ class ServeSettings:
     max_held_bytes: int = 512 << 20
     """Bytes of all uploads held at a time."""
     max_pixels: int = 25_000_000
-    """Pixels of one picture: the largest digitised films have 21 million."""
+    """Pixels of one image: the largest digitised films have 21 million."""
     labels_from: Literal["predicted", "all"] = "predicted"
     """What decides which prototypes are visible, as in `xpronet report`."""
 

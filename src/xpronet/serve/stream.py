@@ -1,4 +1,4 @@
-"""A report as server-sent events: the pictures as decoded, sentence after sentence, then the evidence."""
+"""A report as server-sent events: the images as decoded, sentence after sentence, then the evidence."""
 
 import asyncio
 import base64
@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from xpronet.serve.mentions import find_mentions, sentence_ends
-from xpronet.serve.pictures import View
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import Service, read_answer
+from xpronet.serve.uploaded_images import UploadedView
 from xpronet.show.wording import readable_words
 
 
-async def report_events(service: Service, views: Sequence[View], started: float) -> AsyncIterator[bytes]:
+async def report_events(service: Service, views: Sequence[UploadedView], started: float) -> AsyncIterator[bytes]:
     """Yield the events of one study.
 
-    `view` (one a picture: its PNG as a data URI and the square the network saw), `sentence` (one a sentence, in
+    `view` (one an image: its PNG as a data URI and the square the network saw), `sentence` (one a sentence, in
     order), `report` (the JSON of `report --json`, where each word stands in the text, and which words speak of which
     finding), or `error` where no report came in time.
 
@@ -45,7 +45,7 @@ async def report_events(service: Service, views: Sequence[View], started: float)
     yield _event("report", {**record, "text": text, "places": places, "mentions": mentions})
 
 
-def _view_record(number: int, view: View) -> dict[str, Any]:
+def _view_record(number: int, view: UploadedView) -> dict[str, Any]:
     assert view.preview is not None, "the page shows every view"
     picture = base64.b64encode(view.preview.png).decode("ascii")
     return {

@@ -14,7 +14,7 @@ from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.files import new_file
 from xpronet.generate.report import FindingScore, Report
-from xpronet.serve.films import Film, one_line, paragraphs, read_films
+from xpronet.serve.dicom_films import Film, one_line, paragraphs, read_films
 
 NOTICE = "Research use: draft by software, not a diagnosis"
 MANUFACTURER = "XProNet"
@@ -32,12 +32,12 @@ def structured_report(
 ) -> bytes:
     """Return a draft report as a DICOM file (Enhanced SR Storage, explicit little endian, UTF-8).
 
-    Patient and study come from the films; without a DICOM film the patient is unnamed, the study new, and no picture
+    Patient and study come from the films; without a DICOM film the patient is unnamed, the study new, and no image
     is referenced. Identifiers of series and document are new every time.
 
     Args:
         report: what was written, with the findings.
-        sources: the study's pictures, as files or bytes; those that are not DICOM have nothing to refer to.
+        sources: the study's images, as files or bytes; those that are not DICOM have nothing to refer to.
         model_name: name of the run.
         checkpoint_hash: the checkpoint's fingerprint.
 
@@ -117,7 +117,7 @@ def _content(report: Report, films: Sequence[Film], *, model_name: str, checkpoi
         name=codes.LN.DiagnosticImagingReport, is_content_continuous=False, template_id=TEMPLATE
     )
     items = [*_observer(model_name, checkpoint_hash)]
-    warnings = report.warnings([f"Picture {number}" for number, _ in enumerate(report.gate, 1)])
+    warnings = report.warnings([f"Image {number}" for number, _ in enumerate(report.gate, 1)])
     items.append(_section(codes.DCM.Summary, [_text(codes.DCM.Comment, told) for told in (NOTICE, *warnings)]))
     texts = [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(report.text)]
     items.append(_section(codes.DCM.Findings, texts or [_text(codes.DCM.Finding, "No text was written.")]))

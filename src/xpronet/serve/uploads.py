@@ -19,7 +19,7 @@ class Upload:
     """One study as a client sent it."""
 
     files: tuple[bytes, ...]
-    """Its pictures, frontal first."""
+    """Its images, frontal first."""
     text: str | None
     """The report as somebody edited it, where the client sent that too."""
 
@@ -40,7 +40,7 @@ async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> 
 
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise RefusedError(415, f"send multipart/form-data with one part named {FILES_FIELD} a picture")
+        raise RefusedError(415, f"send multipart/form-data with one part named {FILES_FIELD} an image")
 
     class InMemory(MultiPartParser):
         spool_max_size = max_bytes + 1
@@ -61,7 +61,7 @@ async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> 
         else:
             raise RefusedError(400, f"only parts named {FILES_FIELD} (files) and {TEXT_FIELD} (a field) are known")
     if not files:
-        raise RefusedError(400, f"no picture: send at least one part named {FILES_FIELD} with a file")
+        raise RefusedError(400, f"no image: send at least one part named {FILES_FIELD} with a file")
     if text is not None and len(text) > MAX_TEXT:
         raise RefusedError(413, f"a report of more than {MAX_TEXT:,} characters is not taken")
     return Upload(files=tuple(files), text=text)

@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from xpronet.data.transforms import Square
 from xpronet.generate.beam import BeamSettings
+from xpronet.images.transforms import Square
 
 if TYPE_CHECKING:
-    from xpronet.generate.writer import Writer
+    from xpronet.generate.generator import ReportGenerator
 
 START_SECONDS = 300.0
 """Longest time in which a worker must have read its model."""
@@ -121,7 +121,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server tells us when to end
     import torch
 
-    from xpronet.generate.writer import Writer
+    from xpronet.generate.generator import ReportGenerator
     from xpronet.model.checkpoint import load_checkpoint
 
     if torch.cuda.is_available():
@@ -130,7 +130,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
         device = torch.device("cpu")
         torch.set_num_threads(settings.threads)
     checkpoint = load_checkpoint(settings.run)
-    writer = Writer(
+    writer = ReportGenerator(
         checkpoint,
         device=device,
         settings=settings.search,
@@ -145,7 +145,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
         connection.send(write_answers(writer, jobs, model=settings.model))
 
 
-def write_answers(writer: "Writer", jobs: Sequence[Job], *, model: str) -> list[bytes]:
+def write_answers(writer: "ReportGenerator", jobs: Sequence[Job], *, model: str) -> list[bytes]:
     """Write about several studies at once; each answer is the JSON that its study alone would give.
 
     Args:
@@ -153,7 +153,7 @@ def write_answers(writer: "Writer", jobs: Sequence[Job], *, model: str) -> list[
         jobs: studies with one view or several each.
         model: the checkpoint's fingerprint.
     """
-    from xpronet.generate.writer import pad_views
+    from xpronet.generate.generator import pad_views
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
     reports = writer.write(ids, *pad_views(job.views for job in jobs), with_evidence=True)

@@ -1,1 +1,1 @@
-"""Pages and pictures that show what a model did."""
+"""Pages and images that show what a model did."""

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from xpronet.show.canvas import Canvas, line_height, text_width, wrapped
 from xpronet.show.figures import BLACK, BLUE, GREY, ORANGE, WIDTH, house_style
+from xpronet.show.sheet import Sheet, line_height, text_width, wrapped
 from xpronet.show.wording import Word, find_words, marked_runs, shared_words
 
 Mark = Literal["words", "phrases"]
@@ -36,13 +36,13 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ComparedStudy:
     """One study, its reference and what each model wrote."""
 
     id: str
     """The study."""
     views: tuple[UInt8[np.ndarray, "size size"], ...]
-    """Its pictures."""
+    """Its images."""
     reference: str
     """What a radiologist wrote."""
     told: tuple[Told, ...]
@@ -91,9 +91,9 @@ def plain_text(marked: MarkedText) -> str:
 
 
 def draw_comparison(
-    studies: Sequence[Comparison], path: Path, *, mark: Mark = "words", overwrite: bool = False
+    studies: Sequence[ComparedStudy], path: Path, *, mark: Mark = "words", overwrite: bool = False
 ) -> None:
-    """Draw each study's pictures, its reference in a dashed frame and the reports with shared words marked.
+    """Draw each study's images, its reference in a dashed frame and the reports with shared words marked.
 
     Marked words are blue, bold-looking by a line below them, so that they are seen without colours too.
 
@@ -106,7 +106,7 @@ def draw_comparison(
     what = "Words" if mark == "words" else "Phrases of three words and more, and sentences,"
     with house_style():
         heights = [_study(None, 0.0, study, mark) for study in studies]
-        canvas = Canvas(WIDTH, 0.85 + sum(heights) + 0.3 * len(heights))
+        canvas = Sheet(WIDTH, 0.85 + sum(heights) + 0.3 * len(heights))
         canvas.text(MARGIN, 0.15, "Reports beside the reference", size=14, bold=True)
         note = f"{what} that the reference has too are blue and underlined. Drafts by research software, no diagnoses."
         canvas.text(MARGIN, 0.48, note, size=10, colour=GREY)
@@ -117,7 +117,7 @@ def draw_comparison(
         canvas.save(path, overwrite=overwrite)
 
 
-def _study(canvas: Canvas | None, y: float, study: Comparison, mark: Mark) -> float:
+def _study(canvas: Sheet | None, y: float, study: ComparedStudy, mark: Mark) -> float:
     """Draw a study from `y` on; return its height, also where there is no canvas to draw on."""
     start = y
     if canvas is not None:
@@ -142,7 +142,7 @@ def _study(canvas: Canvas | None, y: float, study: Comparison, mark: Mark) -> fl
 
 
 def _block(
-    canvas: Canvas | None, x: float, y: float, name: str, beside: str, marked: MarkedText, *, dashed: bool
+    canvas: Sheet | None, x: float, y: float, name: str, beside: str, marked: MarkedText, *, dashed: bool
 ) -> float:
     """Draw a named text, in a dashed frame if asked; return where what follows begins."""
     width = WIDTH - MARGIN - x
@@ -162,7 +162,7 @@ def _block(
     return y + height + 0.12
 
 
-def _draw_line(canvas: Canvas, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkedText) -> None:
+def _draw_line(canvas: Sheet, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkedText) -> None:
     below = y + line_height(SIZE) - 0.04
     before: tuple[float, float] | None = None
     for start, number in line:

@@ -1,4 +1,4 @@
-"""Example regions and words of every prototype, small enough for a page: a JSON file and one picture of tiles.
+"""Example regions and words of every prototype, small enough for a page: a JSON file and one image of tiles.
 
 RUN/prototype_examples.json holds
 
@@ -7,7 +7,7 @@ RUN/prototype_examples.json holds
     corpus        the corpus's name
     licence       the terms of the corpus: they hold for the tiles too
     studies       train studies looked through
-    sprite        name of the picture of all tiles, beside the JSON file: an 8-bit grey PNG
+    sprite        name of the image of all tiles, beside the JSON file: an 8-bit grey PNG
     tile          side of a tile in pixels
     findings      one object a finding, in the model's order:
         name          one of the fourteen
@@ -24,7 +24,7 @@ RUN/prototype_examples.json holds
                 cosine        the same of the word, mean over the places where it stands
                 count         how often it stands in the reports of those studies
 
-A tile is the region with as much of the picture around it as makes three regions' sides. The sprite shows pictures of
+A tile is the region with as much of the image around it as makes three regions' sides. The sprite shows images of
 the train corpus: where they may not leave a machine, neither may it.
 """
 
@@ -36,11 +36,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.images import read_grey, resize, write_grey
-from xpronet.data.records import Study
-from xpronet.data.transforms import ImageSettings, test_view
+from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.files import write_json
+from xpronet.images.read import read_grey, resize, write_grey
+from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.show.nearest import NearRegion, Neighbours
 
 EXAMPLES_FILE = "prototype_examples.json"
@@ -67,8 +67,8 @@ def write_examples(
     Args:
         run: the folder.
         neighbours: of all prototypes, in the bank's order.
-        corpus: where their pictures are.
-        images: how pictures are shown to the model.
+        corpus: where their images are.
+        images: how images are shown to the model.
         model: fingerprint of the checkpoint.
         findings: names, in the model's order.
         num_studies: train studies looked through.

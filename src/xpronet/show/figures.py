@@ -23,7 +23,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.parse_math": False,  # a dollar sign in a study's name is a dollar sign
-    "image.composite_image": False,  # an SVG keeps each picture as it is, not all of them as one coarse one
+    "image.composite_image": False,  # an SVG keeps each image as it is, not all of them as one coarse one
     "svg.fonttype": "none",  # text stays text: searchable, and read in the reader's own font
     "svg.hashsalt": "xpronet",  # the same figure gives the same bytes
 }

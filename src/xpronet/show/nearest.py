@@ -15,15 +15,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from xpronet.data.batches import BatchSettings, StudyDataset
 from xpronet.data.corpus import Corpus
+from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
-from xpronet.data.records import Study
-from xpronet.data.vocabulary import Vocabulary
+from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.matching import PrototypeMatching
 from xpronet.progress import Tracker, silent
+from xpronet.text.vocabulary import Vocabulary
 
 FEWEST = 3
 """Times that a word must stand in the reports to be listed: what stands once is near by luck."""
@@ -31,7 +31,7 @@ FEWEST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class NearRegion:
-    """A region of a train picture."""
+    """A region of a train image."""
 
     study: str
     """The study's id."""
@@ -112,7 +112,7 @@ def nearest(
 
     Args:
         checkpoint: a model with prototypes of findings.
-        corpus: where the pictures are.
+        corpus: where the images are.
         studies: train studies to look through.
         labels: their findings, 0 or 1.
         prototypes: place of the finding among the checkpoint's, and number of its prototype.
@@ -123,7 +123,7 @@ def nearest(
         track: shows progress.
 
     Raises:
-        InputError: the model has no prototypes, or a picture cannot be read.
+        InputError: the model has no prototypes, or an image cannot be read.
     """
     network = checkpoint.network.to(device).eval()
     matching = network.matching
@@ -149,7 +149,7 @@ def nearest(
     with torch.inference_mode():
         keys = _keys(matching)[rows]
         for part in track(batches, "Look through studies", -(-len(studies) // batch)):
-            patches = network.look(part.images.to(device), part.view_mask.to(device))
+            patches = network.encode_images(part.images.to(device), part.view_mask.to(device))
             cosine = normalize(matching.query(network.patch_embedding(patches.features)), dim=-1) @ keys.T
             top, place = cosine.masked_fill(~patches.mask.unsqueeze(-1), -torch.inf).max(1)
             best.append(top.float().cpu().numpy())
@@ -205,7 +205,7 @@ def _near_words(
     sums = np.zeros((keys.shape[0], len(vocabulary)))
     for place in range(counts.shape[1]):
         ids = np.flatnonzero(counts[:, place].any(0))
-        # The begin mark stands at 0, a report's first word at 1.
+        # The BOS stands at 0, a report's first word at 1.
         placed = network.place(
             torch.from_numpy(ids).to(keys.device)[None], torch.tensor([place + 1], device=keys.device)
         )[0]
@@ -228,6 +228,6 @@ def _near_words(
 
 
 def _ids(words: Sequence[int], vocabulary: Vocabulary) -> list[int]:
-    """Return the ids between begin mark and end mark or padding."""
+    """Return the ids between BOS and EOS or padding."""
     ends = (vocabulary.end, vocabulary.padding)
     return list(takewhile(lambda number: number not in ends, words[1:]))

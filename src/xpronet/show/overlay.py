@@ -1,4 +1,4 @@
-"""What a page needs to lay the evidence of each word over the pictures: data URIs, and the evidence as small JSON."""
+"""What a page needs to lay the evidence of each word over the images: data URIs, and the evidence as small JSON."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ PARTS = 100_000
 
 
 def picture_uri(view: UInt8[np.ndarray, "height width"]) -> str:
-    """Return a grey picture as the data URI of a PNG file: lossless, and no file beside the page."""
+    """Return a grey image as the data URI of a PNG file: lossless, and no file beside the page."""
     stream = io.BytesIO()
     Image.fromarray(view).save(stream, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
@@ -32,9 +32,9 @@ def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
 
     Args:
         report: with at least one word of evidence.
-        num_views: pictures shown; views that only filled the batch up come after them and are left out.
+        num_views: images shown; views that only filled the batch up come after them and are left out.
     """
-    assert report.words, "a report without evidence has nothing to lay over its pictures"
+    assert report.words, "a report without evidence has nothing to lay over its images"
     names = sorted({use.finding for word in report.words for use in word.prototypes})
     return {
         "parts": PARTS,
@@ -59,7 +59,7 @@ def _speaking_for(regions: Float[np.ndarray, "views rows columns"]) -> list[list
 
 
 def _word(word: WordEvidence, names: list[str], num_views: int) -> dict[str, Any]:
-    assert word.attention.shape[0] >= num_views, "every picture shown was attended to"
+    assert word.attention.shape[0] >= num_views, "every image shown was attended to"
     grids = np.rint(word.attention[:num_views].astype(np.float64) * PARTS).astype(int)
     return {
         "p": round(math.exp(word.log_probability), 4),

@@ -23,7 +23,7 @@ CONTENTS_FROM = 4
 """Studies from which the page opens with a table of contents."""
 
 SOURCES = {
-    "predicted": "Findings predicted from the pictures",
+    "predicted": "Findings predicted from the images",
     "reference": "Findings read from the reference report",
     "all": "All prototypes were visible, whatever the findings",
 }
@@ -93,9 +93,9 @@ def write_page(
     note: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Write generated reports with pictures, findings and evidence as one HTML file that works offline.
+    """Write generated reports with images, findings and evidence as one HTML file that works offline.
 
-    Pictures, style and script are inside the file, and its Content-Security-Policy forbids everything else.
+    Images, style and script are inside the file, and its Content-Security-Policy forbids everything else.
 
     Args:
         path: where it goes.
@@ -133,7 +133,7 @@ def _render(studies: Sequence[PageStudy], *, title: str, summary: Sequence[tuple
 
 
 def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy that allows pictures inside the file, this style and this script, no more."""
+    """Return a Content-Security-Policy that allows images inside the file, this style and this script, no more."""
     hashes = [
         "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
         for content in (style, script)

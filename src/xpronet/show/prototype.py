@@ -1,28 +1,28 @@
-"""One prototype in pictures and words: the train regions and words that are nearest to it."""
+"""One prototype in images and words: the train regions and words that are nearest to it."""
 
 from pathlib import Path
 from typing import Any
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.transforms import ImageSettings
+from xpronet.images.transforms import ImageSettings
 from xpronet.show.examples import region_view
 from xpronet.show.figures import AMBER, BLUE, GREY, WIDTH, house_style, save_figure
 from xpronet.show.nearest import Neighbours
 
 PICTURES_A_ROW = 4
 PICTURE = 1.5
-"""Side of a picture in inches."""
+"""Side of an image in inches."""
 
 
 def draw_prototype(
     neighbours: Neighbours, corpus: Corpus, images: ImageSettings, path: Path, *, overwrite: bool = False
 ) -> None:
-    """Draw the pictures with the nearest regions boxed, and beside them the nearest words as bars.
+    """Draw the images with the nearest regions boxed, and beside them the nearest words as bars.
 
     Args:
         neighbours: of the prototype, with at least one region.
-        corpus: where the pictures are.
-        images: how pictures are shown to the model.
+        corpus: where the images are.
+        images: how images are shown to the model.
         path: the .png or .svg file.
         overwrite: replace the file if it is there.
     """
@@ -52,7 +52,7 @@ def draw_prototype(
 
 
 def draw_box(axes: Any, box: tuple[float, float, float, float], size: int) -> None:
-    """Frame a region of a picture of `size` pixels: amber within black, seen on any grey."""
+    """Frame a region of an image of `size` pixels: amber within black, seen on any grey."""
     from matplotlib.patches import Rectangle
 
     left, top, width, height = (part * size for part in box)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from xpronet.data.text import SENTENCE_ENDS, TOKEN
+from xpronet.text.cleaning import SENTENCE_ENDS, TOKEN
 
 Match = Literal["", "phrase", "sentence"]
 """How a word is shared with another report: not, in a phrase, or with its whole sentence."""

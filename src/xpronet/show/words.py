@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from xpronet.generate.trace import WordTrace
-from xpronet.show.canvas import Canvas, line_height, paragraph_height, text_width
+from xpronet.generate.evidence import WordTrace
 from xpronet.show.figures import AMBER, BLACK, BLUE, FINDING_MARKS, GREY, WIDTH, house_style
+from xpronet.show.sheet import Sheet, line_height, paragraph_height, text_width
 
 COLUMNS = 3
 MARGIN = 0.25
@@ -63,7 +63,7 @@ def draw_words(
         + 0.35
     )
     with house_style():
-        canvas = Canvas(WIDTH, head + rows * (card_height + GAP) + 0.1)
+        canvas = Sheet(WIDTH, head + rows * (card_height + GAP) + 0.1)
         canvas.text(MARGIN, 0.15, title, size=14, bold=True)
         y = canvas.paragraph(MARGIN, 0.5, report, width=inner, size=11) + 0.05
         y = canvas.paragraph(MARGIN, y, explained, width=inner, size=9, colour=GREY) + 0.1
@@ -89,7 +89,7 @@ _EXPLAINED = (
 def heated(
     view: UInt8[np.ndarray, "size size"], grid: Float[np.ndarray, "rows columns"], strongest: float
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Return a grey picture with a grid of attention over it; `strongest` is the attention with the fullest colour."""
+    """Return a grey image with a grid of attention over it; `strongest` is the attention with the fullest colour."""
     size = len(view)
     # Each pixel takes its region's attention: smoothing would show more than the model has.
     rows = np.arange(size) * grid.shape[0] // size
@@ -99,7 +99,7 @@ def heated(
 
 
 def _draw_card(
-    canvas: Canvas,
+    canvas: Sheet,
     x: float,
     y: float,
     trace: WordTrace,
@@ -124,7 +124,7 @@ def _draw_card(
                 canvas.frame(left + column * across, y + 0.3 + row * across, across, across, colour=colour, line=line)
 
 
-def _draw_strip(canvas: Canvas, x: float, y: float, trace: WordTrace, owners: Sequence[str], per_finding: int) -> None:
+def _draw_strip(canvas: Sheet, x: float, y: float, trace: WordTrace, owners: Sequence[str], per_finding: int) -> None:
     """Draw which prototypes word and region chose: a column a prototype, in the bank's order."""
     by_word, by_region = trace.chosen_by_word(), trace.chosen_by_region()
     assert trace.word_shares is not None
@@ -175,7 +175,7 @@ def _legend_height(used: Sequence[str]) -> float:
     return (-(-len(used) // 4)) * line_height(10)
 
 
-def _draw_legend(canvas: Canvas, y: float, used: Sequence[str]) -> None:
+def _draw_legend(canvas: Sheet, y: float, used: Sequence[str]) -> None:
     for number, name in enumerate(used):
         mark = FINDING_MARKS[name]
         x, top = MARGIN + 0.08 + number % 4 * 2.9, y + number // 4 * line_height(10)

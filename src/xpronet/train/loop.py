@@ -1,31 +1,97 @@
 """The training loop, to be read top to bottom."""
 
+import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 
-from xpronet.data.batches import Batch, BatchSettings, StudyDataset
+from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
 from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.network import XProNet
 from xpronet.progress import Noted, Tracker, silent
-from xpronet.train.batch_norm import share_batch_norm
-from xpronet.train.board import Board, Sample
-from xpronet.train.interrupts import Interrupted, interrupts
-from xpronet.train.journal import Journal
+from xpronet.train.checkpoints import TrainerState, resume, save_best, save_last, sweep
+from xpronet.train.distributed import DistributedContext
 from xpronet.train.losses import LossSettings
 from xpronet.train.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
-from xpronet.train.pace import Pace, spelled
 from xpronet.train.precision import make_scaler
-from xpronet.train.processes import Processes
-from xpronet.train.state import Standing, resume, save_best, save_last, sweep
+from xpronet.train.run_folder import Journal
 from xpronet.train.step import StepResult, grouped, take_step
-from xpronet.train.validate import Validation, validate
+from xpronet.train.sync_batch_norm import share_batch_norm
+from xpronet.train.tensorboard import Sample, TensorBoardLog
+from xpronet.train.validation import Validation, validate
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped from outside and can be resumed."""
+
+
+@contextmanager
+def interrupts(*, alone: bool = True) -> Iterator[list[int]]:
+    """Collect Ctrl-C and SIGTERM in a list instead of breaking off in the middle of a step; a second one breaks off.
+
+    Where the process is not alone, a second one does nothing: torchrun hands one Ctrl-C on more than once, and ends
+    by force what does not end in half a minute.
+    """
+    asked: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if asked and alone:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Pace:
+    """Counts steps and studies since it was made."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+        self.steps = 0
+        self.studies = 0
+
+    def add(self, studies: int) -> None:
+        """Count one step."""
+        self.steps += 1
+        self.studies += studies
+
+    @property
+    def seconds(self) -> float:
+        """Return the time since the clock was started."""
+        return time.monotonic() - self._started
+
+    @property
+    def studies_per_second(self) -> float:
+        """Return the throughput so far."""
+        return self.studies / max(self.seconds, 1e-9)
+
+    def left(self, steps: int) -> float:
+        """Return the seconds that further steps will take, what came between the steps so far counted in."""
+        return steps * self.seconds / max(self.steps, 1)
+
+
+def spelled(seconds: float) -> str:
+    """Return a duration in the two units that matter: 2 d 3 h, 3 h 20 min, 5 min 10 s, 8 s."""
+    whole = round(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {smaller}"
+    return f"{whole} s"
+
 
 __all__ = ["Interrupted", "fit"]
 
@@ -39,12 +105,12 @@ def fit(
     settings: TrainSettings,
     loss_settings: LossSettings,
     batch_settings: BatchSettings,
-    processes: Processes,
+    processes: DistributedContext,
     score_reports: Callable[[Checkpoint], float] | None = None,
     write_samples: Callable[[Checkpoint], Sequence[Sample]] | None = None,
     resumed: bool = False,
     track: Tracker = silent,
-) -> Standing:
+) -> TrainerState:
     """Train a network and keep its last and best state in the run folder.
 
     Args:
@@ -76,7 +142,7 @@ def fit(
         network.backbone.compile()
     optimiser = make_optimiser(network, settings)
     scaler = make_scaler(device, settings.precision)
-    standing = resume(run, checkpoint, optimiser) if resumed else Standing()
+    standing = resume(run, checkpoint, optimiser) if resumed else TrainerState()
     if standing.scaler and scaler.is_enabled():
         scaler.load_state_dict(standing.scaler)
     if processes.count > 1:
@@ -93,7 +159,7 @@ def fit(
         standing=standing,
         journal=Journal(run, step=standing.step) if processes.is_main else None,
         processes=processes,
-        board=Board(run, step=standing.step, wanted=settings.tensorboard and processes.is_main),
+        board=TensorBoardLog(run, step=standing.step, wanted=settings.tensorboard and processes.is_main),
         settings=settings,
         loss_settings=loss_settings,
         steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
@@ -121,7 +187,7 @@ def fit(
     return standing
 
 
-def _agree(network: XProNet, standing: Standing, run: Path, processes: Processes) -> None:
+def _agree(network: XProNet, standing: TrainerState, run: Path, processes: DistributedContext) -> None:
     """Make sure that all processes begin with the same.
 
     Raises:
@@ -133,12 +199,12 @@ def _agree(network: XProNet, standing: Standing, run: Path, processes: Processes
     processes.copy_from_main([*network.parameters(), *network.buffers()])
 
 
-def stopped_early(standing: Standing, settings: TrainSettings, epoch: int) -> bool:
+def stopped_early(standing: TrainerState, settings: TrainSettings, epoch: int) -> bool:
     """Say whether training ends before an epoch, counted from 0, because it got no better for too long."""
     return bool(settings.patience) and epoch - standing.best_epoch >= settings.patience
 
 
-def is_finished(standing: Standing, settings: TrainSettings, steps_per_epoch: int) -> bool:
+def is_finished(standing: TrainerState, settings: TrainSettings, steps_per_epoch: int) -> bool:
     """Say whether nothing is left to train."""
     epoch, within = divmod(standing.step, steps_per_epoch)
     return epoch >= settings.epochs or (not within and stopped_early(standing, settings, epoch))
@@ -152,10 +218,10 @@ class _Training:
     checkpoint: Checkpoint
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    standing: Standing
+    standing: TrainerState
     journal: Journal | None
-    processes: Processes
-    board: Board
+    processes: DistributedContext
+    board: TensorBoardLog
     settings: TrainSettings
     loss_settings: LossSettings
     steps_per_epoch: int
@@ -300,7 +366,7 @@ def _score(validation: Validation, settings: TrainSettings) -> float:
     return validation.findings_f1
 
 
-def _is_better(score: float, standing: Standing, settings: TrainSettings) -> bool:
+def _is_better(score: float, standing: TrainerState, settings: TrainSettings) -> bool:
     if standing.best_score is None:
         return True
     return score < standing.best_score if settings.best_by == "word_loss" else score > standing.best_score

@@ -11,7 +11,7 @@ from torch.nn import functional
 from xpronet.errors import InputError
 from xpronet.model.network import Outputs
 from xpronet.model.precision import full_precision
-from xpronet.train.processes import Processes
+from xpronet.train.distributed import DistributedContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class WholeBatch:
     """Studies in all parts."""
     words: int
     """Target words in all parts."""
-    processes: Processes
+    processes: DistributedContext
     """Who has the other parts."""
 
 
@@ -81,7 +81,7 @@ def losses(
     Args:
         outputs: of the network, from report ids without the last.
         targets: report ids without the first.
-        target_mask: true on targets that count: words and the end mark.
+        target_mask: true on targets that count: words and EOS.
         findings: the studies' labels.
         settings: weights and constants.
         whole: the batch that these studies are a part of; by default they are all of it.

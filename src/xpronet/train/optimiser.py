@@ -45,7 +45,7 @@ class TrainSettings:
     """Arithmetic of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled. `auto` is
     bf16 where the device multiplies that itself, else fp32; a run keeps what it began with."""
     compile: bool = False
-    """Compile the backbone with torch.compile, meant for long runs on a GPU; on processors it made steps slower."""
+    """Compile the backbone with torch.compile, meant for long runs on a GPU; on CPUs it made steps slower."""
     on_nan: Literal["stop", "skip"] = "stop"
     """Where loss or gradient are no numbers: end the run, or leave the step out; the journal names the studies."""
     most_skipped: int = 20

@@ -15,7 +15,7 @@ _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def settled_precision(precision: Precision, device: torch.device) -> Arithmetic:
     """Return what `auto` means on a device: bf16 where it multiplies that itself, else fp32.
 
-    A processor that has to imitate bf16 is many times slower with it than with fp32.
+    A CPU that has to imitate bf16 is many times slower with it than with fp32.
     """
     if precision != "auto":
         return precision

@@ -8,14 +8,14 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
-from xpronet.data.batches import Batch
+from xpronet.data.dataset import Batch
 from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.visibility import Trust, draw_trust, share_of_trust
+from xpronet.train.distributed import DistributedContext
 from xpronet.train.losses import Losses, LossSettings, WholeBatch, losses
 from xpronet.train.optimiser import TrainSettings, clip_gradients
 from xpronet.train.precision import forward_precision
-from xpronet.train.processes import Processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def take_step(
     steps: int,
     settings: TrainSettings,
     loss_settings: LossSettings,
-    processes: Processes,
+    processes: DistributedContext,
 ) -> StepResult:
     """Learn from one step's batches, unless a loss or the gradient is no number.
 
@@ -100,19 +100,19 @@ def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def _all_ids(batches: Sequence[Batch], processes: Processes) -> tuple[str, ...]:
+def _all_ids(batches: Sequence[Batch], processes: DistributedContext) -> tuple[str, ...]:
     """Return the ids of the studies of all processes' parts."""
     own = [study for batch in batches for study in batch.ids]
     return tuple(own) if processes.count == 1 else tuple(chain.from_iterable(processes.gather_values(own)))
 
 
-def _dropout_seed(settings: TrainSettings, number: int, processes: Processes) -> int:
+def _dropout_seed(settings: TrainSettings, number: int, processes: DistributedContext) -> int:
     """Return the seed of a batch's dropout: of its own in each process, of its place in the run alone."""
     # An odd factor spreads the ranks over all seeds of 32 bits, far from each other's batches.
     return (settings.seed * 1_000_003 + number + processes.rank * 0x9E3779B1) % 2**63
 
 
-def _whole(batch: Batch, processes: Processes) -> WholeBatch | None:
+def _whole(batch: Batch, processes: DistributedContext) -> WholeBatch | None:
     """Return what a process must know of the batch that it has a part of; None where it has all of it."""
     if processes.count == 1:
         return None

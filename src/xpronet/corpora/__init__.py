@@ -1,0 +1,1 @@
+"""Corpus builders: from what owners distribute, or a user's table, to a corpus folder."""

@@ -1,0 +1,213 @@
+"""Studies as batches of tensors."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.study import Study
+from xpronet.errors import InputError
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import ImageSettings, test_view, train_view
+from xpronet.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """How studies are put together."""
+
+    size: int = 16
+    """Studies in a batch (paper: 16)."""
+    max_views: int = 2
+    """Views used of each study, in reading order; IU X-Ray 2, MIMIC-CXR 1."""
+    workers: int = 0
+    """Processes that read images; 0 reads them in the main one."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.max_views < 1 or self.workers < 0:
+            raise InputError("batches: size and max_views must be at least 1, workers at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Several studies, padded to the most views and the longest report among them."""
+
+    ids: tuple[str, ...]
+    """The studies."""
+    images: UInt8[Tensor, "studies views height width"]
+    """Grey images; black where a study has fewer views."""
+    view_mask: Bool[Tensor, "studies views"]
+    """True on real views."""
+    words: Int[Tensor, "studies length"]
+    """Report ids from begin to EOS, then padding."""
+    word_mask: Bool[Tensor, "studies length"]
+    """True on BOS, words and EOS."""
+    findings: Bool[Tensor, "studies findings"]
+    """Labels of the study."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            view_mask=self.view_mask.to(device, non_blocking=True),
+            words=self.words.to(device, non_blocking=True),
+            word_mask=self.word_mask.to(device, non_blocking=True),
+            findings=self.findings.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Which part of every batch to read: that of one of several processes, which together read the whole."""
+
+    number: int = 0
+    """The part, from 0."""
+    of: int = 1
+    """How many parts there are."""
+
+    def rows(self, size: int) -> range:
+        """Return which studies of a batch are in the part; sizes of parts differ by one at most."""
+        return range(size * self.number // self.of, size * (self.number + 1) // self.of)
+
+
+WHOLE = Shard()
+"""All of it."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    id: str
+    images: UInt8[np.ndarray, "views height width"]
+    words: list[int]
+    findings: Bool[np.ndarray, " findings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchItems:
+    """A part of a batch, and what it must share with the other parts: the padding."""
+
+    items: Sequence[_Item]
+    num_views: int
+    length: int
+    size: int
+    num_findings: int
+
+
+class StudyDataset(Dataset[_Item]):
+    """Studies of a corpus, read when asked for; what is drawn at random depends on seed, epoch and study alone."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        studies: Sequence[Study],
+        *,
+        vocabulary: Vocabulary,
+        findings: Float[np.ndarray, "studies findings"],
+        images: ImageSettings,
+        max_views: int,
+        augment: bool,
+        seed: int = 0,
+    ) -> None:
+        """Check the studies; no image is opened.
+
+        Args:
+            corpus: where the images are.
+            studies: which ones.
+            vocabulary: turns reports into ids.
+            findings: 0/1 labels, one row a study.
+            images: sizes and crops.
+            max_views: views used of each study.
+            augment: random crops for training, or the one way images are shown in use.
+            seed: of the random crops.
+
+        Raises:
+            InputError: a study has no view.
+        """
+        without = [study.id for study in studies if not study.views]
+        if without:
+            raise InputError(
+                f"{corpus.folder}: {len(without)} studies have no view, first {', '.join(without[:3])}; "
+                "a corpus made with --no-images holds texts only"
+            )
+        self._corpus = corpus
+        self._studies = tuple(studies)
+        self._vocabulary = vocabulary
+        assert len(findings) == len(studies)
+        assert np.isin(findings, (0, 1)).all(), "ignored labels have no place in a bool"
+        self._findings = findings.astype(bool)
+        self._images = images
+        self._max_views = max_views
+        self._augment = augment
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._studies)
+
+    def first(self, num_studies: int) -> "StudyDataset":
+        """Return the first studies as a dataset of their own."""
+        few = copy(self)
+        few._studies, few._findings = self._studies[:num_studies], self._findings[:num_studies]
+        return few
+
+    def __getitem__(self, key: tuple[int, int]) -> _Item:
+        """Return one study.
+
+        Args:
+            key: the epoch and the study's number.
+        """
+        epoch, number = key
+        study = self._studies[number]
+        rng = np.random.default_rng([self._seed, epoch, number])
+        views = []
+        for view in study.views[: self._max_views]:
+            grey = read_grey(self._corpus.view_path(view))
+            views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
+        return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
+
+    def shard_of_batch(self, keys: Sequence[tuple[int, int]], part: Shard) -> BatchItems:
+        """Return a part of the batch of these studies; no image of another part is opened."""
+        items = [self[keys[row]] for row in part.rows(len(keys))]
+        if part.of == 1:
+            num_views, length = max(len(item.images) for item in items), max(len(item.words) for item in items)
+        else:
+            studies = [self._studies[number] for _, number in keys]
+            num_views = max(min(len(study.views), self._max_views) for study in studies)
+            length = max(len(self._vocabulary.encode(study.report)) for study in studies)
+        return BatchItems(
+            items=items,
+            num_views=num_views,
+            length=length,
+            size=self._images.size,
+            num_findings=self._findings.shape[1],
+        )
+
+
+def collate_studies(part: BatchItems, *, padding: int) -> Batch:
+    """Put studies together, padded as the whole batch that they are part of."""
+    items = part.items
+    images = np.zeros((len(items), part.num_views, part.size, part.size), np.uint8)
+    view_mask = np.zeros((len(items), part.num_views), bool)
+    words = np.full((len(items), part.length), padding, np.int64)
+    word_mask = np.zeros((len(items), part.length), bool)
+    findings = np.zeros((len(items), part.num_findings), bool)
+    for row, item in enumerate(items):
+        images[row, : len(item.images)] = item.images
+        view_mask[row, : len(item.images)] = True
+        words[row, : len(item.words)] = item.words
+        word_mask[row, : len(item.words)] = True
+        findings[row] = item.findings
+    return Batch(
+        ids=tuple(item.id for item in items),
+        images=torch.from_numpy(images),
+        view_mask=torch.from_numpy(view_mask),
+        words=torch.from_numpy(words),
+        word_mask=torch.from_numpy(word_mask),
+        findings=torch.from_numpy(findings),
+    )

@@ -1,0 +1,218 @@
+"""A recipe: one experiment, from TOML to typed settings. Unknown keys and wrong types are refused by name."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from xpronet.data.dataset import BatchSettings
+from xpronet.encoders.resnet import BackboneSettings
+from xpronet.errors import InputError
+from xpronet.files import read_text
+from xpronet.generate.beam import BeamSettings
+from xpronet.images.transforms import ImageSettings
+from xpronet.model.out_of_distribution import GateSettings
+from xpronet.model.settings import ModelSettings
+from xpronet.prototypes.cluster import PrototypeSettings
+from xpronet.text.vocabulary import VocabularySettings
+from xpronet.train.losses import LossSettings
+from xpronet.train.optimiser import TrainSettings
+
+Tree = dict[str, Any]
+
+PRESETS: dict[str, Tree] = {
+    "xpronet": {},
+    "paper": {
+        "images": {"short_side": 256, "train": "square", "test": "squash"},
+        "model": {"scale": "linear", "findings_head": False},
+        "loss": {"words_per": "report", "findings": 0.0},
+        "train": {"clip_norm": 0.0},
+    },
+    "published": {
+        "images": {"short_side": 256, "test": "squash"},
+        "vocabulary": {"cleaning": "published-iu", "ids": "published"},
+        "model": {"norm": "published", "findings_head": False},
+        "loss": {"text_mean": "positions", "findings": 0.0},
+        "prototypes": {"mode": "split"},
+        "train": {"clip_norm": 0.0, "decay_epochs": 10, "best_by": "published"},
+    },
+}
+"""What each preset changes of the defaults; docs/parity.md says why. A recipe's own values come on top."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """Which features of a report its study's prototypes are made from."""
+
+    encoder: str = "tfidf"
+    """tfidf, or a BERT-family model by folder or hub:OWNER/NAME."""
+    pooling: Literal["cls", "mean"] = "cls"
+    """What of a BERT counts: its first position (CheXbert) or the mean of all (sentence models)."""
+    width: int = 128
+    """Width of the TF-IDF features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a model is trained."""
+
+    preset: Literal["xpronet", "paper", "published"] = "xpronet"
+    """Whose choices hold where the recipe is silent."""
+    corpus: str = ""
+    """Corpus folder; the command line's --corpus comes first."""
+    weights: str = "random"
+    """Backbone weights: random, a safetensors or pth file, or hub:OWNER/NAME."""
+    bank: Literal["clusters", "random"] = "clusters"
+    """Prototypes made by k-means over the train studies (section 3.2), or drawn at random (w/o PI)."""
+    text: TextSettings = field(default_factory=TextSettings)
+    """Text features for the prototypes."""
+    images: ImageSettings = field(default_factory=ImageSettings)
+    """How images become squares."""
+    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
+    """Words and lengths."""
+    batches: BatchSettings = field(default_factory=BatchSettings)
+    """Studies in a batch."""
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    """The image encoder."""
+    prototypes: PrototypeSettings = field(default_factory=PrototypeSettings)
+    """How the bank is made."""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """The network behind the backbone; bank_rows and bank_width follow from the bank."""
+    loss: LossSettings = field(default_factory=LossSettings)
+    """Weights of the loss terms."""
+    train: TrainSettings = field(default_factory=TrainSettings)
+    """Optimiser, schedule, precision, seed."""
+    generate: BeamSettings = field(default_factory=BeamSettings)
+    """How reports are written."""
+    gate: GateSettings = field(default_factory=GateSettings)
+    """What warns of images unlike those of the train studies."""
+
+    def to_toml(self) -> str:
+        """Return the recipe with every value spelled out."""
+        return tomli_w.dumps(dataclasses.asdict(self))
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file.
+
+    Args:
+        path: TOML; `base = "other.toml"` takes everything that this file does not say from another beside it.
+        overrides: "section.key=value" with a TOML value, each on top of the file.
+
+    Raises:
+        InputError: the file is missing or no TOML, or a key or value is wrong.
+    """
+    tree = _read_tree(path, ())
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    return make_recipe(tree, where=str(path))
+
+
+def shipped_recipe(name: str) -> Path:
+    """Return the file of a recipe that comes with the package, such as "phantom".
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    package = Path(__file__).parents[1]
+    # In a wheel the recipes lie inside the package, in a checkout beside its source folder.
+    for folder in (package / "recipes", package.parents[1] / "recipes"):
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise InputError(f"no recipe {name!r} comes with this package")
+
+
+def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
+    """Return the recipe of a tree of values on top of its preset.
+
+    Raises:
+        InputError: a key or value is wrong; the message names it and `where`.
+    """
+    preset = tree.get("preset", "xpronet")
+    if preset not in PRESETS:
+        raise InputError(f"{where}: preset = {preset!r}; choose one of {', '.join(PRESETS)}")
+    whole: Tree = {}
+    _merge(whole, PRESETS[preset])
+    _merge(whole, tree)
+    recipe: Recipe = _build(Recipe, whole, where, "")
+    return recipe
+
+
+def _read_tree(path: Path, seen: tuple[Path, ...]) -> Tree:
+    if path.resolve() in seen:
+        raise InputError(f"{path}: base leads back to this file; remove one of the links")
+    try:
+        tree = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML ({error})") from None
+    base = tree.pop("base", None)
+    if base is None:
+        return tree
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base = {base!r}; give the name of a recipe file")
+    whole = _read_tree(path.parent / base, (*seen, path.resolve()))
+    _merge(whole, tree)
+    return whole
+
+
+def _merge(tree: Tree, other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping):
+            inner = tree.setdefault(key, {})
+            if isinstance(inner, dict):
+                _merge(inner, value)
+                continue
+        tree[key] = value
+
+
+def _parse_override(text: str) -> Tree:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text}: write section.key=value, such as train.epochs=5")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string
+    tree: Any = parsed
+    for part in reversed(key.strip().split(".")):
+        tree = {part: tree}
+    return dict(tree)
+
+
+def _build(kind: Any, values: Any, where: str, prefix: str) -> Any:
+    """Build a settings dataclass from a table, strictly."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: {prefix.rstrip('.')} = {values!r}; this is a table of settings")
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            close = difflib.get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {prefix}{close[0]}?" if close else f"; it has {', '.join(hints)}"
+            raise InputError(f"{where}: unknown key {prefix}{key}{hint}")
+    given = {
+        key: _build(hints[key], value, where, f"{prefix}{key}.")
+        if dataclasses.is_dataclass(hints[key])
+        else _checked(hints[key], value, f"{where}: {prefix}{key} = {value!r}")
+        for key, value in values.items()
+    }
+    try:
+        return kind(**given)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _checked(kind: Any, value: Any, told: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise InputError(f"{told}; choose one of {', '.join(map(str, get_args(kind)))}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{told}; a value of type {kind.__name__} is needed")
+    return value

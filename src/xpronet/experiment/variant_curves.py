@@ -1,0 +1,63 @@
+"""A score against a setting: the paper's figures 5 and 6, with intervals and what a constant text scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpronet.evaluate.finding_f1 import MAIN
+from xpronet.experiment.variant_table import Variant
+from xpronet.show.figures import BLUE, ORANGE, check_plots, house_style, save_figure
+
+PANELS = ("BLEU-4", MAIN)
+"""The paper's score, and the one that a constant text cannot flatter."""
+
+
+def draw_curves(
+    points: Mapping[float, Variant], constants: Sequence[Variant], *, setting: str, files: Sequence[Path]
+) -> None:
+    """Draw one panel a score: a dot with its 95 % interval for each value, the best constant as a dashed line.
+
+    Where a value was trained with several seeds, each seed is a small ring beside the mean.
+
+    Args:
+        points: the scores of each value of the setting.
+        constants: as `best_constants` returns them; each panel shows the one that is best in it.
+        setting: what stands below the axis.
+        files: the images to write, their kind by the end of the name (.png, .svg); replaced if they are there.
+
+    Raises:
+        InputError: the extra is not installed, or a file cannot be written.
+    """
+    check_plots()
+    from matplotlib.figure import Figure
+
+    with house_style():
+        figure = Figure(figsize=(4.6 * len(PANELS), 3.9), layout="constrained")
+        for axes, score in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+            _draw_panel(axes, score, points, constants)
+            axes.set_xlabel(setting)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        for file in files:
+            save_figure(figure, file, overwrite=True)
+
+
+def _draw_panel(axes: Any, score: str, points: Mapping[float, Variant], constants: Sequence[Variant]) -> None:
+    scored = {value: row.scores[score] for value, row in sorted(points.items()) if score in row.scores}
+    values, means = list(scored), [each.value for each in scored.values()]
+    # A percentile interval need not hold the value itself; a bar cannot be shorter than nothing.
+    below = [max(0.0, each.value - each.low) for each in scored.values()]
+    above = [max(0.0, each.high - each.value) for each in scored.values()]
+    axes.errorbar(
+        values, means, yerr=[below, above], color=BLUE, marker="o", capsize=4, linewidth=1.6, label="95 % interval"
+    )
+    rings = [(value, one) for value, each in scored.items() if len(each.each) > 1 for one in each.each]
+    if rings:
+        axes.plot(*zip(*rings, strict=True), "o", color=BLUE, mfc="none", markersize=4, alpha=0.6, label="each seed")
+    best = max((row.scores[score].value for row in constants if score in row.scores), default=None)
+    if best is not None:
+        axes.axhline(best, color=ORANGE, linestyle="--", linewidth=1.6, label="best constant, no image seen")
+    axes.set_title(score)
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)

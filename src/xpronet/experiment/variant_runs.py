@@ -1,0 +1,254 @@
+"""Trials: variants of one recipe, each trained, tested and scored once, in a folder that one can go on with.
+
+A folder of trials holds recipe.toml (what all variants are made from), banks/ (prototypes, made once for all trials
+that begin with the same), and for each variant and seed a run folder with predictions.jsonl and scorecard.json.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xpronet.errors import InputError
+from xpronet.evaluate.finding_f1 import MAIN
+from xpronet.evaluate.text_protocol import ProtocolName
+from xpronet.experiment.build import initial_bank, recipe_corpus
+from xpronet.experiment.recipe import Recipe, read_recipe
+from xpronet.experiment.run import RECIPE_FILE, train_run
+from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
+from xpronet.experiment.variant_table import VariantTable, best_constants, make_variant
+from xpronet.experiment.variants import with_seed
+from xpronet.files import write_text
+from xpronet.progress import Item, Tracker, silent
+from xpronet.prototypes.bank import PrototypeBank
+from xpronet.train.checkpoints import last_checkpoint
+from xpronet.train.loop import Interrupted
+
+BANKS_FOLDER = "banks"
+STAMP = (
+    "corpus",
+    "split",
+    "protocol",
+    "cleaning",
+    "truncation",
+    "rare words",
+    "findings",
+    "METEOR",
+    "intervals",
+    "versions",
+)
+"""What the scorecards of all trials say alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One variant of a recipe with one seed."""
+
+    variant: str
+    """What the variant is called."""
+    recipe: Recipe
+    """What is trained, seed included."""
+
+    @property
+    def title(self) -> str:
+        """Name the trial for people."""
+        return f"{self.variant}, seed {self.recipe.train.seed}"
+
+    @property
+    def place(self) -> Path:
+        """Return the trial's run folder, relative to the folder of trials."""
+        words = re.sub(r"[^a-z0-9.]+", "-", self.variant.lower().replace("w/o", "without")).strip("-")
+        return Path(words) / f"seed-{self.recipe.train.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial."""
+
+    trial: Trial
+    """The trial."""
+    card: Mapping[str, Any]
+    """Its scorecard, as in scorecard.json."""
+    found: bool
+    """Whether it was finished before, so that nothing was done."""
+
+    @property
+    def line(self) -> str:
+        """Tell the outcome in a line."""
+        scores = self.card["model"]["scores"]
+        told = (f"{name} {scores[name]['value']:.3f}" for name in ("BLEU-4", MAIN) if name in scores)
+        return f"{self.trial.title}: {', '.join(told)}{' (was finished before)' if self.found else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFolder:
+    """A folder of trials of one recipe; `open_trials` makes it or finds it again."""
+
+    folder: Path
+    """Where everything goes."""
+    recipe: Recipe
+    """What all variants are made from."""
+    protocol: ProtocolName
+    """The form in which texts are compared."""
+    with_meteor: bool = True
+    """Whether METEOR is scored, which starts Java."""
+
+    def run(
+        self, variants: Mapping[str, Recipe], seeds: Sequence[int], *, track: Tracker = silent
+    ) -> Iterator[Outcome]:
+        """Run each variant with each seed, all variants with the first seed first; finished trials are not repeated.
+
+        Args:
+            variants: recipes by the name of the variant; their own seed does not count.
+            seeds: of training. The prototypes' seed is the recipe's, so that the seeds share what they start from
+                (with random backbone weights each seed has a backbone, and so prototypes, of its own).
+            track: tells how far each trial is.
+
+        Raises:
+            InputError: a variant cannot be trained or scored, or was scored under another protocol.
+            Interrupted: a signal asked to stop; the same call goes on from there.
+        """
+        for seed in dict.fromkeys(seeds):
+            for variant, recipe in variants.items():
+                trial = Trial(variant=variant, recipe=with_seed(recipe, seed))
+                yield self._run(trial, _titled(track, trial.title))
+
+    def compare(
+        self,
+        title: str,
+        variants: Mapping[str, Recipe],
+        seeds: Sequence[int],
+        *,
+        track: Tracker = silent,
+        told: Callable[[str], object],
+    ) -> VariantTable:
+        """Run each variant with each seed, and return all scores side by side.
+
+        Args:
+            title: what is compared.
+            variants: as in `run`.
+            seeds: as in `run`.
+            track: as in `run`.
+            told: gets a line after each trial.
+
+        Raises:
+            InputError: as in `run`.
+            Interrupted: as in `run`.
+        """
+        cards: dict[str, list[Mapping[str, Any]]] = {name: [] for name in variants}
+        for outcome in self.run(variants, seeds, track=track):
+            cards[outcome.trial.variant].append(outcome.card)
+            told(outcome.line)
+        first = next(iter(cards.values()))[0]
+        shared = {name: first["stamp"][name] for name in STAMP if name in first["stamp"]}
+        return VariantTable(
+            title=f"{title}: {first['studies']} test studies, {first['abnormal_studies']} of them abnormal",
+            stamp={**shared, "seeds": ", ".join(map(str, dict.fromkeys(seeds)))},
+            variants=tuple(make_variant(name, each) for name, each in cards.items()),
+            # Constants are chosen on the corpus alone: those of one scorecard are those of all.
+            constants=best_constants(first),
+        )
+
+    def bank(self, recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
+        """Return the prototypes that a recipe begins with, made at the first call for all trials that share them."""
+        path = self.folder / BANKS_FOLDER / f"{_bank_key(recipe)}.safetensors"
+        if not path.is_file():
+            initial_bank(recipe, track=track).save(path)
+        return PrototypeBank.load(path)
+
+    def _run(self, trial: Trial, track: Tracker) -> Outcome:
+        run = self.folder / trial.place
+        finished = (run / SCORECARD_FILE).is_file()
+        if not finished and not (run / PREDICTIONS_FILE).is_file():
+            self._train(trial, run, track)
+        card = score_test_once(
+            trial.recipe,
+            run,
+            title=trial.title,
+            protocol=self.protocol,
+            with_meteor=self.with_meteor,
+            track=track,
+        )
+        if card["stamp"]["protocol"] != self.protocol:
+            raise InputError(
+                f"{run / SCORECARD_FILE}: scored under protocol {card['stamp']['protocol']}, not {self.protocol}; "
+                "ask for that one, or remove the file to score its predictions again"
+            )
+        return Outcome(trial=trial, card=card, found=finished)
+
+    def _train(self, trial: Trial, run: Path, track: Tracker) -> None:
+        resumed = last_checkpoint(run) is not None
+        if run.is_dir() and not resumed:
+            # Broken off before anything was learned: what lies there is not worth keeping, and not whole.
+            shutil.rmtree(run)
+        recipe = trial.recipe
+        wants_bank = recipe.bank == "clusters" and recipe.model.visible != "none"
+        bank = self.bank(recipe, track=track) if wants_bank else None
+        try:
+            train_run(recipe, run, bank=bank, resumed=resumed, track=track)
+        except Interrupted as stopped:
+            reason = str(stopped).partition(";")[0]
+            raise Interrupted(f"{trial.title}: {reason}; the same command goes on from there") from None
+
+
+def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_meteor: bool = True) -> TrialFolder:
+    """Begin a folder of trials, or find one again that was begun with the same recipe.
+
+    Raises:
+        InputError: the recipe names no corpus with train, validation and test studies; or the folder holds something
+            else, or trials of another recipe.
+    """
+    corpus = recipe_corpus(recipe)
+    for split in ("train", "val", SPLIT):
+        corpus.split(split)
+    path = folder / RECIPE_FILE
+    if path.is_file():
+        # Read like any recipe, so that a setting which did not exist when the folder was begun has its default.
+        before = _flat(dataclasses.asdict(read_recipe(path)))
+        now = _flat(dataclasses.asdict(recipe))
+        changed = [name for name in before | now if before.get(name) != now.get(name)]
+        if changed:
+            name = changed[0]
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise InputError(
+                f"{folder}: was begun with another recipe ({name} = {before.get(name)!r}, now {now.get(name)!r}"
+                f"{more}); choose another folder"
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: holds something else than trials; choose another name")
+    else:
+        write_text(path, recipe.to_toml())
+    return TrialFolder(folder=folder, recipe=recipe, protocol=protocol, with_meteor=with_meteor)
+
+
+def _bank_key(recipe: Recipe) -> str:
+    """Return a name for the prototypes that a recipe begins with: the same for all that make the same."""
+    tree = dataclasses.asdict(recipe)
+    decides = {name: tree[name] for name in ("corpus", "images", "backbone", "weights", "text", "prototypes")}
+    if recipe.weights == "random":
+        decides["seed"] = recipe.train.seed
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _titled(track: Tracker, title: str) -> Tracker:
+    """Say with each description which trial is at work."""
+
+    def tracked(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
+        return track(items, f"{title}: {description}", total)
+
+    return tracked

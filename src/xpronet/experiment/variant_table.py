@@ -1,0 +1,174 @@
+"""Scores of variants of one model side by side: mean over seeds, intervals, and the best constants beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xpronet.evaluate.finding_f1 import MAIN
+from xpronet.evaluate.language import BLEU_NAMES
+from xpronet.evaluate.scorecard import ORACLE_TITLE
+
+SCORES = (*BLEU_NAMES, "ROUGE-L", "METEOR", "CIDEr", MAIN)
+"""The paper's table 2, and the two that a constant text cannot flatter."""
+ON_A_LINE = 4
+"""Scores that fit a terminal of 80 columns side by side."""
+CAPTION = "In brackets: 95 % intervals over studies"
+CAPTION_OF_SEEDS = "; each is a mean over {seeds} seeds, ± their standard deviation"
+CAPTION_OF_ONE_SEED = "; all of one seed: another may change a score by more than that, --seeds shows by how much"
+ORACLE_CAPTION = (
+    "ORACLE: the model was given findings read from the references, which nobody has when a report is to be written."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsScore:
+    """One score of a variant that was trained with one seed or several."""
+
+    value: float
+    """Mean over seeds."""
+    low: float
+    """Lower end of the 95 % interval over studies, mean over seeds."""
+    high: float
+    """Its upper end, mean over seeds."""
+    spread: float | None
+    """Sample standard deviation over seeds: the luck of training; None with one seed."""
+    each: tuple[float, ...]
+    """The score of each seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """The scores of a variant, or of a constant text."""
+
+    name: str
+    """What it is called."""
+    oracle: bool
+    """Whether it was given findings read from the references."""
+    scores: Mapping[str, SeedsScore]
+    """By name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantTable:
+    """Variants and constants side by side."""
+
+    title: str
+    """What is compared, on how many studies."""
+    stamp: Mapping[str, str]
+    """How all of them were measured."""
+    variants: tuple[Variant, ...]
+    """The trained ones."""
+    constants: tuple[Variant, ...]
+    """What one text for all studies scores: the best by BLEU-4, and the best by macro-F1."""
+
+    @property
+    def rows(self) -> tuple[Variant, ...]:
+        """Return all rows in the order in which they are shown."""
+        return (*self.variants, *self.constants)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the scores that some row has."""
+        return tuple(name for name in SCORES if any(name in row.scores for row in self.rows))
+
+    def record(self) -> dict[str, Any]:
+        """Return the table as JSON values."""
+        return asdict(self)
+
+
+def make_variant(name: str, cards: Sequence[Mapping[str, Any]]) -> Variant:
+    """Join the scorecards of one variant, one a seed.
+
+    Args:
+        name: what it is called.
+        cards: as in scorecard.json.
+    """
+    return Variant(
+        name=name,
+        oracle=any(card["title"] == ORACLE_TITLE for card in cards),
+        scores=_joined([card["model"]["scores"] for card in cards]),
+    )
+
+
+def best_constants(card: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """Return what the best constants of a scorecard score: by BLEU-4, and by macro-F1 of the findings."""
+    rows = {row["name"]: row for row in card["baselines"]}
+    lifts = [card[name] for name in ("language_lift", "findings_lift") if card[name] is not None]
+    return tuple(
+        Variant(name=lift["constant"], oracle=False, scores=_joined([rows[lift["constant"]]["scores"]]))
+        for lift in lifts
+    )
+
+
+def variants_view(table: VariantTable) -> RenderableType:
+    """Return variants and constants for a terminal of 80 columns."""
+    parts: list[RenderableType] = [Text(table.title, style="bold")]
+    for start in range(0, len(table.names), ON_A_LINE):
+        chosen = table.names[start : start + ON_A_LINE]
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
+        grid.add_column("model")
+        for name in chosen:
+            grid.add_column(name.replace(" of ", " "), justify="right", no_wrap=True)
+        for number, row in enumerate(table.rows):
+            cells = ("\n".join(_cell(row.scores.get(name))) for name in chosen)
+            grid.add_row(_shown(row), *cells, end_section=number == len(table.variants) - 1)
+        parts.append(grid)
+    return Group(*parts, Text(_caption(table), style="dim"))
+
+
+def variants_markdown(table: VariantTable) -> str:
+    """Return variants and constants as a Markdown page."""
+    lines = [("model", *table.names), ("---", *("---:" for _ in table.names))]
+    lines += [(_shown(row), *(" ".join(_cell(row.scores.get(name))) for name in table.names)) for row in table.rows]
+    parts = [
+        f"# {table.title}",
+        "\n".join("| " + " | ".join(line) + " |" for line in lines),
+        _caption(table),
+        "\n".join(f"* {name}: {value}" for name, value in table.stamp.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _joined(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, SeedsScore]:
+    """Join the estimates of several seeds; a score that one of them lacks is left out."""
+    return {
+        name: SeedsScore(
+            value=fmean(one[name]["value"] for one in scores),
+            low=fmean(one[name]["low"] for one in scores),
+            high=fmean(one[name]["high"] for one in scores),
+            spread=stdev(one[name]["value"] for one in scores) if len(scores) > 1 else None,
+            each=tuple(one[name]["value"] for one in scores),
+        )
+        for name in SCORES
+        if all(name in one for one in scores)
+    }
+
+
+def _shown(row: Variant) -> str:
+    return f"{row.name} (ORACLE)" if row.oracle else row.name
+
+
+def _cell(score: SeedsScore | None) -> tuple[str, ...]:
+    """Return value, and interval, each to stand on a line of its own where there is little room."""
+    if score is None:
+        return ("",)
+    value = f"{score.value:.3f}"
+    if score.spread is not None:
+        value += f" ± {_short(score.spread)}"
+    return value, f"({_short(score.low)}–{_short(score.high)})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _caption(table: VariantTable) -> str:
+    seeds = max((len(score.each) for row in table.variants for score in row.scores.values()), default=1)
+    caption = CAPTION + (CAPTION_OF_SEEDS.format(seeds=seeds) if seeds > 1 else CAPTION_OF_ONE_SEED) + "."
+    return f"{caption} {ORACLE_CAPTION}" if any(row.oracle for row in table.variants) else caption

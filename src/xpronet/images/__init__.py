@@ -1,0 +1,1 @@
+"""Images of any file format as grey arrays: read, decode, resize, transform."""

@@ -1,0 +1,144 @@
+"""A gate before the network: how far an image is from those it was trained on, by its pooled backbone features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from xpronet.errors import InputError
+
+WARNING = "this image does not look like a chest X-ray the model was trained on"
+FEWEST = 10
+"""Images needed to fit, and to choose the threshold."""
+
+
+class TooFewPicturesError(InputError):
+    """A gate cannot be fitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    """How a gate is fitted when training has ended."""
+
+    fit: bool = True
+    """Whether a run gets one."""
+    quantile: float = 0.99
+    """Part of the validation images below which the threshold lies, but for the margin."""
+    margin: float = 1.2
+    """The threshold is so many times that score: films from other places lie a little further out."""
+    most_pictures: int = 4096
+    """Of a split; more change nothing but the waiting."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.quantile <= 1:
+            raise InputError(f"gate.quantile = {self.quantile}: must be above 0 and at most 1")
+        if self.margin <= 0:
+            raise InputError(f"gate.margin = {self.margin}: must be more than 0")
+        if self.most_pictures < FEWEST:
+            raise InputError(f"gate.most_pictures = {self.most_pictures}: must be at least {FEWEST}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A normal distribution of the train images' features, evened out, its covariance shrunk (Ledoit and Wolf)."""
+
+    mean: Float[np.ndarray, " channels"]
+    directions: Float[np.ndarray, "directions channels"]
+    """In which the train images differ, as unit vectors."""
+    variances: Float[np.ndarray, " directions"]
+    """Along each direction."""
+    rest: float
+    """Variance across all other directions, above 0."""
+    threshold: float
+    """Scores above it are warned of."""
+
+    def scores(self, features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, " images"]:
+        """Return the squared Mahalanobis distance of each image, divided by the number of channels."""
+        offsets = evened(features) - self.mean
+        along = (offsets @ self.directions.T) ** 2
+        across = np.clip((offsets**2).sum(1) - along.sum(1), 0, None)
+        distances: np.ndarray = (along / self.variances).sum(1) + across / self.rest
+        return distances / features.shape[1]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the gate as tensors to be saved."""
+        return {
+            "mean": torch.from_numpy(self.mean),
+            "directions": torch.from_numpy(self.directions),
+            "variances": torch.from_numpy(self.variances),
+            "rest_and_threshold": torch.tensor([self.rest, self.threshold], dtype=torch.float64),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], where: str) -> "Gate":
+        """Return the gate that `tensors` gave.
+
+        Raises:
+            InputError: they are no gate's; the message names `where`.
+        """
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        try:
+            rest, threshold = arrays.pop("rest_and_threshold").tolist()
+            return cls(**arrays, rest=rest, threshold=threshold)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{where}: not a gate; take another checkpoint, or export it again") from None
+
+
+def evened(features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, "images channels"]:
+    """Return the roots of features, made equally long: brightness and contrast count less, and so do rare peaks.
+
+    With features as they are a gate warned of a fifth of the films of a hospital that it had not seen (docs/log.md).
+    """
+    roots = np.sqrt(np.clip(features.astype(np.float64), 0, None))
+    lengths = np.sqrt((roots**2).mean(1, keepdims=True))
+    even: np.ndarray = roots / np.maximum(lengths, 1e-12)
+    return even
+
+
+def check_enough(train: int, held_out: int) -> None:
+    """Count the images.
+
+    Raises:
+        TooFewPicturesError: there are too few to fit a gate.
+    """
+    if min(train, held_out) < FEWEST:
+        raise TooFewPicturesError(
+            f"{train} train and {held_out} validation images are too few for a gate; take {FEWEST} or more of each"
+        )
+
+
+def fit_gate(
+    train: Float[np.ndarray, "train channels"],
+    held_out: Float[np.ndarray, "held_out channels"],
+    *,
+    quantile: float,
+    margin: float,
+) -> Gate:
+    """Fit a gate.
+
+    Args:
+        train: features of the images that the network learned from.
+        held_out: features of others of the same kind, whose scores give the threshold.
+        quantile: part of them that lies below the threshold, but for the margin.
+        margin: the threshold is so many times that score.
+
+    Raises:
+        TooFewPicturesError: there are too few images.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    check_enough(len(train), len(held_out))
+    train = evened(train)
+    mean = train.mean(0)
+    _, sizes, directions = np.linalg.svd(train - mean, full_matrices=False)
+    shrinkage = float(ledoit_wolf_shrinkage(train))
+    average = float((sizes**2).sum()) / train.size
+    # Features that never vary have no scale; a tiny one lets everything new stand out.
+    rest = max(shrinkage * average, 1e-9)
+    variances = np.maximum((1 - shrinkage) * sizes**2 / len(train) + shrinkage * average, 1e-9)
+    gate = Gate(mean=mean, directions=directions, variances=variances, rest=rest, threshold=0.0)
+    threshold = margin * float(np.quantile(gate.scores(held_out), quantile))
+    return Gate(mean=mean, directions=directions, variances=variances, rest=rest, threshold=threshold)

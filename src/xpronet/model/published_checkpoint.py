@@ -1,0 +1,300 @@
+"""Two-way names between our parameters and those of the authors' published checkpoints."""
+
+import argparse
+import pickle
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.errors import InputError
+from xpronet.images.transforms import ImageSettings
+from xpronet.labels.findings import FINDINGS, SCHEMAS
+from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, load_tensors
+from xpronet.model.network import XProNet
+from xpronet.model.settings import ModelSettings
+from xpronet.model.transformer import sinusoids
+from xpronet.text.vocabulary import Vocabulary, VocabularySettings
+
+PREFIX = "encoder_decoder."
+MATCHING = f"{PREFIX}cmn."
+MATCHING_AGAIN = f"{PREFIX}model.cmn."
+"""The published model registers the matching twice; its files hold both copies of the same eight tensors."""
+
+POSITIONS = (f"{PREFIX}model.src_embed.0.pe", f"{PREFIX}model.tgt_embed.1.pe")
+"""Buffers of sinusoids, which we compute."""
+
+NUM_POSITIONS = 5000
+
+WHOLE = {
+    "matching.bank": f"{PREFIX}protypes",
+    "word_embedding.weight": f"{PREFIX}model.tgt_embed.0.lut.weight",
+}
+BEGINNINGS = {
+    "backbone.conv1": "visual_extractor.model.0",
+    "backbone.bn1": "visual_extractor.model.1",
+    "backbone.layer1": "visual_extractor.model.4",
+    "backbone.layer2": "visual_extractor.model.5",
+    "backbone.layer3": "visual_extractor.model.6",
+    "backbone.layer4": "visual_extractor.model.7",
+    "patch_embedding.0": f"{PREFIX}att_embed.0",
+    "matching.projection": f"{PREFIX}dim_reduction",
+    "image_fusion": f"{PREFIX}fuse_feature",
+    "text_fusion": f"{PREFIX}model.fuse_feature",
+    "word_output": f"{PREFIX}logit",
+}
+LINEARS = {"query": "0", "key": "1", "value": "2", "output": "3"}
+ATTENTIONS = {"attention": "self_attn", "self_attention": "self_attn", "cross_attention": "src_attn"}
+NORMS = {
+    "encoder": {"attention_norm": "0", "feed_forward_norm": "1"},
+    "decoder": {"self_norm": "0", "cross_norm": "1", "feed_forward_norm": "2"},
+}
+FEED_FORWARD = {"inner": "w_1", "outer": "w_2"}
+NORM_PARAMETERS = {"weight": "a_2", "bias": "b_2"}
+
+
+def published_name(name: str) -> str:
+    """Return the authors' name of one of our parameters or buffers.
+
+    Raises:
+        KeyError: the published model has nothing like it (the findings head, say).
+    """
+    if name in WHOLE:
+        return WHOLE[name]
+    for ours, theirs in BEGINNINGS.items():
+        if name.startswith(f"{ours}."):
+            return theirs + name.removeprefix(ours)
+    if match := re.fullmatch(r"matching\.(\w+)\.(weight|bias)", name):
+        return f"{MATCHING}linears.{LINEARS[match[1]]}.{match[2]}"
+    if match := re.fullmatch(r"(encoder|decoder)\.norm\.(weight|bias)", name):
+        return f"{PREFIX}model.{match[1]}.norm.{NORM_PARAMETERS[match[2]]}"
+    if match := re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(\w+)\.(?:(\w+)\.)?(weight|bias)", name):
+        side, layer, part, inner, parameter = match.groups()
+        start = f"{PREFIX}model.{side}.layers.{layer}"
+        if part in ATTENTIONS and inner in LINEARS:
+            return f"{start}.{ATTENTIONS[part]}.linears.{LINEARS[inner]}.{parameter}"
+        if part == "feed_forward" and inner in FEED_FORWARD:
+            return f"{start}.feed_forward.{FEED_FORWARD[inner]}.{parameter}"
+        if part in NORMS[side] and inner is None:
+            return f"{start}.sublayer.{NORMS[side][part]}.norm.{NORM_PARAMETERS[parameter]}"
+    raise KeyError(name)
+
+
+def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return our weights under the authors' names, duplicates and position buffers included."""
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        theirs = published_name(name)
+        renamed[theirs] = tensor
+        if theirs.startswith(MATCHING):
+            renamed[MATCHING_AGAIN + theirs.removeprefix(MATCHING)] = tensor
+    width = state["word_embedding.weight"].shape[1]
+    for name in POSITIONS:
+        renamed[name] = sinusoids(torch.arange(NUM_POSITIONS), width).unsqueeze(0)
+    return renamed
+
+
+def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return published weights under our names.
+
+    Args:
+        weights: by the authors' names; the second copy of the matching and the position buffers may be missing.
+        expected: our network's own state: the names and shapes to be filled.
+        where: the file, for messages.
+
+    Raises:
+        InputError: a tensor is missing, left over, of another shape, the two copies of the matching differ, or the
+            positions are no sinusoids.
+    """
+    left = dict(weights)
+    renamed: dict[str, Tensor] = {}
+    for name, own in expected.items():
+        theirs = published_name(name)
+        tensor = left.pop(theirs, None)
+        if tensor is None:
+            raise InputError(f"{where}: {theirs} is missing; this is no checkpoint of the published model")
+        if tensor.shape != own.shape:
+            raise InputError(
+                f"{where}: {theirs} has shape {tuple(tensor.shape)} where the settings ask for {tuple(own.shape)}"
+            )
+        if theirs.startswith(MATCHING):
+            again = left.pop(MATCHING_AGAIN + theirs.removeprefix(MATCHING), tensor)
+            if not again.equal(tensor):
+                raise InputError(f"{where}: {theirs} and its second copy differ; the file has been altered")
+        renamed[name] = tensor
+    for name in POSITIONS:
+        codes = left.pop(name, None)
+        if codes is not None and not _are_sinusoids(codes, expected["word_embedding.weight"].shape[1]):
+            raise InputError(f"{where}: {name} holds no sinusoids; the network it belongs to is another")
+    if left:
+        raise InputError(
+            f"{where}: {len(left)} tensors have no place in the network, first {', '.join(list(left)[:3])}"
+        )
+    return renamed
+
+
+def _are_sinusoids(codes: Tensor, width: int) -> bool:
+    if codes.dim() != 3 or codes.shape[0] != 1 or codes.shape[2] != width:
+        return False
+    return bool(
+        torch.isclose(
+            codes[0].float(), sinusoids(torch.arange(codes.shape[1], device=codes.device), width), atol=1e-3
+        ).all()
+    )
+
+
+REPLICA_PREFIX = "module."
+"""What names start with in a file that was saved from a network wrapped for several GPUs."""
+
+PUBLISHED_MODEL = ModelSettings(norm="published", findings_head=False)
+"""The published network; its sizes are the same for both corpora."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCorpus:
+    """What the published code does differently for each of its corpora."""
+
+    vocabulary: VocabularySettings
+    """Cleaning, rare words, longest report."""
+    findings: tuple[str, ...]
+    """The findings in the order of its label table, which is the order of the bank's rows."""
+    max_views: int
+    """Images of a study that it uses."""
+
+
+PUBLISHED_CORPORA = {
+    "iu-xray": PublishedCorpus(
+        vocabulary=VocabularySettings(cleaning="published-iu", min_count=3, max_words=60, ids="published"),
+        findings=SCHEMAS["published-iu-xray"],
+        max_views=2,
+    ),
+    "mimic-cxr": PublishedCorpus(
+        vocabulary=VocabularySettings(cleaning="published-mimic", min_count=10, max_words=100, ids="published"),
+        findings=SCHEMAS["published-mimic-cxr"],
+        max_views=1,
+    ),
+}
+"""By the names that the command line uses."""
+
+
+def read_authors_file(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of an authors' checkpoint by the authors' names.
+
+    The file is a .safetensors file, or one of `torch.save` that holds the weights or, under `state_dict`, the weights
+    beside the state of the training. An `argparse.Namespace` in it is tolerated; whatever else it asks of Python is
+    refused by name.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds something else.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a checkpoint of the published code (.pth or .safetensors)")
+    content: Any = load_tensors(path) if path.suffix == ".safetensors" else _load_archive(path)
+    weights = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(weights, Mapping) or not weights:
+        raise InputError(f"{path}: holds a {type(weights).__name__}, no tensors by name")
+    wrong = [name for name, tensor in weights.items() if not isinstance(name, str) or not isinstance(tensor, Tensor)]
+    if wrong:
+        raise InputError(
+            f"{path}: {wrong[0]!r} is no tensor; a file without `state_dict` may hold the weights and nothing else"
+        )
+    if all(name.startswith(REPLICA_PREFIX) for name in weights):
+        return {name.removeprefix(REPLICA_PREFIX): tensor for name, tensor in weights.items()}
+    return dict(weights)
+
+
+def import_published(
+    weights: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    corpus: PublishedCorpus,
+    *,
+    where: str,
+    settings: ModelSettings = PUBLISHED_MODEL,
+    backbone: BackboneSettings | None = None,
+) -> Checkpoint:
+    """Make a checkpoint of published weights, its findings in our order.
+
+    Args:
+        weights: by the authors' names.
+        vocabulary: of the train reports that they were made with.
+        corpus: what they were made for.
+        where: the file, for messages.
+        settings: of the network.
+        backbone: ResNet-101 if left out.
+
+    Raises:
+        InputError: the weights are not those of such a network, or have another number of words.
+    """
+    logits = weights.get(published_name("word_output.bias"))
+    if logits is not None and logits.numel() != len(vocabulary):
+        raise InputError(
+            f"{where}: scores {logits.numel()} words, the train reports give {len(vocabulary)}; give the annotation "
+            "file it was trained with, and the dataset whose rules it was trained under"
+        )
+    network = XProNet(
+        backbone=ResNet(backbone or BackboneSettings(depth=101)),
+        settings=settings,
+        num_words=len(vocabulary),
+        padding=vocabulary.padding,
+        num_findings=len(FINDINGS),
+    )
+    state = from_published(weights, network.state_dict(), where)
+    state["matching.bank"] = reorder_bank(state["matching.bank"], source=corpus.findings, target=FINDINGS)
+    network.load_state_dict(state)
+    return Checkpoint(
+        network=network.eval(),
+        vocabulary=vocabulary,
+        images=ImageSettings(test="squash"),
+        max_views=corpus.max_views,
+        max_words=corpus.vocabulary.max_words,
+        findings=FINDINGS,
+        thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
+    )
+
+
+def export_published(checkpoint: Checkpoint, corpus: PublishedCorpus) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors under the authors' names, the bank in the order of their label table."""
+    state = checkpoint.network.state_dict()
+    bank = reorder_bank(state["matching.bank"], source=checkpoint.findings, target=corpus.findings)
+    return to_published({**state, "matching.bank": bank})
+
+
+def reorder_bank(
+    bank: Float[Tensor, "rows width"], *, source: Sequence[str], target: Sequence[str]
+) -> Float[Tensor, "rows width"]:
+    """Move each finding's prototypes from its place in `source` to its place in `target`."""
+    assert sorted(source) == sorted(target)
+    blocks = bank.reshape(len(source), -1, bank.shape[1])
+    return blocks[[source.index(finding) for finding in target]].flatten(0, 1)
+
+
+def _load_archive(path: Path) -> Any:
+    try:
+        # It warns of protocols it may not read whole; what it cannot read is an error in any case.
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged archive can fail in any of its parts; these are what they raise.
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        if asked := re.search(r"GLOBAL (\S+)", str(error)):
+            raise InputError(
+                f"{path}: the file asks Python for {asked[1]}, and nothing but tensors and plain values is "
+                "read; have its owner save the state_dict alone"
+            ) from None
+        raise InputError(f"{path}: not a whole file of PyTorch weights; fetch it again") from None

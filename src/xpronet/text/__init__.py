@@ -1,0 +1,1 @@
+"""Report text: cleaning, sections, vocabulary."""

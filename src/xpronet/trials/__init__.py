@@ -1,1 +1,0 @@
-"""The paper's experiments: variants of a recipe, each trained, tested and scored once."""
