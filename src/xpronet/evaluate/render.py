@@ -99,7 +99,10 @@ def constant_baselines_view(baselines: Sequence[ConstantBaseline], protocol: str
     """Return constants and their scores for the terminal."""
     names = ("BLEU-1", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
     rows = [
-        (baseline.row.name, *(f"{baseline.row.scores[name].value:.3f}" if name in baseline.row.scores else "" for name in names))
+        (
+            baseline.row.name,
+            *(f"{baseline.row.scores[name].value:.3f}" if name in baseline.row.scores else "" for name in names),
+        )
         for baseline in baselines
     ]
     parts: list[RenderableType] = [
