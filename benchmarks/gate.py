@@ -23,8 +23,8 @@ from measuring import machine, show
 
 from xpronet.encoders.resnet import BackboneSettings
 from xpronet.encoders.weights import load_backbone
-from xpronet.generate.fit_gate import encode_views
-from xpronet.generate.runtime import TorchRuntime
+from xpronet.generation.fit_gate import encode_views
+from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, Square, test_view
 from xpronet.model.checkpoint import best_device

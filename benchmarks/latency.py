@@ -25,8 +25,8 @@ from PIL import Image
 from xpronet.commands.opening import load_generator
 from xpronet.deploy.exported_folder import export_folder
 from xpronet.encoders.resnet import BackboneSettings, ResNet
-from xpronet.generate.beam import BeamSettings
-from xpronet.generate.generator import ReportGenerator, pad_views
+from xpronet.generation.beam import BeamSettings
+from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.labels.findings import FINDINGS

@@ -12,9 +12,9 @@ from pathlib import Path
 from measuring import machine, show
 
 from xpronet.data.corpus import read_corpus
-from xpronet.generate.beam import BeamSettings
-from xpronet.generate.generator import ReportGenerator
-from xpronet.generate.predictions import write_reports
+from xpronet.generation.beam import BeamSettings
+from xpronet.generation.generator import ReportGenerator
+from xpronet.generation.predictions import write_reports
 from xpronet.model.checkpoint import best_device, load_checkpoint
 
 

@@ -33,7 +33,7 @@ from xpronet.data.corpus import each_study, write_corpus
 from xpronet.data.study import View
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, train_view
-from xpronet.train.loop import spelled
+from xpronet.training.loop import spelled
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 BEGIN, END = "<!-- written by benchmarks/scale.py -->", "<!-- end -->"

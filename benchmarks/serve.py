@@ -75,7 +75,7 @@ def batches(address: str) -> tuple[float, float, float]:
 def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
     from xpronet.commands.searching import search_settings
-    from xpronet.generate.generator import ReportGenerator, pad_views
+    from xpronet.generation.generator import ReportGenerator, pad_views
     from xpronet.images.read import read_grey
     from xpronet.images.transforms import test_view
     from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint

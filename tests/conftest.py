@@ -11,7 +11,7 @@ import torch
 from xpronet.data.corpus import Corpus, read_corpus
 from xpronet.experiment.recipe import Recipe, make_recipe
 from xpronet.experiment.run import train_run
-from xpronet.generate.fit_gate import fit_run_gate
+from xpronet.generation.fit_gate import fit_run_gate
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 

@@ -13,7 +13,7 @@ import pytest
 
 from xpronet.cli import app, run
 from xpronet.files import read_json_lines
-from xpronet.train import loop as train_loop
+from xpronet.training import loop as train_loop
 
 README = Path(__file__).parents[1] / "README.md"
 

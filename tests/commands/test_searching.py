@@ -8,7 +8,7 @@ import pytest
 
 from xpronet.commands.searching import search_settings
 from xpronet.experiment.recipe import Recipe
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.model.checkpoint import load_checkpoint
 
 

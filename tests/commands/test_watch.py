@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.cli import run
-from xpronet.train.run_folder import read_state, sole_trainer, stamp_run
+from xpronet.training.run_folder import read_state, sole_trainer, stamp_run
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from xpronet.cli import run as run_command
 from xpronet.commands.opening import load_generator
 from xpronet.data.corpus import Corpus
-from xpronet.generate.generator import ReportGenerator, pad_views
-from xpronet.generate.predictions import write_reports
-from xpronet.generate.report import Report
+from xpronet.generation.generator import ReportGenerator, pad_views
+from xpronet.generation.predictions import write_reports
+from xpronet.generation.report import Report
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view as square
 

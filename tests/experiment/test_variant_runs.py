@@ -15,8 +15,8 @@ from xpronet.experiment.variant_runs import Trial, TrialFolder, open_trials
 from xpronet.experiment.variants import ablation, sweep_values
 from xpronet.files import read_json
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.train.loop import Interrupted
-from xpronet.train.run_folder import read_journal
+from xpronet.training.loop import Interrupted
+from xpronet.training.run_folder import read_journal
 
 
 def short(recipe: Recipe, **training: Any) -> Recipe:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from xpronet.evaluate.scorecard import ORACLE_TITLE
+from xpronet.evaluation.scorecard import ORACLE_TITLE
 from xpronet.experiment.variant_table import (
     VariantTable,
     best_constants,

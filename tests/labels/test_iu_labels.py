@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from xpronet.evaluate.finding_f1 import Agreement, table_agreement
+from xpronet.evaluation.finding_f1 import Agreement, table_agreement
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 

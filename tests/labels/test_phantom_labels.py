@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpronet.evaluate.finding_f1 import table_agreement
+from xpronet.evaluation.finding_f1 import table_agreement
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.label_tables import read_labels
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpronet.evaluate.language import language_statistics
-from xpronet.evaluate.meteor import Unavailable, find_java, meteor_statistics
-from xpronet.evaluate.text_protocol import PROTOCOLS
+from xpronet.evaluation.language import language_statistics
+from xpronet.evaluation.meteor import Unavailable, find_java, meteor_statistics
+from xpronet.evaluation.text_protocol import PROTOCOLS
 
 PAIRS = (
     (

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from xpronet.generate.beam import BeamSettings, beam_search
+from xpronet.generation.beam import BeamSettings, beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Outputs, Patches, XProNet
-from xpronet.train.losses import Losses, LossSettings, losses
-from xpronet.train.optimiser import TrainSettings, make_optimiser
+from xpronet.training.losses import Losses, LossSettings, losses
+from xpronet.training.optimiser import TrainSettings, make_optimiser
 
 PUBLISHED = LossSettings(text_mean="positions", findings=0.0)
 

@@ -10,7 +10,7 @@ import torch
 
 from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
-from xpronet.generate.generator import ReportGenerator
+from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
 from xpronet.serve.model_info import served_model
 from xpronet.serve.settings import ServeSettings

@@ -10,7 +10,7 @@ from PIL import Image
 
 import xpronet.serve
 from xpronet.errors import InputError
-from xpronet.generate.report import FindingScore, Report
+from xpronet.generation.report import FindingScore, Report
 from xpronet.images.transforms import ImageSettings
 from xpronet.serve.mentions import find_mentions
 from xpronet.serve.metrics import Histogram, Metrics

@@ -10,7 +10,7 @@ import pytest
 
 from xpronet.cli import run as run_command
 from xpronet.errors import InputError
-from xpronet.generate.report import FindingScore, GateScore, Report
+from xpronet.generation.report import FindingScore, GateScore, Report
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.out_of_distribution import WARNING
 from xpronet.serve.dicom_films import one_line, paragraphs, read_films

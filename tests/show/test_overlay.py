@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xpronet.generate.report import FindingScore, PrototypeUse, Report, WordEvidence
+from xpronet.generation.report import FindingScore, PrototypeUse, Report, WordEvidence
 from xpronet.show.overlay import evidence_record, picture_uri
 
 

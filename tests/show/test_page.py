@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.generate.report import FindingScore, PrototypeUse, Report, WordEvidence
+from xpronet.generation.report import FindingScore, PrototypeUse, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS
 from xpronet.show.page import PageStudy, write_page
 

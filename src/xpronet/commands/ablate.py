@@ -34,7 +34,7 @@ def ablate(
     """
     import dataclasses
 
-    from xpronet.evaluate.epoch_score import protocol_of
+    from xpronet.evaluation.epoch_score import protocol_of
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.variant_runs import open_trials
     from xpronet.experiment.variant_table import variants_markdown, variants_view

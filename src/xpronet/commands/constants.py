@@ -23,9 +23,9 @@ def constants(
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
     """
     from xpronet.data.corpus import read_corpus
-    from xpronet.evaluate.constant_scores import find_constant_baselines
-    from xpronet.evaluate.inputs import corpus_context
-    from xpronet.evaluate.render import constant_baselines_view
+    from xpronet.evaluation.constant_scores import find_constant_baselines
+    from xpronet.evaluation.inputs import corpus_context
+    from xpronet.evaluation.render import constant_baselines_view
 
     read = read_corpus(corpus)
     around = corpus_context(read, split)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.study import Study
-from xpronet.evaluate.baselines import BEST_CONSTANT, FINDINGS_CONSTANT
-from xpronet.evaluate.finding_f1 import MAIN
+from xpronet.evaluation.baselines import BEST_CONSTANT, FINDINGS_CONSTANT
+from xpronet.evaluation.finding_f1 import MAIN
 
 NUM_STUDIES = 8
 
@@ -23,8 +23,8 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
     from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import LABELS_FILE, read_corpus
     from xpronet.files import read_json
-    from xpronet.generate.generator import ReportGenerator
-    from xpronet.generate.predictions import write_reports
+    from xpronet.generation.generator import ReportGenerator
+    from xpronet.generation.predictions import write_reports
     from xpronet.images.read import read_grey
     from xpronet.images.transforms import test_view
     from xpronet.labels.findings import collapse

@@ -51,20 +51,20 @@ def evaluate(
         overwrite: replace the files of --out if they are there.
     """
     from xpronet.errors import InputError
-    from xpronet.evaluate.comparison import compare_predictions, is_scorecard, side_by_side
-    from xpronet.evaluate.grounding import ground
-    from xpronet.evaluate.image_dependence import probe as ask_again
-    from xpronet.evaluate.inputs import gather_inputs
-    from xpronet.evaluate.prediction_files import read_predictions
-    from xpronet.evaluate.render import (
+    from xpronet.evaluation.comparison import compare_predictions, is_scorecard, side_by_side
+    from xpronet.evaluation.grounding import ground
+    from xpronet.evaluation.image_dependence import probe as ask_again
+    from xpronet.evaluation.inputs import gather_inputs
+    from xpronet.evaluation.prediction_files import read_predictions
+    from xpronet.evaluation.render import (
         comparison_markdown,
         comparison_view,
         scorecard_markdown,
         scorecard_view,
         side_by_side_view,
     )
-    from xpronet.evaluate.retrieval import most_similar_reports
-    from xpronet.evaluate.scorecard import score
+    from xpronet.evaluation.retrieval import most_similar_reports
+    from xpronet.evaluation.scorecard import score
     from xpronet.files import write_json, write_text
     from xpronet.progress import on_console
 

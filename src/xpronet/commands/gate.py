@@ -15,7 +15,7 @@ def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 
         margin: the threshold is so many times that score; the larger, the less is warned of.
     """
     from xpronet.data.corpus import read_corpus
-    from xpronet.generate.fit_gate import fit_run_gate
+    from xpronet.generation.fit_gate import fit_run_gate
     from xpronet.model.out_of_distribution import GateSettings
     from xpronet.progress import on_console
 

@@ -50,12 +50,12 @@ def generate(
     from xpronet.commands.searching import search_settings
     from xpronet.data.corpus import open_corpus
     from xpronet.errors import InputError, ProcessLostError
-    from xpronet.generate.generator import ReportGenerator
-    from xpronet.generate.predictions import Provenance, provenance_path, write_provenance
-    from xpronet.generate.shards import ArchiveSettings, PredictionShards, read_shard
+    from xpronet.generation.generator import ReportGenerator
+    from xpronet.generation.predictions import Provenance, provenance_path, write_provenance
+    from xpronet.generation.shards import ArchiveSettings, PredictionShards, read_shard
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
     from xpronet.progress import on_console, silent
-    from xpronet.train.distributed import start_distributed
+    from xpronet.training.distributed import start_distributed
 
     settings = ArchiveSettings(batch=batch, part_size=part_size, workers=workers)
     with start_distributed() as processes:

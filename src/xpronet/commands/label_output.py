@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from xpronet.evaluate.finding_f1 import DEFINITIONS, Agreement, Score, disagreements, table_agreement
+from xpronet.evaluation.finding_f1 import DEFINITIONS, Agreement, Score, disagreements, table_agreement
 from xpronet.labels.findings import FINDINGS, State, Uncertain
 from xpronet.labels.rules import Evidence
 

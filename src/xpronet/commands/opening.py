@@ -11,7 +11,7 @@ from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
 from xpronet.deploy.exported_folder import is_exported, read_exported
 from xpronet.deploy.exported_runtime import ExportedRuntime
 from xpronet.errors import InputError
-from xpronet.generate.generator import LabelsFrom, ReportGenerator
+from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]

@@ -42,7 +42,7 @@ def report(
     from xpronet.commands.opening import load_generator, model_fingerprint
     from xpronet.errors import InputError
     from xpronet.files import write_json
-    from xpronet.generate.generator import pad_views
+    from xpronet.generation.generator import pad_views
     from xpronet.images.read import read_grey
     from xpronet.images.transforms import test_view
 

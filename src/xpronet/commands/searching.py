@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from xpronet.experiment.recipe import read_recipe
 from xpronet.experiment.run import RECIPE_FILE
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.model.checkpoint import Checkpoint, find_checkpoint
 
 Choose = Literal["likeliest", "agreeing"]

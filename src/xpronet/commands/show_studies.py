@@ -11,9 +11,9 @@ from jaxtyping import Bool, UInt8
 from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
 from xpronet.errors import InputError
 from xpronet.experiment.build import label_source
-from xpronet.generate.beam import BeamSettings
-from xpronet.generate.generator import ReportGenerator, pad_views
-from xpronet.generate.report import Report
+from xpronet.generation.beam import BeamSettings
+from xpronet.generation.generator import ReportGenerator, pad_views
+from xpronet.generation.report import Report
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view
 from xpronet.labels.findings import FINDINGS

@@ -37,8 +37,8 @@ def words(
 
     from xpronet.commands.show_studies import StudyViews, corpus_study, pictured_study, write_one
     from xpronet.errors import InputError
-    from xpronet.generate.evidence import trace_words
-    from xpronet.generate.generator import pad_views
+    from xpronet.generation.evidence import trace_words
+    from xpronet.generation.generator import pad_views
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.figures import check_figure
     from xpronet.show.words import draw_words

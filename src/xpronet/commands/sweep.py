@@ -45,7 +45,7 @@ def sweep(
     """
     import dataclasses
 
-    from xpronet.evaluate.epoch_score import protocol_of
+    from xpronet.evaluation.epoch_score import protocol_of
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.variant_curves import draw_curves
     from xpronet.experiment.variant_runs import open_trials

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from xpronet.experiment.recipe import Recipe
     from xpronet.prototypes.bank import PrototypeBank
-    from xpronet.train.checkpoints import TrainerState
+    from xpronet.training.checkpoints import TrainerState
 
 
 def train(
@@ -44,8 +44,8 @@ def train(
     """
     import dataclasses
 
-    from xpronet.evaluate.epoch_score import protocol_of
-    from xpronet.evaluate.finding_f1 import MAIN
+    from xpronet.evaluation.epoch_score import protocol_of
+    from xpronet.evaluation.finding_f1 import MAIN
     from xpronet.experiment.dry_run import make_dry_run
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.run import finished_standing
@@ -100,7 +100,7 @@ def _train(
     from xpronet.errors import ProcessLostError
     from xpronet.experiment.run import train_run
     from xpronet.progress import on_console, silent
-    from xpronet.train.distributed import start_distributed
+    from xpronet.training.distributed import start_distributed
 
     try:
         with start_distributed() as processes:

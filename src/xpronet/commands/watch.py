@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from xpronet.train.run_folder import RunState
+    from xpronet.training.run_folder import RunState
 
 
 def watch(run: Path, /, *, follow: bool = False, seconds: float = 2.0) -> None:
@@ -24,7 +24,7 @@ def watch(run: Path, /, *, follow: bool = False, seconds: float = 2.0) -> None:
     from rich.live import Live
 
     from xpronet.errors import InputError
-    from xpronet.train.run_folder import read_state
+    from xpronet.training.run_folder import read_state
 
     if seconds <= 0:
         raise InputError(f"--seconds {seconds}: must be more than 0")
@@ -55,7 +55,7 @@ def state_view(run: Path, state: "RunState") -> Table:
 
 
 def _lines(run: Path, state: "RunState") -> Iterator[tuple[str, str]]:
-    from xpronet.train.loop import spelled
+    from xpronet.training.loop import spelled
 
     yield "run", f"{run}: {state.told}"
     share = f" ({100 * state.step / state.steps:.0f} %)" if state.steps else ""

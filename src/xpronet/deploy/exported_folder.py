@@ -15,7 +15,7 @@ import torch
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import new_folder, read_json, write_json
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import (
     CONFIG_FILE,

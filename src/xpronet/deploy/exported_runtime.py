@@ -12,9 +12,9 @@ from torch import Tensor
 
 from xpronet.deploy.engines import Engine
 from xpronet.deploy.exported_folder import Exported
-from xpronet.generate.beam import NextWord
-from xpronet.generate.evidence import Reread
-from xpronet.generate.runtime import EncodedImages, pool_views
+from xpronet.generation.beam import NextWord
+from xpronet.generation.evidence import Reread
+from xpronet.generation.runtime import EncodedImages, pool_views
 
 
 class Regions(NamedTuple):

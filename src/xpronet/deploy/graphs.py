@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xpronet.encoders.resnet import to_rgb
-from xpronet.generate.evidence import reread_words
+from xpronet.generation.evidence import reread_words
 from xpronet.model.attention import KeysValues, join_heads, split_heads
 from xpronet.model.matching import HIDDEN
 from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet

@@ -18,11 +18,11 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.encoders.text_encoders import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
 from xpronet.encoders.weights import backbone_name, load_backbone
 from xpronet.errors import InputError
-from xpronet.evaluate.epoch_score import EpochScore, protocol_of
+from xpronet.evaluation.epoch_score import EpochScore, protocol_of
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.validation_samples import sample_reports
-from xpronet.generate.generator import LabelsFrom, ReportGenerator
-from xpronet.generate.predictions import write_reports
+from xpronet.generation.generator import LabelsFrom, ReportGenerator
+from xpronet.generation.predictions import write_reports
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
@@ -33,12 +33,12 @@ from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.text.vocabulary import build_vocabulary
-from xpronet.train.checkpoints import TrainerState
-from xpronet.train.distributed import DistributedContext
-from xpronet.train.loop import fit
-from xpronet.train.optimiser import count_steps
-from xpronet.train.precision import Precision, settled_precision
-from xpronet.train.tensorboard import Sample, load_tensorboard
+from xpronet.training.checkpoints import TrainerState
+from xpronet.training.distributed import DistributedContext
+from xpronet.training.loop import fit
+from xpronet.training.optimiser import count_steps
+from xpronet.training.precision import Precision, settled_precision
+from xpronet.training.tensorboard import Sample, load_tensorboard
 
 JUDGED_AT_A_TIME = 32
 """Studies in a batch of the reports that the best epoch is chosen by."""
@@ -69,7 +69,7 @@ class PreparedExperiment:
         return self.processes.device
 
     def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> TrainerState:
-        """Train in a run folder; see `xpronet.train.loop.fit`."""
+        """Train in a run folder; see `xpronet.training.loop.fit`."""
         return fit(
             run,
             self.checkpoint,

@@ -14,15 +14,15 @@ from xpronet.encoders.text_encoders import TFIDF
 from xpronet.experiment.build import label_source, prepare, recipe_corpus
 from xpronet.experiment.recipe import Recipe
 from xpronet.files import check_writable
-from xpronet.generate.generator import ReportGenerator
-from xpronet.generate.predictions import write_reports
+from xpronet.generation.generator import ReportGenerator
+from xpronet.generation.predictions import write_reports
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.progress import Item
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import random_bank
-from xpronet.train.checkpoints import BEST, CHECKPOINTS, LAST
-from xpronet.train.loop import spelled
-from xpronet.train.optimiser import count_steps
+from xpronet.training.checkpoints import BEST, CHECKPOINTS, LAST
+from xpronet.training.loop import spelled
+from xpronet.training.optimiser import count_steps
 
 BERT_WIDTH = 768
 """Of the text features that a BERT of the usual size gives."""

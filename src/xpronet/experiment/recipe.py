@@ -14,14 +14,14 @@ from xpronet.data.dataset import BatchSettings
 from xpronet.encoders.resnet import BackboneSettings
 from xpronet.errors import InputError
 from xpronet.files import read_text
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.prototypes.cluster import PrototypeSettings
 from xpronet.text.vocabulary import VocabularySettings
-from xpronet.train.losses import LossSettings
-from xpronet.train.optimiser import TrainSettings
+from xpronet.training.losses import LossSettings
+from xpronet.training.optimiser import TrainSettings
 
 Tree = dict[str, Any]
 

@@ -7,14 +7,14 @@ from xpronet.errors import InputError
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, with_precision
 from xpronet.experiment.recipe import Recipe, read_recipe
 from xpronet.files import check_writable, make_folder, write_json, write_text
-from xpronet.generate.fit_gate import complete_gate
+from xpronet.generation.fit_gate import complete_gate
 from xpronet.model.checkpoint import best_device
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.train.checkpoints import TrainerState, last_checkpoint, read_trainer_state
-from xpronet.train.distributed import DistributedContext
-from xpronet.train.loop import is_finished
-from xpronet.train.run_folder import sole_trainer, stamp_run
+from xpronet.training.checkpoints import TrainerState, last_checkpoint, read_trainer_state
+from xpronet.training.distributed import DistributedContext
+from xpronet.training.loop import is_finished
+from xpronet.training.run_folder import sole_trainer, stamp_run
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from xpronet.evaluate.inputs import corpus_context
-from xpronet.evaluate.prediction_files import read_predictions
-from xpronet.evaluate.render import scorecard_markdown
-from xpronet.evaluate.scorecard import score
-from xpronet.evaluate.text_protocol import ProtocolName
+from xpronet.evaluation.inputs import corpus_context
+from xpronet.evaluation.prediction_files import read_predictions
+from xpronet.evaluation.render import scorecard_markdown
+from xpronet.evaluation.scorecard import score
+from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import label_source, recipe_corpus
 from xpronet.experiment.recipe import Recipe
 from xpronet.files import read_json, write_json, write_text
-from xpronet.generate.generator import ReportGenerator
-from xpronet.generate.predictions import write_predictions
+from xpronet.generation.generator import ReportGenerator
+from xpronet.generation.predictions import write_predictions
 from xpronet.model.checkpoint import best_device, load_checkpoint
 from xpronet.progress import Tracker, silent
 

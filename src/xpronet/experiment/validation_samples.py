@@ -8,12 +8,12 @@ from PIL import Image
 
 from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
-from xpronet.generate.generator import ReportGenerator
-from xpronet.generate.predictions import write_reports
-from xpronet.generate.report import Report
+from xpronet.generation.generator import ReportGenerator
+from xpronet.generation.predictions import write_reports
+from xpronet.generation.report import Report
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view
-from xpronet.train.tensorboard import Sample
+from xpronet.training.tensorboard import Sample
 
 NUM_SAMPLES = 4
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xpronet.evaluate.finding_f1 import MAIN
+from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.experiment.variant_table import Variant
 from xpronet.show.figures import BLUE, ORANGE, check_plots, house_style, save_figure
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.errors import InputError
-from xpronet.evaluate.finding_f1 import MAIN
-from xpronet.evaluate.text_protocol import ProtocolName
+from xpronet.evaluation.finding_f1 import MAIN
+from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import initial_bank, recipe_corpus
 from xpronet.experiment.recipe import Recipe, read_recipe
 from xpronet.experiment.run import RECIPE_FILE, train_run
@@ -26,8 +26,8 @@ from xpronet.experiment.variants import with_seed
 from xpronet.files import write_text
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.train.checkpoints import last_checkpoint
-from xpronet.train.loop import Interrupted
+from xpronet.training.checkpoints import last_checkpoint
+from xpronet.training.loop import Interrupted
 
 BANKS_FOLDER = "banks"
 STAMP = (

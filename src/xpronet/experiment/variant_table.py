@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpronet.evaluate.finding_f1 import MAIN
-from xpronet.evaluate.language import BLEU_NAMES
-from xpronet.evaluate.scorecard import ORACLE_TITLE
+from xpronet.evaluation.finding_f1 import MAIN
+from xpronet.evaluation.language import BLEU_NAMES
+from xpronet.evaluation.scorecard import ORACLE_TITLE
 
 SCORES = (*BLEU_NAMES, "ROUGE-L", "METEOR", "CIDEr", MAIN)
 """The paper's table 2, and the two that a constant text cannot flatter."""

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from xpronet import __version__
 from xpronet.errors import InputError
-from xpronet.generate.report import Report
+from xpronet.generation.report import Report
 from xpronet.serve.guard import BodyLimits, Guard
 from xpronet.serve.mentions import find_mentions
 from xpronet.serve.openapi import TOKEN, Responses, answers, multipart, refusals, report_schema

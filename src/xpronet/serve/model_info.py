@@ -5,7 +5,7 @@ from typing import Literal
 
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.model.checkpoint import Checkpoint, fingerprint
 from xpronet.serve.service import Examples, ServedModel
 from xpronet.show.examples import EXAMPLES_FILE, FORMAT, SPRITE_FILE

@@ -13,7 +13,7 @@ from typing import Any
 
 from xpronet import __version__
 from xpronet.errors import InputError
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics

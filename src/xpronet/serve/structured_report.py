@@ -13,7 +13,7 @@ from typing import Any
 from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.files import new_file
-from xpronet.generate.report import FindingScore, Report
+from xpronet.generation.report import FindingScore, Report
 from xpronet.serve.dicom_films import Film, one_line, paragraphs, read_films
 
 NOTICE = "Research use: draft by software, not a diagnosis"

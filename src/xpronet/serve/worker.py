@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from xpronet.generate.beam import BeamSettings
+from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import Square
 
 if TYPE_CHECKING:
-    from xpronet.generate.generator import ReportGenerator
+    from xpronet.generation.generator import ReportGenerator
 
 START_SECONDS = 300.0
 """Longest time in which a worker must have read its model."""
@@ -121,7 +121,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server tells us when to end
     import torch
 
-    from xpronet.generate.generator import ReportGenerator
+    from xpronet.generation.generator import ReportGenerator
     from xpronet.model.checkpoint import load_checkpoint
 
     if torch.cuda.is_available():
@@ -153,7 +153,7 @@ def write_answers(writer: "ReportGenerator", jobs: Sequence[Job], *, model: str)
         jobs: studies with one view or several each.
         model: the checkpoint's fingerprint.
     """
-    from xpronet.generate.generator import pad_views
+    from xpronet.generation.generator import pad_views
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
     reports = writer.write(ids, *pad_views(job.views for job in jobs), with_evidence=True)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from xpronet.generate.report import Report, WordEvidence
+from xpronet.generation.report import Report, WordEvidence
 
 PARTS = 100_000
 """Attention and shares travel as whole numbers of this part: shorter than decimals, and exact to 0.001 %."""

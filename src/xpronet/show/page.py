@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from xpronet.errors import InputError
 from xpronet.files import write_text
-from xpronet.generate.report import Report
+from xpronet.generation.report import Report
 from xpronet.show.overlay import evidence_record, picture_uri
 from xpronet.show.wording import Run, find_words, marked_runs, readable_words, shared_words
 

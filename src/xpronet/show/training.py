@@ -8,7 +8,7 @@ from typing import Any
 
 from xpronet.errors import InputError
 from xpronet.show.figures import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH, house_style, save_figure
-from xpronet.train.run_folder import JOURNAL_FILE, read_journal
+from xpronet.training.run_folder import JOURNAL_FILE, read_journal
 
 RUN_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK, AMBER, SKY)
 OTHER_LOSSES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from xpronet.generate.evidence import WordTrace
+from xpronet.generation.evidence import WordTrace
 from xpronet.show.figures import AMBER, BLACK, BLUE, FINDING_MARKS, GREY, WIDTH, house_style
 from xpronet.show.sheet import Sheet, line_height, paragraph_height, text_width
 

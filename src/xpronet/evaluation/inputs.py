@@ -1,0 +1,284 @@
+"""What scoring needs: predictions, the corpus around them, and the model behind them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xpronet.data.corpus import CORPUS_FILE, LABELS_FILE, Corpus, read_corpus
+from xpronet.data.study import Study
+from xpronet.errors import InputError
+from xpronet.evaluation.finding_f1 import FindingReader
+from xpronet.evaluation.measure import Yardstick, yardstick
+from xpronet.evaluation.prediction_files import Prediction, read_predictions
+from xpronet.evaluation.text_protocol import find_protocol
+from xpronet.generation.beam import BeamSettings
+from xpronet.generation.generator import LabelsFrom, ReportGenerator
+from xpronet.generation.predictions import Alteration, Provenance, read_provenance, write_reports
+from xpronet.generation.report import Report
+from xpronet.labels.findings import State
+from xpronet.labels.label_tables import read_labels
+from xpronet.labels.rules import RuleLabeler
+from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+from xpronet.model.network import XProNet
+from xpronet.progress import Tracker, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusContext:
+    """The texts of a corpus around one of its splits; as it stands, those of no corpus."""
+
+    folder: Path | None = None
+    """The corpus folder."""
+    corpus: str = ""
+    """What the corpus calls itself."""
+    split: str = ""
+    """The split that is scored."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The report of each of its studies, by id."""
+    others: frozenset[str] = frozenset()
+    """The ids of the studies in other splits."""
+    train_reports: tuple[str, ...] | None = None
+    """Of the train split."""
+    val_reports: tuple[str, ...] | None = None
+    """Of the validation split; None where there is none, or where it is the one that is scored."""
+
+    def table(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, State]]:
+        """Return the findings of the predicted studies from the corpus's label table.
+
+        Raises:
+            InputError: there is no corpus, or its table lacks a study.
+        """
+        if self.folder is None:
+            raise InputError("true findings from the corpus's labels.csv need a corpus; name the --corpus")
+        return read_labels(self.folder / LABELS_FILE, [prediction.id for prediction in predictions])
+
+    def check(self, predictions: Sequence[Prediction]) -> tuple[dict[str, str], list[str]]:
+        """Return a stamp and warnings on which studies were scored.
+
+        Raises:
+            InputError: a prediction is about a study of another split.
+        """
+        if self.folder is None:
+            return {}, []
+        stray = [prediction.id for prediction in predictions if prediction.id in self.others]
+        if stray:
+            raise InputError(
+                f"study {stray[0]} is not in split {self.split} ({len(stray)} such predictions); name the right --split"
+            )
+        scored = sum(prediction.id in self.references for prediction in predictions)
+        stamp = {"corpus": self.corpus, "split": f"{self.split}, {scored} of {len(self.references)} studies"}
+        warnings = []
+        if scored < len(self.references):
+            warnings.append(f"{len(self.references) - scored} studies of split {self.split} have no prediction.")
+        if scored < len(predictions):
+            warnings.append(f"{len(predictions) - scored} predictions are about studies that the corpus does not have.")
+        return stamp, warnings
+
+
+def corpus_context(corpus: Corpus, split: str) -> CorpusContext:
+    """Return the texts around one split of a corpus.
+
+    Raises:
+        InputError: the corpus has no study in that split, or none to train on.
+    """
+    chosen = corpus.split(split)
+    val = tuple(study.report for study in corpus.studies if study.split == "val")
+    return CorpusContext(
+        folder=corpus.folder,
+        corpus=corpus.name,
+        split=split,
+        references={study.id: study.report for study in chosen},
+        others=frozenset(study.id for study in corpus.studies if study.split != split),
+        train_reports=tuple(study.report for study in corpus.split("train")),
+        val_reports=val if val and split != "val" else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What wrote predictions, and about which studies."""
+
+    writer: ReportGenerator
+    """The model with the settings that the predictions were written with."""
+    network: XProNet
+    """Its network, in evaluation mode."""
+    corpus: Corpus
+    """Where the images are."""
+    studies: tuple[Study, ...]
+    """The predicted studies, in the order of the predictions."""
+    track: Tracker = silent
+    """Tells how far the work is."""
+
+    def reports(self, studies: Sequence[Study], altered: Alteration | None = None) -> tuple[str, ...]:
+        """Write a report about each study, from its images or from what `altered` makes of them."""
+        found = write_reports(self.writer, self.corpus, studies, altered=altered, track=self.track)
+        return tuple(report.text for report in found)
+
+    def explained(self, studies: Sequence[Study]) -> list[Report]:
+        """Write a report about each study, with the evidence for every word."""
+        return list(write_reports(self.writer, self.corpus, studies, batch=len(studies), with_evidence=True))
+
+
+def open_source(
+    predictions: Sequence[Prediction],
+    *,
+    run: Path | None = None,
+    corpus: Corpus | None = None,
+    origin: Provenance | None = None,
+    track: Tracker = silent,
+) -> Source:
+    """Load the model that wrote predictions.
+
+    Args:
+        predictions: one a study.
+        run: run or checkpoint folder, where the user names one.
+        corpus: where the images are.
+        origin: what stands beside the predictions; it names the run where the user does not.
+        track: tells how far the model's work is.
+
+    Raises:
+        InputError: the run or corpus is not known, the run holds other weights than those that wrote the
+            predictions, or a study is not in the corpus.
+    """
+    run = run or (origin.run if origin is not None else None)
+    if run is None or corpus is None:
+        raise InputError(
+            "this needs the model and the images, and nothing beside the predictions tells where they are: "
+            "name --run and --corpus"
+        )
+    by_id = {study.id: study for study in corpus.studies}
+    stray = [prediction.id for prediction in predictions if prediction.id not in by_id]
+    if stray:
+        raise InputError(f"{corpus.folder}: {len(stray)} predicted studies are not in it, first {stray[0]}")
+    checkpoint = load_checkpoint(run)
+    if origin is not None and fingerprint(run) != origin.model:
+        raise InputError(
+            f"{run}: holds other weights than those that wrote the predictions; write new ones with `xpronet generate`"
+        )
+    settings = BeamSettings(max_words=checkpoint.max_words)
+    if origin is not None:
+        settings = dataclasses.replace(settings, beams=origin.beams, choose=origin.choose)
+    writer = ReportGenerator(
+        checkpoint,
+        device=best_device(),
+        settings=settings,
+        labels_from=_labels_from(predictions, origin),
+        precision="fp32" if origin is None else origin.precision,
+    )
+    studies = tuple(by_id[prediction.id] for prediction in predictions)
+    return Source(writer=writer, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
+
+
+def _labels_from(predictions: Sequence[Prediction], origin: Provenance | None) -> LabelsFrom:
+    if origin is not None:
+        return origin.labels_from
+    said = {prediction.labels_from for prediction in predictions}
+    for source in ("reference", "all"):
+        if said == {source}:
+            return source
+    return "predicted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringInputs:
+    """What a scorecard is made from."""
+
+    predictions: tuple[Prediction, ...]
+    """One a study."""
+    around: CorpusContext
+    """The texts of the corpus."""
+    table: Mapping[str, Mapping[str, State]] | None
+    """The true findings, where they shall not be read from the references."""
+    origin: Provenance | None
+    """What stands beside the predictions."""
+    source: Source | None
+    """The model behind them, where it is at hand."""
+    stamp: Mapping[str, str]
+    """What was predicted, and by what."""
+    notes: tuple[str, ...]
+    """What a reader must not miss, a sentence each."""
+
+    def yardstick(self, protocol: str) -> Yardstick:
+        """Return what the references measure against under a protocol."""
+        return yardstick(
+            self.predictions,
+            protocol=find_protocol(protocol),
+            reader=FindingReader(RuleLabeler().label),
+            train_reports=self.around.train_reports,
+            table=self.table,
+        )
+
+
+def gather_inputs(
+    path: Path,
+    *,
+    corpus: Path | None = None,
+    split: str | None = None,
+    run: Path | None = None,
+    table: bool = False,
+    needs_model: bool = False,
+    wants_model: bool = True,
+    track: Tracker = silent,
+) -> ScoringInputs:
+    """Read predictions, and what the file beside them or the user says of corpus and run.
+
+    Args:
+        path: predictions, as JSON lines or CSV.
+        corpus: corpus folder; by default the one that the predictions were written about, where it is still there.
+        split: the split that was predicted; by default the one that was written about, else test.
+        run: the run that wrote them; by default the one that the file beside them names.
+        table: take the true findings from the corpus's labels.csv.
+        needs_model: the model must be had.
+        wants_model: load the model where it is known; what then stands in the way becomes a note.
+        track: tells how far the model's work is.
+
+    Raises:
+        InputError: a file is missing or damaged, or does not fit the others.
+    """
+    origin = read_provenance(path)
+    notes: list[str] = []
+    folder = _corpus(corpus, origin, notes)
+    around = CorpusContext()
+    if folder is not None:
+        around = corpus_context(folder, split or (origin.split if origin is not None else "test"))
+    predictions = read_predictions(path, around.references)
+    stamp, told = around.check(predictions)
+    notes += told
+    source = None
+    if needs_model or (wants_model and (run or origin) is not None and folder is not None):
+        try:
+            source = open_source(predictions, run=run, corpus=folder, origin=origin, track=track)
+        except InputError as error:
+            if needs_model or run is not None:
+                raise
+            notes.append(f"No most similar train image stands beside the model: {error}.")
+    return ScoringInputs(
+        predictions=predictions,
+        around=around,
+        table=around.table(predictions) if table else None,
+        origin=origin,
+        source=source,
+        stamp={"predictions": path.name, **stamp, **_written(origin)},
+        notes=tuple(notes),
+    )
+
+
+def _corpus(named: Path | None, origin: Provenance | None, notes: list[str]) -> Corpus | None:
+    if named is not None:
+        return read_corpus(named)
+    if origin is None:
+        return None
+    if (origin.corpus / CORPUS_FILE).is_file():
+        return read_corpus(origin.corpus)
+    notes.append(f"The corpus that was written about is not at {origin.corpus} any more: name the --corpus.")
+    return None
+
+
+def _written(origin: Provenance | None) -> dict[str, str]:
+    if origin is None:
+        return {}
+    return {
+        "model": origin.model,
+        "written": f"{origin.rate:.1f} studies a second on {origin.device}, {origin.precision}, beam {origin.beams}",
+    }

@@ -1,0 +1,119 @@
+"""A run's gate, fitted when its training has ended: the images are seen as they are when reports are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from xpronet.data.corpus import Corpus
+from xpronet.generation.generator import pad_views
+from xpronet.generation.runtime import TorchRuntime
+from xpronet.images.read import read_grey
+from xpronet.images.transforms import Square, test_view
+from xpronet.model.checkpoint import Checkpoint, add_gate, best_device, load_checkpoint, load_gate
+from xpronet.model.out_of_distribution import Gate, GateSettings, TooFewPicturesError, check_enough, fit_gate
+from xpronet.progress import Tracker, silent
+
+AT_A_TIME = 16
+"""Images that the network sees at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedGate:
+    """A gate, and what it was made from."""
+
+    gate: Gate
+    folder: Path
+    """The checkpoint that has it now."""
+    train: int
+    """Images it was fitted on."""
+    held_out: int
+    """Images that gave the threshold."""
+    settings: GateSettings
+    """How the threshold was chosen."""
+
+    def line(self) -> str:
+        """Tell it in one line."""
+        return (
+            f"{self.folder}: gate from {self.train} images, threshold {self.gate.threshold:.3f} "
+            f"({self.settings.margin:g} times the {self.settings.quantile:g} quantile of {self.held_out} validation "
+            "pictures)"
+        )
+
+
+def fit_run_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tracker = silent) -> FittedGate:
+    """Fit a gate on the train split, take its threshold from the validation split, put it into the checkpoint.
+
+    Args:
+        run: run or checkpoint folder; of a run, the best checkpoint gets the gate.
+        corpus: what it was trained on.
+        settings: the quantile, and how many images to look at.
+        track: shows progress.
+
+    Raises:
+        TooFewPicturesError: the corpus has too few images.
+        InputError: there is no checkpoint, it is damaged, or an image cannot be read.
+    """
+    checkpoint = load_checkpoint(run)
+    train, held_out = (_pictures(corpus, split, checkpoint.max_views, settings) for split in ("train", "val"))
+    check_enough(len(train), len(held_out))
+    gate = fit_gate(
+        pooled_features(checkpoint, train, track=track),
+        pooled_features(checkpoint, held_out, track=track),
+        quantile=settings.quantile,
+        margin=settings.margin,
+    )
+    return FittedGate(
+        gate=gate,
+        folder=add_gate(run, gate),
+        train=len(train),
+        held_out=len(held_out),
+        settings=settings,
+    )
+
+
+def complete_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tracker = silent) -> str:
+    """Give a trained run the gate that its settings ask for, where it has none; return a line about what was done.
+
+    Too few images are no mistake here: the line says so, and the run stays without a gate.
+    """
+    if not settings.fit or load_gate(run) is not None:
+        return ""
+    try:
+        return fit_run_gate(run, corpus, settings, track=track).line()
+    except TooFewPicturesError as error:
+        return f"{run}: no gate ({error})"
+
+
+def pooled_features(
+    checkpoint: Checkpoint, paths: Sequence[Path], *, track: Tracker = silent
+) -> Float[np.ndarray, "images channels"]:
+    """Return the mean over regions of the backbone's features of each image."""
+    runtime = TorchRuntime(checkpoint.network.eval(), best_device())
+    starts = range(0, len(paths), AT_A_TIME)
+    parts = [
+        encode_views(
+            runtime, [test_view(read_grey(path), checkpoint.images) for path in paths[start : start + AT_A_TIME]]
+        )
+        for start in track(starts, "gate: look at images", len(starts))
+    ]
+    return np.concatenate(parts)
+
+
+def encode_views(runtime: TorchRuntime, squares: Sequence[Square]) -> Float[np.ndarray, "images channels"]:
+    """Return the mean over regions of the backbone's features of each square."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(squares), AT_A_TIME):
+            images, mask = pad_views([square] for square in squares[start : start + AT_A_TIME])
+            parts.append(runtime.encode_images(images, mask).pooled[:, 0].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _pictures(corpus: Corpus, split: str, max_views: int, settings: GateSettings) -> list[Path]:
+    """Return the images of a split, or as many as the settings want, evenly from all of it."""
+    paths = [corpus.view_path(view) for study in corpus.split(split) for view in study.views[:max_views]]
+    return paths[:: -(-len(paths) // settings.most_pictures) or 1]

@@ -1,0 +1,212 @@
+"""Write reports about studies with a trained network."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from xpronet.errors import InputError
+from xpronet.generation.beam import BeamSettings, Hypothesis, beam_search, most_agreeing
+from xpronet.generation.evidence import by_view, explain_words, written_words
+from xpronet.generation.report import FindingScore, GateScore, Report, WordEvidence
+from xpronet.generation.runtime import EncodedImages, ModelDescription, Runtime, TorchRuntime
+from xpronet.labels.findings import NO_FINDING
+from xpronet.labels.rules import RuleLabeler
+from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.visibility import present_findings
+from xpronet.text.cleaning import readable
+from xpronet.training.precision import forward_precision
+
+LabelsFrom = Literal["predicted", "reference", "all"]
+
+
+class ReportGenerator:
+    """A checkpoint ready to write reports."""
+
+    def __init__(
+        self,
+        checkpoint: ModelDescription,
+        *,
+        device: torch.device,
+        settings: BeamSettings,
+        labels_from: LabelsFrom = "predicted",
+        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        runtime: Runtime | None = None,
+    ) -> None:
+        """Make the network ready, on the device.
+
+        Args:
+            checkpoint: what belongs to the network and, unless `runtime` has it, the network.
+            device: where to compute.
+            settings: width and limits of the search.
+            labels_from: what decides which prototypes are visible: the network's own findings, the reference's
+                (reproduction only: it tells the model what is in the report), or nothing, so that all are.
+            precision: arithmetic of the backbone; what follows it is always fp32, so that the texts are the same.
+            runtime: what computes the network; PyTorch if left out.
+
+        Raises:
+            InputError: predicted findings are asked of a model without a findings head.
+        """
+        if runtime is None:
+            assert isinstance(checkpoint, Checkpoint), "only a checkpoint has a network for PyTorch"
+            runtime = TorchRuntime(checkpoint.network, device)
+        if labels_from == "predicted" and not runtime.predicts_findings:
+            raise InputError(
+                "this model cannot predict findings (no findings head): choose --labels-from all, or reference for "
+                "reproduction"
+            )
+        self.checkpoint = checkpoint
+        self.device = device
+        self.settings = settings
+        self.labels_from = labels_from
+        self.precision = precision
+        self.runtime = runtime
+        vocabulary = checkpoint.vocabulary
+        # Marks are never words; an unknown word says nothing, and the published model may write it.
+        marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
+        self._labeler = RuleLabeler() if settings.choose == "agreeing" else None
+        self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
+
+    def write(
+        self,
+        ids: Sequence[str],
+        images: UInt8[Tensor, "studies views height width"],
+        view_mask: Bool[Tensor, "studies views"],
+        findings: Bool[Tensor, "studies findings"] | None = None,
+        *,
+        with_evidence: bool = False,
+    ) -> list[Report]:
+        """Write a report about each study.
+
+        Args:
+            ids: one a study.
+            images: grey squares as the checkpoint's image settings make them.
+            view_mask: true on real views, at least one a study.
+            findings: reference labels; needed where `labels_from` is reference.
+            with_evidence: note for each word where it came from.
+        """
+        with torch.inference_mode():
+            with forward_precision(self.device, self.precision):
+                seen = self.runtime.encode_images(images, view_mask)
+            probabilities = seen.probabilities.cpu().numpy() if seen.probabilities is not None else None
+            present = self._present(probabilities, findings, len(ids))
+            encoded = self.runtime.encode(seen.patches, torch.from_numpy(present))
+            candidates = beam_search(
+                self.runtime.begin(encoded, num_beams=self.settings.beams, max_words=self.settings.max_words),
+                num_studies=len(ids),
+                begin=self.checkpoint.vocabulary.begin,
+                end=self.checkpoint.vocabulary.end,
+                settings=self.settings,
+                forbidden=self._forbidden,
+                device=self.runtime.device,
+            )
+            found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]
+            evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
+            regions = self._locate(seen, view_mask) if with_evidence else [None] * len(ids)
+        return [
+            Report(
+                id=study,
+                text=self._text(report),
+                findings=self._scores(probabilities[row], present[row], regions[row])
+                if probabilities is not None
+                else (),
+                labels_from=self.labels_from,
+                log_probability=report.log_probability,
+                words=words,
+                gate=self._gate_scores(seen.pooled[row][view_mask[row].to(seen.pooled.device)]),
+            )
+            for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
+        ]
+
+    def _choose(self, candidates: Sequence[Hypothesis], present: Bool[np.ndarray, " findings"]) -> Hypothesis:
+        if self._labeler is None or self.labels_from == "all":
+            return candidates[0]
+        told = dict(zip(self.checkpoint.findings, present.tolist(), strict=True))
+        return candidates[most_agreeing([self._text(report) for report in candidates], told, self._labeler)]
+
+    def _explain(self, encoded: Any, found: list[Hypothesis], num_views: int) -> list[tuple[WordEvidence, ...]]:
+        if not any(report.words for report in found):
+            return [() for _ in found]
+        words = written_words(found, self.checkpoint.vocabulary)
+        return explain_words(
+            self.runtime.word_evidence(encoded, words),
+            found,
+            vocabulary=self.checkpoint.vocabulary,
+            findings=self.checkpoint.findings,
+            per_finding=self.checkpoint.per_finding,
+            num_views=num_views,
+        )
+
+    def _locate(
+        self, seen: EncodedImages, view_mask: Bool[Tensor, "studies views"]
+    ) -> list[Float[np.ndarray, "findings own rows columns"] | None]:
+        """Return what each region of each study's own views adds to its findings."""
+        if not self.runtime.predicts_findings:
+            return [None] * len(view_mask)
+        grids = by_view(self.runtime.finding_regions(seen.patches).transpose(1, 2), view_mask.shape[1])
+        # Views that only fill the batch up come after the study's own.
+        return [grid[:, :count] for grid, count in zip(grids, view_mask.sum(1).tolist(), strict=True)]
+
+    def _present(
+        self,
+        probabilities: Float[np.ndarray, "studies findings"] | None,
+        reference: Bool[Tensor, "studies findings"] | None,
+        num_studies: int,
+    ) -> Bool[np.ndarray, "studies findings"]:
+        names = self.checkpoint.findings
+        if self.labels_from == "all":
+            return np.ones((num_studies, len(names)), bool)
+        if self.labels_from == "reference":
+            if reference is None:
+                raise InputError("--labels-from reference needs a corpus with labels.csv: run `xpronet label` on it")
+            return reference.cpu().numpy().astype(bool)
+        assert probabilities is not None
+        thresholds = torch.tensor([self.checkpoint.thresholds[name] for name in names])
+        return present_findings(torch.from_numpy(probabilities), thresholds, names.index(NO_FINDING)).numpy()
+
+    def _scores(
+        self,
+        probabilities: Float[np.ndarray, " findings"],
+        present: Bool[np.ndarray, " findings"],
+        regions: Float[np.ndarray, "findings views rows columns"] | None,
+    ) -> tuple[FindingScore, ...]:
+        return tuple(
+            FindingScore(
+                name=name,
+                probability=float(probabilities[column]),
+                threshold=self.checkpoint.thresholds[name],
+                present=bool(present[column]),
+                regions=None if regions is None else regions[column],
+            )
+            for column, name in enumerate(self.checkpoint.findings)
+        )
+
+    def _gate_scores(self, pooled: Float[Tensor, "views channels"]) -> tuple[GateScore, ...]:
+        gate = self.checkpoint.gate
+        if gate is None:
+            return ()
+        return tuple(
+            GateScore(score=score, threshold=gate.threshold) for score in gate.scores(pooled.cpu().numpy()).tolist()
+        )
+
+    def _text(self, report: Hypothesis) -> str:
+        """Return the words as text; published words stay as they are, for scores that must compare."""
+        words = self.checkpoint.vocabulary.decode(report.words)
+        return readable(words) if self.checkpoint.vocabulary.settings.cleaning == "xpronet" else words
+
+
+def pad_views(
+    studies: Iterable[Sequence[UInt8[np.ndarray, "height width"]]],
+) -> tuple[UInt8[Tensor, "studies views height width"], Bool[Tensor, "studies views"]]:
+    """Stack the views of several studies, black where one has fewer, and the mask of real ones."""
+    studies = list(studies)
+    num_views = max(len(views) for views in studies)
+    images = np.zeros((len(studies), num_views, *studies[0][0].shape), np.uint8)
+    mask = np.zeros((len(studies), num_views), bool)
+    for row, views in enumerate(studies):
+        images[row, : len(views)] = np.stack(views)
+        mask[row, : len(views)] = True
+    return torch.from_numpy(images), torch.from_numpy(mask)

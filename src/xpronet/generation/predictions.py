@@ -1,0 +1,278 @@
+"""Reports for the studies of a corpus, as lines of predictions.jsonl, and where they came from."""
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from xpronet import __version__
+from xpronet.data.corpus import LABELS_FILE, Corpus
+from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
+from xpronet.data.loader import load_batches
+from xpronet.data.study import Study
+from xpronet.errors import InputError
+from xpronet.files import read_json, write_json, write_json_lines
+from xpronet.generation.generator import LabelsFrom, ReportGenerator
+from xpronet.generation.report import Report
+from xpronet.labels.findings import FINDINGS
+from xpronet.labels.label_tables import label_matrix, read_labels
+from xpronet.model.checkpoint import fingerprint
+from xpronet.progress import Tracker, silent
+
+Alteration = Callable[[UInt8[Tensor, "studies views height width"]], UInt8[Tensor, "studies views height width"]]
+
+
+def predictions(
+    writer: ReportGenerator,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    batch: int = 32,
+    workers: int = 0,
+    track: Tracker = silent,
+) -> Iterator[dict[str, Any]]:
+    """Yield one JSON record a study, reference included, in the studies' order."""
+    references = {study.id: study.report for study in studies}
+    for report in write_reports(writer, corpus, studies, batch=batch, workers=workers, track=track):
+        record = report.record()
+        yield {"id": report.id, "report": report.text, "reference": references[report.id], **record}
+
+
+def write_reports(
+    writer: ReportGenerator,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    batch: int = 32,
+    workers: int = 0,
+    with_evidence: bool = False,
+    altered: Alteration | None = None,
+    track: Tracker = silent,
+) -> Iterator[Report]:
+    """Yield a report about each study, in order.
+
+    Args:
+        writer: the model.
+        corpus: where the images are.
+        studies: which studies.
+        batch: studies at a time.
+        workers: processes that read images.
+        with_evidence: note for each word where it came from.
+        altered: changes the images before the model sees them, to find out what they are worth to it.
+        track: tells how far the work is.
+
+    Raises:
+        InputError: reference labels are asked for and the corpus has none, or a study has no view.
+    """
+    batches = study_batches(
+        writer, corpus, studies, batch=batch, workers=workers, description="Write reports", track=track
+    )
+    for part in batches:
+        images = part.images if altered is None else altered(part.images)
+        yield from writer.write(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
+
+
+def study_batches(
+    writer: ReportGenerator,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    *,
+    batch: int,
+    workers: int = 0,
+    description: str,
+    track: Tracker = silent,
+) -> Iterable[Batch]:
+    """Return studies as the writer's network is shown them, in order.
+
+    Raises:
+        InputError: reference labels are asked for and the corpus has none, or a study has no view.
+    """
+    checkpoint = writer.checkpoint
+    ids = [study.id for study in studies]
+    labels = np.zeros((len(studies), len(FINDINGS)), np.float32)
+    if writer.labels_from == "reference":
+        path = corpus.folder / LABELS_FILE
+        if not path.is_file():
+            raise InputError(f"{corpus.folder}: no {LABELS_FILE} to take the reference's findings from")
+        labels = label_matrix(read_labels(path, ids), ids)
+    dataset = StudyDataset(
+        corpus,
+        studies,
+        vocabulary=checkpoint.vocabulary,
+        findings=labels,
+        images=checkpoint.images,
+        max_views=checkpoint.max_views,
+        augment=False,
+    )
+    settings = BatchSettings(size=batch, max_views=checkpoint.max_views, workers=workers)
+    batches = load_batches(dataset, settings, padding=checkpoint.vocabulary.padding)
+    return track(batches, description, -(-len(studies) // batch))
+
+
+SUFFIX = ".run.json"
+FORMAT = 1
+CHOICES = {
+    "labels_from": get_args(LabelsFrom),
+    "choose": ("likeliest", "agreeing"),
+    "precision": ("fp32", "bf16", "fp16"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What wrote a file of predictions, about what, and how fast."""
+
+    run: Path
+    """Run or checkpoint folder."""
+    model: str
+    """Fingerprint of its weights."""
+    corpus: Path
+    """Corpus folder."""
+    split: str
+    """The split that was predicted."""
+    labels_from: LabelsFrom
+    """What decided which prototypes were visible."""
+    beams: int
+    """Width of the search."""
+    choose: Literal["likeliest", "agreeing"]
+    """Which of the finished reports was taken."""
+    precision: Literal["fp32", "bf16", "fp16"]
+    """Arithmetic of the backbone."""
+    device: str
+    """Where it was computed: cpu or cuda."""
+    studies: int
+    """How many reports were written."""
+    seconds: float
+    """How long that took, from the first image read to the last report written."""
+    version: str = __version__
+    """Of XProNet."""
+
+    @property
+    def rate(self) -> float:
+        """Studies per second."""
+        return self.studies / max(self.seconds, 1e-9)
+
+
+def provenance_path(written: Path) -> Path:
+    """Return the file that tells where predictions came from: predictions.run.json beside predictions.jsonl."""
+    return written.with_suffix(SUFFIX)
+
+
+def write_predictions(
+    path: Path,
+    writer: ReportGenerator,
+    *,
+    run: Path,
+    corpus: Corpus,
+    split: str,
+    batch: int = 32,
+    overwrite: bool = False,
+    track: Tracker = silent,
+) -> Provenance:
+    """Write a report about every study of a split, and beside them where they came from.
+
+    Args:
+        path: predictions.jsonl to write, one study a line.
+        writer: the model.
+        run: the folder that it was loaded from.
+        corpus: where the studies are.
+        split: which of them.
+        batch: studies at a time.
+        overwrite: replace files that are there.
+        track: tells how far the work is.
+
+    Raises:
+        InputError: a file is there already or cannot be written, or the studies cannot be used.
+    """
+    # Told before the long work, not after it.
+    if provenance_path(path).exists() and not overwrite:
+        raise InputError(f"{provenance_path(path)}: already exists; choose another name or add --overwrite")
+    studies = corpus.split(split)
+    model = fingerprint(run)
+    started = time.monotonic()
+    write_json_lines(path, predictions(writer, corpus, studies, batch=batch, track=track), overwrite=overwrite)
+    origin = Provenance(
+        run=run,
+        model=model,
+        corpus=corpus.folder,
+        split=split,
+        labels_from=writer.labels_from,
+        beams=writer.settings.beams,
+        choose=writer.settings.choose,
+        precision=writer.precision,
+        device=writer.device.type,
+        studies=len(studies),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    write_provenance(path, origin, overwrite=overwrite)
+    return origin
+
+
+def write_provenance(written: Path, origin: Provenance, *, overwrite: bool = False) -> None:
+    """Write beside a finished file of predictions where they came from.
+
+    The folders are kept relative to the file, so that all may move together.
+    """
+    home = written.resolve().parent
+    record = {
+        "format": FORMAT,
+        "predictions": _digest(written),
+        **dataclasses.asdict(origin),
+        "run": os.path.relpath(origin.run.resolve(), home),
+        "corpus": os.path.relpath(origin.corpus.resolve(), home),
+    }
+    write_json(provenance_path(written), record, overwrite=overwrite)
+
+
+def read_provenance(written: Path) -> Provenance | None:
+    """Return where predictions came from; None where nothing beside them tells, or it tells of other predictions.
+
+    Raises:
+        InputError: the file beside them is damaged.
+    """
+    path = provenance_path(written)
+    if not path.is_file() or not written.is_file():
+        return None
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise InputError(f"{path}: does not tell where predictions came from; remove it, or write them again")
+    if record.get("predictions") != _digest(written):
+        return None
+    try:
+        return _origin(record, written.resolve().parent)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it, or write the predictions again") from None
+
+
+def _origin(record: dict[str, Any], home: Path) -> Provenance:
+    for name, choices in CHOICES.items():
+        if record[name] not in choices:
+            raise ValueError(f"{name} {record[name]!r}")
+    return Provenance(
+        run=Path(os.path.normpath(home / str(record["run"]))),
+        model=str(record["model"]),
+        corpus=Path(os.path.normpath(home / str(record["corpus"]))),
+        split=str(record["split"]),
+        labels_from=record["labels_from"],
+        beams=int(record["beams"]),
+        choose=record["choose"],
+        precision=record["precision"],
+        device=str(record["device"]),
+        studies=int(record["studies"]),
+        seconds=float(record["seconds"]),
+        version=str(record["version"]),
+    )
+
+
+def _digest(file: Path) -> str:
+    """Return the first 16 hexadecimal digits of a file's SHA-256."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

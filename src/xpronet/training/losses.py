@@ -1,0 +1,188 @@
+"""Word cross-entropy, the improved multi-label contrastive loss, and the findings head's loss (paper, section 3.4)."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from xpronet.errors import InputError
+from xpronet.model.network import Outputs
+from xpronet.model.precision import full_precision
+from xpronet.training.distributed import DistributedContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """Weights and constants of the loss terms."""
+
+    image_contrast: float = 1.0
+    """λ: weight of the contrastive term on image responses (eq. 20)."""
+    text_contrast: float = 0.1
+    """δ: weight of the contrastive term on text responses (eq. 20)."""
+    theta: float = 1.5
+    """θ: tolerance for differing labels (eq. 17); 1 is the ordinary contrastive loss. IU X-Ray 1.5, MIMIC-CXR 1.75."""
+    margin: float = 0.4
+    """α: similarity up to which studies without a common finding cost nothing (eq. 17)."""
+    text_mean: Literal["words", "positions"] = "words"
+    """Average text responses over real words, or over all positions with padding as published."""
+    words_per: Literal["token", "report"] = "token"
+    """Average the cross-entropy over the batch's tokens (published), or within each report first (eq. 19)."""
+    findings: float = 1.0
+    """Weight of the findings head's binary cross-entropy."""
+    gather: bool = True
+    """Contrast the studies of all processes with each other; without it each process contrasts its own alone."""
+
+    def __post_init__(self) -> None:
+        if self.theta < 1:
+            raise InputError(f"loss.theta = {self.theta}: must be at least 1")
+        for name in ("image_contrast", "text_contrast", "findings"):
+            if getattr(self, name) < 0:
+                raise InputError(f"loss.{name} = {getattr(self, name)}: must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeBatch:
+    """The batch that a process has a part of, as far as the mean over it needs to know."""
+
+    studies: int
+    """Studies in all parts."""
+    words: int
+    """Target words in all parts."""
+    processes: DistributedContext
+    """Who has the other parts."""
+
+
+class Losses(NamedTuple):
+    """The terms of one batch, unweighted, and what is minimised.
+
+    Of a part of a batch: what the part adds to them. The sum over all parts is the batch's.
+    """
+
+    words: Float[Tensor, ""]
+    image_contrast: Float[Tensor, ""]
+    text_contrast: Float[Tensor, ""]
+    findings: Float[Tensor, ""]
+    total: Float[Tensor, ""]
+
+
+def losses(
+    outputs: Outputs,
+    targets: Int[Tensor, "B T"],
+    target_mask: Bool[Tensor, "B T"],
+    findings: Bool[Tensor, "B K"],
+    settings: LossSettings,
+    whole: WholeBatch | None = None,
+) -> Losses:
+    """Return all terms of the objective (eq. 20, and our findings head).
+
+    Args:
+        outputs: of the network, from report ids without the last.
+        targets: report ids without the first.
+        target_mask: true on targets that count: words and EOS.
+        findings: the studies' labels.
+        settings: weights and constants.
+        whole: the batch that these studies are a part of; by default they are all of it.
+    """
+    words = word_loss(outputs.logits, targets, target_mask, per=settings.words_per, whole=whole)
+    zero = words.new_zeros(())
+    image = text = head = zero
+    if outputs.image_responses is not None and outputs.text_responses is not None:
+        text_mask = target_mask if settings.text_mean == "words" else torch.ones_like(target_mask)
+        image = _contrast(mean_response(outputs.image_responses, outputs.region_mask), findings, settings, whole)
+        text = _contrast(mean_response(outputs.text_responses, text_mask), findings, settings, whole)
+    if outputs.finding_logits is not None:
+        head = findings_loss(outputs.finding_logits, findings, whole=whole)
+    total = words + settings.image_contrast * image + settings.text_contrast * text + settings.findings * head
+    return Losses(words, image, text, head, total)
+
+
+def word_loss(
+    logits: Float[Tensor, "B T words"],
+    targets: Int[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    *,
+    per: Literal["token", "report"] = "token",
+    whole: WholeBatch | None = None,
+) -> Float[Tensor, ""]:
+    """Return the mean negative log-likelihood of the target words (eq. 19)."""
+    costs = functional.cross_entropy(full_precision(logits).flatten(0, 1), targets.flatten(), reduction="none")
+    costs = costs.view_as(targets) * mask
+    if per == "token":
+        return costs.sum() / (mask.sum() if whole is None else whole.words)
+    return (costs.sum(1) / mask.sum(1)).sum() / (len(costs) if whole is None else whole.studies)
+
+
+def findings_loss(
+    logits: Float[Tensor, "B K"], findings: Bool[Tensor, "B K"], *, whole: WholeBatch | None = None
+) -> Float[Tensor, ""]:
+    """Return the findings head's mean binary cross-entropy."""
+    logits = full_precision(logits)
+    costs = functional.binary_cross_entropy_with_logits(logits, findings.to(logits.dtype), reduction="sum")
+    studies, names = findings.shape
+    return costs / ((studies if whole is None else whole.studies) * names)
+
+
+def mean_response(responses: Float[Tensor, "B L width"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B width"]:
+    """Return σ of eq. 17: the responses' mean over what the mask holds, at unit length."""
+    kept = mask.unsqueeze(-1)
+    mean = (full_precision(responses) * kept).sum(1) / kept.sum(1).clamp(min=1)
+    return functional.normalize(mean, dim=-1)
+
+
+def contrastive_loss(
+    responses: Float[Tensor, "B width"],
+    findings: Bool[Tensor, "B K"],
+    *,
+    theta: float,
+    margin: float,
+    others: tuple[Float[Tensor, "C width"], Bool[Tensor, "C K"]] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the improved multi-label contrastive loss (eq. 17, 18) over all pairs of the batch.
+
+    The hinge on the positive term is missing in the printed equation; without it θ would be a constant and have no
+    gradient.
+
+    Args:
+        responses: one unit vector a study.
+        findings: its labels; studies that share one are positive pairs.
+        theta: at least 1.
+        margin: α.
+        others: responses and findings of the whole batch, where `responses` are only those of a part: the pairs of
+            each of the part with each of the whole then count, still as shares of all pairs of the whole.
+    """
+    responses_all, findings_all = (responses, findings) if others is None else others
+    labels, labels_all = findings.float(), findings_all.float()
+    shared = labels @ labels_all.T
+    total = labels_all.sum(1).unsqueeze(0) + labels.sum(1).unsqueeze(1)
+    # A label of one study only counts once in the difference; a shared one would count twice in the total.
+    different = total - 2 * shared
+    # Full precision, under autocast too: the hinges compare similarities near 1.
+    with torch.autocast(responses.device.type, enabled=False):
+        similarity = responses @ responses_all.T
+    # The total is never 0 where a label is shared; the clamp only keeps pairs without labels finite.
+    wanted = theta ** (-different / total.clamp(min=1))
+    positive = (wanted - similarity).clamp(min=0)
+    negative = (similarity - margin).clamp(min=0)
+    return torch.where(shared > 0, positive, negative).sum() / len(responses_all) ** 2
+
+
+def _contrast(
+    responses: Float[Tensor, "B width"],
+    findings: Bool[Tensor, "B K"],
+    settings: LossSettings,
+    whole: WholeBatch | None,
+) -> Float[Tensor, ""]:
+    """Return the contrastive term, or of a part of a batch what it adds to it."""
+    theta, margin = settings.theta, settings.margin
+    if whole is None:
+        return contrastive_loss(responses, findings, theta=theta, margin=margin)
+    if settings.gather:
+        labels = torch.cat(whole.processes.gather(findings.byte())).bool()
+        others = (whole.processes.gather_learning(responses), labels)
+        return contrastive_loss(responses, findings, theta=theta, margin=margin, others=others)
+    # Each process's own pairs count as its share of the studies; a process may have none.
+    share = len(responses) / whole.studies
+    return share * contrastive_loss(responses, findings, theta=theta, margin=margin) if share else responses.sum()
