@@ -24,10 +24,11 @@ from measuring import (
 )
 from torch import Tensor
 
-from xpronet.generation.beam import BeamSettings, beam_search
+from xpronet.generation.beam import beam_search
 from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Encoded, XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.training.precision import forward_precision
 
 BEAMS, LENGTH = 3, 60

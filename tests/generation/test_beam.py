@@ -8,9 +8,10 @@ from torch import Tensor
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings, Hypothesis, beam_search
+from xpronet.generation.beam import Hypothesis, beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Patches, XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 
 BEGIN, END = 0, 1

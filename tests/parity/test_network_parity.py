@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from xpronet.generation.beam import BeamSettings, beam_search
+from xpronet.generation.beam import beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Outputs, Patches, XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.training.losses import Losses, LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, make_optimiser
 

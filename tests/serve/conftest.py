@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
 from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
@@ -43,8 +42,7 @@ class InThread:
 @pytest.fixture(scope="session")
 def worker(gated_run: Path) -> InThread:
     checkpoint = load_checkpoint(gated_run)
-    settings = search_settings(gated_run, checkpoint, beams=None, choose=None)
-    writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=settings)
+    writer = ReportGenerator(checkpoint, device=torch.device("cpu"))
     return InThread(writer, fingerprint(gated_run))
 
 

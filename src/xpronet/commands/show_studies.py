@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 
-from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
+from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.experiment.build import label_source
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.report import Report
 from xpronet.images.read import read_grey
@@ -66,7 +65,7 @@ def corpus_study(folder: Path, study_id: str, checkpoint: Checkpoint) -> StudyVi
     Raises:
         InputError: the folder is no corpus, has no such study or lacks its images.
     """
-    return study_of(read_corpus(folder), study_id, checkpoint)
+    return study_of(open_corpus(folder), study_id, checkpoint)
 
 
 def study_of(corpus: Corpus, study_id: str, checkpoint: Checkpoint) -> StudyViews:
@@ -104,8 +103,8 @@ def write_one(checkpoint: Checkpoint, study: StudyViews, *, beams: int, with_evi
         InputError: the model needs the reference's findings and the study has none.
     """
     labels_from = label_source(checkpoint.network.settings)
-    settings = BeamSettings(beams=beams, max_words=checkpoint.max_words)
+    settings = checkpoint.search.override(beams=beams)
     writer = ReportGenerator(checkpoint, device=best_device(), settings=settings, labels_from=labels_from)
     findings = None if labels_from == "predicted" else torch.from_numpy(study.present(labels_from))[None]
-    [report] = writer.write([study.id], *pad_views([study.views]), findings, with_evidence=with_evidence)
+    [report] = writer.generate([study.id], *pad_views([study.views]), findings, with_evidence=with_evidence)
     return report

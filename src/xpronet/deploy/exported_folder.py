@@ -15,7 +15,6 @@ import torch
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import new_folder, read_json, write_json
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import (
     CONFIG_FILE,
@@ -27,6 +26,7 @@ from xpronet.model.checkpoint import (
     save_tensors,
 )
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 
 VERSION = 2
@@ -54,8 +54,6 @@ class Exported:
     """How images are shown to it."""
     max_views: int
     """Views it uses of each study."""
-    max_words: int
-    """Longest report it writes."""
     findings: tuple[str, ...]
     """Names of its findings, in the order of its outputs."""
     thresholds: dict[str, float]
@@ -107,7 +105,6 @@ def read_exported(folder: Path) -> Exported:
             vocabulary=vocabulary,
             images=ImageSettings(**config["images"]),
             max_views=int(config["max_views"]),
-            max_words=int(config["max_words"]),
             findings=tuple(findings["names"]),
             thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
             per_finding=config["per_finding"],
@@ -123,7 +120,7 @@ def read_exported(folder: Path) -> Exported:
 
 
 def export_folder(
-    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, search: BeamSettings, overwrite: bool = False
+    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, overwrite: bool = False
 ) -> list[tuple[str, int]]:
     """Write a model as graphs that run without PyTorch's network, with all that belongs to it.
 
@@ -132,7 +129,6 @@ def export_folder(
         folder: where to.
         to: the graphs' format.
         model: the checkpoint's fingerprint.
-        search: how its reports are searched for.
         overwrite: replace a folder that is there.
 
     Returns:
@@ -151,9 +147,8 @@ def export_folder(
         "model": model,
         "images": dataclasses.asdict(checkpoint.images),
         "max_views": checkpoint.max_views,
-        "max_words": checkpoint.max_words,
         "per_finding": checkpoint.per_finding,
-        "search": dataclasses.asdict(search),
+        "search": dataclasses.asdict(checkpoint.search),
         "predicts_findings": checkpoint.network.findings_head is not None,
         "layers": settings.layers,
         "heads": settings.heads,

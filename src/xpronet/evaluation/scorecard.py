@@ -108,9 +108,21 @@ class Scorecard:
     probe: Probe | None = None
     """What the image is worth to the model, where it was asked."""
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the scorecard as JSON values."""
         return asdict(self)
+
+    def to_markdown(self) -> str:
+        """Return the scorecard as a Markdown page."""
+        from xpronet.evaluation.render import scorecard_markdown
+
+        return scorecard_markdown(self)
+
+    def _repr_html_(self) -> str:
+        """Return the main tables for a notebook."""
+        from xpronet.evaluation.render import scorecard_html
+
+        return scorecard_html(self)
 
 
 def score(

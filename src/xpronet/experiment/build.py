@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
+from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
 from xpronet.data.dataset import StudyDataset
 from xpronet.data.study import Study
 from xpronet.encoders.resnet import ResNet
@@ -166,7 +166,7 @@ def prepare(
         vocabulary=vocabulary,
         images=recipe.images,
         max_views=recipe.batches.max_views,
-        max_words=recipe.generate.max_words,
+        search=recipe.generate,
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )
@@ -211,7 +211,7 @@ def recipe_corpus(recipe: Recipe) -> Corpus:
     """
     if not recipe.corpus:
         raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
-    return read_corpus(Path(recipe.corpus), with_sections=False)
+    return open_corpus(Path(recipe.corpus), with_sections=False)
 
 
 def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:

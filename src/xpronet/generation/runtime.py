@@ -16,6 +16,7 @@ from xpronet.images.transforms import ImageSettings
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Encoded, Patches, XProNet
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary
 
 
@@ -26,7 +27,7 @@ class ModelDescription(Protocol):
     vocabulary: Vocabulary
     images: ImageSettings
     max_views: int
-    max_words: int
+    search: BeamSettings
     findings: tuple[str, ...]
     thresholds: dict[str, float]
     gate: Gate | None

@@ -18,6 +18,7 @@ from xpronet.files import new_file, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.network import XProNet
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 
@@ -80,8 +81,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-FORMAT = 2
-"""1 had no manifest; such checkpoints are still read."""
+FORMAT = 3
+"""Since 3, a checkpoint holds its search settings; those of earlier development versions are not read."""
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
@@ -104,8 +105,8 @@ class Checkpoint:
     """How images are shown to it."""
     max_views: int
     """Views it uses of each study."""
-    max_words: int
-    """Longest report it writes."""
+    search: BeamSettings
+    """How it searches for reports, and how long they get."""
     findings: tuple[str, ...]
     """Names of its findings, in the order of the network's outputs."""
     thresholds: dict[str, float]
@@ -137,7 +138,7 @@ class Checkpoint:
                 "images": dataclasses.asdict(self.images),
                 "model": dataclasses.asdict(self.network.settings),
                 "max_views": self.max_views,
-                "max_words": self.max_words,
+                "search": dataclasses.asdict(self.search),
             }
             write_json(temporary / CONFIG_FILE, config)
             write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
@@ -196,7 +197,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             vocabulary=vocabulary,
             images=ImageSettings(**config["images"]),
             max_views=int(config["max_views"]),
-            max_words=int(config["max_words"]),
+            search=BeamSettings(**config["search"]),
             findings=tuple(findings["names"]),
             thresholds={},
             training=training,
@@ -235,14 +236,10 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         InputError: a file is missing or is not the one that was saved, or the folder is of an unknown format.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
-    sealed = (folder / MANIFEST_FILE).exists()
-    if sealed:
-        check_files(folder, files)
     config = read_json(folder / CONFIG_FILE)
-    if not isinstance(config, dict) or config.get("format") not in (1, FORMAT):
-        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format 1 or {FORMAT}; make it again")
-    if config["format"] != 1 and not sealed:
-        raise InputError(f"{folder / MANIFEST_FILE}: no such file; take another checkpoint")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
+    check_files(folder, files)
 
 
 def load_weights(network: XProNet, path: Path) -> None:
@@ -266,12 +263,10 @@ def add_gate(run: Path, gate: Gate) -> Path:
     """Put a gate into a run's best checkpoint, or into a checkpoint, and return that folder.
 
     Raises:
-        InputError: no checkpoint is there, or it is damaged or too old to have a manifest.
+        InputError: no checkpoint is there, or it is damaged.
     """
     folder = find_checkpoint(run).resolve()
     check_checkpoint(folder)
-    if not (folder / MANIFEST_FILE).is_file():
-        raise InputError(f"{folder}: a checkpoint without a manifest; train or import it again to give it a gate")
     # What the manifest does not list is not there: a kill between the two leaves the checkpoint as it was.
     save_tensors(folder / GATE_FILE, gate.tensors(), overwrite=True)
     write_manifest(folder)

@@ -19,6 +19,7 @@ from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, load_tensors
 from xpronet.model.network import XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import sinusoids
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
@@ -253,7 +254,7 @@ def import_published(
         vocabulary=vocabulary,
         images=ImageSettings(test="squash"),
         max_views=corpus.max_views,
-        max_words=corpus.vocabulary.max_words,
+        search=BeamSettings(max_words=corpus.vocabulary.max_words),
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )

@@ -5,8 +5,8 @@ from typing import Literal
 
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.generation.beam import BeamSettings
 from xpronet.model.checkpoint import Checkpoint, fingerprint
+from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.service import Examples, ServedModel
 from xpronet.show.examples import EXAMPLES_FILE, FORMAT, SPRITE_FILE
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from xpronet import __version__
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
+from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics
 from xpronet.serve.refusal import RefusedError

@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _content(report: Report, films: Sequence[Film], *, model_name: str, checkpoi
         name=codes.LN.DiagnosticImagingReport, is_content_continuous=False, template_id=TEMPLATE
     )
     items = [*_observer(model_name, checkpoint_hash)]
-    warnings = report.warnings([f"Image {number}" for number, _ in enumerate(report.gate, 1)])
+    warnings = replace(report, view_names=tuple(f"Image {number}" for number, _ in enumerate(report.gate, 1))).warnings
     items.append(_section(codes.DCM.Summary, [_text(codes.DCM.Comment, told) for told in (NOTICE, *warnings)]))
     texts = [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(report.text)]
     items.append(_section(codes.DCM.Findings, texts or [_text(codes.DCM.Finding, "No text was written.")]))
