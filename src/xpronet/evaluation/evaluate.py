@@ -10,6 +10,7 @@ from xpronet.evaluation.comparison import Comparison, compare_predictions
 from xpronet.evaluation.grounding import ground
 from xpronet.evaluation.image_dependence import probe
 from xpronet.evaluation.inputs import ScoringInputs, gather_inputs
+from xpronet.evaluation.metrics import make_metric
 from xpronet.evaluation.prediction_files import Prediction, read_predictions
 from xpronet.evaluation.retrieval import most_similar_reports
 from xpronet.evaluation.scorecard import Scorecard, score
@@ -101,6 +102,7 @@ def _score(inputs: ScoringInputs, settings: EvaluationSettings) -> Scorecard:
         stamp=inputs.stamp,
         notes=inputs.notes,
         with_meteor=not settings.skip_meteor,
+        metrics=[make_metric(name) for name in settings.metric],
     )
 
 
@@ -140,6 +142,7 @@ def evaluate_against(
         seed=settings.seed,
         truth=inputs.table,
         with_meteor=not settings.skip_meteor,
+        metrics=[make_metric(name) for name in settings.metric],
     )
     return card, comparison
 

@@ -21,6 +21,8 @@ class EvaluationSettings:
     """Compare where the model looks with where the findings are, in a corpus that knows it (phantom)."""
     seed: int = 0
     """Of resamples and random baselines."""
+    metric: tuple[str, ...] = ()
+    """Metrics beside the built-in ones, each as python:package.module:object of an installed package."""
     skip_meteor: bool = False
     """Leave METEOR out, and with it the seconds that Java takes."""
     skip_retrieval: bool = False
