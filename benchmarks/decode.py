@@ -28,7 +28,7 @@ from xpronet.generate.beam import BeamSettings, beam_search
 from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Encoded, XProNet
-from xpronet.train.precision import forward_precision
+from xpronet.model.precision import forward_precision
 
 BEAMS, LENGTH = 3, 60
 BEGIN, END, FORBIDDEN = 1, 2, (0, 1, 2)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.model.network import Patches, XProNet
 from xpronet.model.settings import ModelSettings
-from xpronet.train.precision import settled_precision
+from xpronet.model.precision import settled_precision
 
 NUM_FINDINGS = 14
 VOCABULARY = 760

@@ -36,7 +36,7 @@ from xpronet.show.samples import sample_reports
 from xpronet.train.board import Sample, load_board
 from xpronet.train.loop import fit
 from xpronet.train.optimiser import count_steps
-from xpronet.train.precision import Precision, settled_precision
+from xpronet.model.precision import Precision, settled_precision
 from xpronet.train.processes import Processes
 from xpronet.train.state import Standing
 

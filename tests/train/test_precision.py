@@ -7,7 +7,7 @@ import torch
 from xpronet.experiment import RECIPE_FILE, train_run
 from xpronet.recipe import Recipe, read_recipe
 from xpronet.train import precision
-from xpronet.train.precision import settled_precision
+from xpronet.model.precision import settled_precision
 
 CPU = torch.device("cpu")
 

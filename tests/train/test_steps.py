@@ -16,7 +16,7 @@ from xpronet.preparation import Prepared, prepare
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe
 from xpronet.train.journal import read_journal
-from xpronet.train.precision import make_scaler
+from xpronet.model.precision import make_scaler
 
 STEPS = 4
 

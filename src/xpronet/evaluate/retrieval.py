@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from xpronet.data.records import Study
 from xpronet.evaluate.source import Source
 from xpronet.generate.corpus import study_batches
-from xpronet.train.precision import forward_precision
+from xpronet.model.precision import forward_precision
 
 CANDIDATES = 20_000
 """At most so many train studies are looked at, drawn at random."""

@@ -22,8 +22,6 @@ class BeamSettings:
     """Partial reports kept at each step (paper: 3)."""
     max_words: int = 60
     """Longest report, end mark included; IU X-Ray 60, MIMIC-CXR 100."""
-    stop_early: bool = True
-    """Stop a study once no running beam can still win: the same result, sooner."""
     choose: Literal["likeliest", "agreeing"] = "likeliest"
     """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
     the one that agrees best with the findings that the search was given."""
@@ -136,9 +134,7 @@ class _Search:
 
     def running(self) -> Int[Tensor, "running"]:
         """Return which of the searched studies have a beam that can still win: scores only fall."""
-        highest = self.scores.amax(1)
-        open_ = highest > (self.bar if self.settings.stop_early else -torch.inf)
-        return open_.nonzero().squeeze(1)
+        return (self.scores.amax(1) > self.bar).nonzero().squeeze(1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""

@@ -48,14 +48,14 @@ def read_again(network: XProNet, encoded: Encoded, words: Int[Tensor, "B length"
     decoded = network.decoder(
         embedded, network.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
     )
-    assert decoded.attention is not None
+    assert decoded.attention is not None, "attention was asked for"
     log_probabilities = full_precision(network.word_output(decoded.words)).log_softmax(-1)
     chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
     shares = None
     if network.matching is not None and encoded.bank is not None:
         queries = network.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device))
         shares = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
-    return Reading(chosen, decoded.attention.float(), shares)
+    return Reading(chosen, decoded.attention.mean((0, 2)).float(), shares)
 
 
 def written_words(found: list[Found], vocabulary: Vocabulary) -> Int[Tensor, "B length"]:

@@ -19,7 +19,7 @@ from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.visibility import present_findings
-from xpronet.train.precision import forward_precision
+from xpronet.model.precision import forward_precision
 
 LabelsFrom = Literal["predicted", "reference", "all"]
 

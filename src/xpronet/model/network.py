@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from xpronet.encoders.resnet import ResNet, to_rgb
 from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
-from xpronet.model.dropout import Dropout
-from xpronet.model.linear import Linear
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
-from xpronet.model.visibility import Trust, present_findings
 
 
 class Patches(NamedTuple):
@@ -60,7 +57,7 @@ class FindingsHead(nn.Module):
     def __init__(self, *, channels: int, num_findings: int, pool: str) -> None:
         super().__init__()
         self.with_max = pool == "mean+max"
-        self.linear = Linear(channels * (2 if self.with_max else 1), num_findings)
+        self.linear = nn.Linear(channels * (2 if self.with_max else 1), num_findings)
 
     def forward(self, patches: Patches) -> Float[Tensor, "B K"]:
         """Return one logit a finding."""
@@ -118,16 +115,16 @@ class XProNet(nn.Module):
         self.settings = settings
         self.padding = padding
         self.backbone = backbone
-        self.patch_embedding = nn.Sequential(Linear(channels, width), nn.ReLU(), Dropout(settings.patch_dropout))
+        self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Dropout(settings.patch_dropout))
         self.word_embedding = nn.Embedding(num_words, width)
-        self.word_dropout = Dropout(settings.dropout)
+        self.word_dropout = nn.Dropout(settings.dropout)
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
-        self.word_output = Linear(width, num_words)
+        self.word_output = nn.Linear(width, num_words)
         self.matching = PrototypeMatching(settings) if settings.visible != "none" else None
         fuses = self.matching is not None and settings.fusion == "linear"
-        self.image_fusion = Linear(2 * width, width) if fuses else None
-        self.text_fusion = Linear(2 * width, width) if fuses else None
+        self.image_fusion = nn.Linear(2 * width, width) if fuses else None
+        self.text_fusion = nn.Linear(2 * width, width) if fuses else None
         self.findings_head = (
             FindingsHead(channels=channels, num_findings=num_findings, pool=settings.findings_pool)
             if settings.findings_head
@@ -144,8 +141,6 @@ class XProNet(nn.Module):
         view_mask: Bool[Tensor, "B V"],
         words: Int[Tensor, "B T"],
         findings: Bool[Tensor, "B K"],
-        *,
-        trust: Trust | None = None,
     ) -> Outputs:
         """Predict each next word of given reports.
 
@@ -154,14 +149,8 @@ class XProNet(nn.Module):
             view_mask: true on real views, at least one a study.
             words: report ids from the begin mark on, without the last.
             findings: the findings whose prototypes a study may query.
-            trust: the studies that query the prototypes of predicted findings instead.
         """
-        patches = self.look(images, view_mask)
-        if trust is not None:
-            with torch.no_grad():
-                predicted = present_findings(self.predict_findings(patches), trust.thresholds, trust.no_finding)
-            findings = torch.where(trust.studies.unsqueeze(1), predicted, findings)
-        return self.read(patches, words, findings)
+        return self.read(self.look(images, view_mask), words, findings)
 
     def read(self, patches: Patches, words: Int[Tensor, "B T"], findings: Bool[Tensor, "B K"]) -> Outputs:
         """Do what `forward` does from patch features on."""

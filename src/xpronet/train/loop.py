@@ -12,6 +12,7 @@ from xpronet.data.batches import Batch, BatchSettings, StudyDataset
 from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.train.batch_norm import share_batch_norm
@@ -21,7 +22,7 @@ from xpronet.train.journal import Journal
 from xpronet.train.losses import LossSettings
 from xpronet.train.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
 from xpronet.train.pace import Pace, spelled
-from xpronet.train.precision import make_scaler
+from xpronet.model.precision import make_scaler
 from xpronet.train.processes import Processes
 from xpronet.train.state import Standing, resume, save_best, save_last, sweep
 from xpronet.train.step import StepResult, grouped, take_step
@@ -70,6 +71,7 @@ def fit(
     assert settings.best_by_reports == (score_reports is not None)
     device = processes.device
     network = checkpoint.network.to(device)
+    speed_up(network)
     if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
@@ -179,7 +181,6 @@ class _Training:
                 self.optimiser,
                 self.scaler,
                 step=standing.step,
-                steps=settings.epochs * self.steps_per_epoch,
                 settings=settings,
                 loss_settings=self.loss_settings,
                 processes=self.processes,
