@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from xpronet.encoders.resnet import to_rgb
 from xpronet.generate.evidence import read_again
-from xpronet.model.attention import KeysValues, join_heads, split_heads
-from xpronet.model.matching import HIDDEN
+from xpronet.model.attention import KeysValues
+from xpronet.model.fast_cpu import use_plain_attention
 from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
-from xpronet.model.transformer import DecoderLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,58 +108,43 @@ class Step(_Written):
     ) -> tuple[Tensor, ...]:
         """Return log-probabilities, then each layer's keys and values of the newest words (B, H, N, D).
 
-        Whoever calls lays these into the caches: copying a whole cache in and out would take longer than the step.
+        The caller appends these to the caches: returning a whole cache would take longer than the step.
 
         Args:
             words: the newest word of every beam.
-            position: where they stand, (1,).
-            own: which words of the cache each beam is made of, (B, N, C); all beams of a study share one.
+            position: their position, (1,).
+            own: which words of the cache each beam consists of, (B, N, C); all beams of a study share one cache.
             mask: regions of real views.
             visible: prototypes.
             rest: each layer's keys (B, H, D, S) and values (B, H, S, D) of the regions, then each layer's keys
                 (B, H, D, C) and values (B, H, C, D) of the words so far.
         """
-        layers = list(self.network.decoder.each_layer())
-        regions, caches = rest[: 2 * len(layers)], rest[2 * len(layers) :]
-        features, _ = self.network.embed(words, self.study(mask, visible, regions), position)
-        newest: list[Tensor] = []
-        for layer, seen, written in zip(layers, _two(regions), _two(caches), strict=True):
-            features, keys_and_values = _attend_to_words(layer, features, own, *written)
-            features = features + _attend_to_regions(layer, features, mask, *seen)
-            features = features + layer.feed_forward(layer.feed_forward_norm(features))
-            newest += keys_and_values
-        logits = self.network.word_output(self.network.decoder.norm(features))
-        return logits.log_softmax(-1), *newest
+        split = 2 * self.network.settings.layers
+        study = self.study(mask, visible, rest[:split])
+        caches = [_GraphCache(keys, values) for keys, values in _two(rest[split:])]
+        embedded, _ = self.network.embed(words, study, position)
+        # Each beam sees its own newest word, and no other's.
+        beams = torch.arange(words.shape[1])
+        itself = (beams == beams.unsqueeze(1)).expand(words.shape[0], -1, -1)
+        sees = torch.cat([own, itself], dim=-1)
+        decoded = self.network.decoder(embedded, sees, study.regions, mask, caches=caches)
+        log_probabilities = self.network.word_output(decoded.words).log_softmax(-1)
+        return log_probabilities, *(tensor for cache in caches for tensor in cache.newest)
 
 
-def _attend_to_words(
-    layer: DecoderLayer, features: Tensor, own: Tensor, keys: Tensor, values: Tensor
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Return features after self-attention, and the newest words' keys and values (B, H, N, D).
+class _GraphCache:
+    """The cache of a layer as a graph gets it: keys (B, H, D, C) and values (B, H, C, D), which are not changed."""
 
-    Keys of the cache are (B, H, D, C), its values (B, H, C, D).
-    """
-    attention = layer.self_attention
-    normed = layer.self_norm(features)
-    query, key, value = (
-        split_heads(part(normed), attention.heads) for part in (attention.query, attention.key, attention.value)
-    )
-    query = query * query.shape[-1] ** -0.5
-    before = (query @ keys).masked_fill(~own.unsqueeze(1), HIDDEN)
-    # Each beam sees its own newest word, and no other's.
-    itself = (query * key).sum(-1, keepdim=True)
-    weights = torch.cat([before, itself], dim=-1).softmax(-1)
-    mixed = weights[..., :-1] @ values + weights[..., -1:] * value
-    return features + attention.output(join_heads(mixed)), (key, value)
+    newest: KeysValues
 
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self._keys, self._values = keys, values
 
-def _attend_to_regions(layer: DecoderLayer, features: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Return what cross-attention adds to the features; keys are (B, H, D, S), values (B, H, S, D)."""
-    attention = layer.cross_attention
-    query = split_heads(attention.query(layer.cross_norm(features)), attention.heads)
-    scores = (query * query.shape[-1] ** -0.5) @ keys
-    weights = scores.masked_fill(~mask[:, None, None], HIDDEN).softmax(-1)
-    return attention.output(join_heads(weights @ values))
+    def extend(self, newest: KeysValues) -> KeysValues:
+        """Keep the newest words for the caller and return the keys and values of all words so far."""
+        self.newest = newest
+        keys = torch.cat([self._keys, newest.keys.transpose(-2, -1)], dim=-1)
+        return KeysValues(keys.transpose(-2, -1), torch.cat([self._values, newest.values], dim=-2))
 
 
 class Explain(_Written):
@@ -179,7 +163,7 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
         network: in evaluation mode, on the CPU; it stays as it is.
         size: side of the pictures in pixels.
     """
-    network = _with_projected_bank(network)
+    network = _prepared(network)
     settings = network.settings
     studies, views, beams, so_far = 2, 3, 5, 20
     images = torch.zeros(studies, views, size, size, dtype=torch.uint8)
@@ -265,9 +249,13 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     ]
 
 
-def _with_projected_bank(network: XProNet) -> XProNet:
-    """Return a copy whose bank is stored in the network's width (eq. 8): the same results from fewer weights."""
+def _prepared(network: XProNet) -> XProNet:
+    """Return a copy with plain attention, whose bank is stored in the network's width (eq. 8).
+
+    It gives the same results from fewer weights.
+    """
     network = copy.deepcopy(network)
+    use_plain_attention(network)
     if network.matching is not None:
         with torch.inference_mode(False), torch.no_grad():
             network.matching.bank = nn.Parameter(network.matching.projected().clone())

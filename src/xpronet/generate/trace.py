@@ -14,7 +14,7 @@ from torch import Tensor
 from xpronet.errors import InputError
 from xpronet.generate.report import Report
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.network import Encoded, XProNet
+from xpronet.model.fast_cpu import fast_copy
 
 CHOSEN = 10
 """Prototypes compared between a word and its region (the paper's figure 1 shows ten)."""
@@ -87,7 +87,7 @@ def trace_words(
     Raises:
         InputError: there is no such layer or head.
     """
-    network = checkpoint.network.to(device).eval()
+    network = fast_copy(checkpoint.network.to(device)).eval()
     for name, number, most in (("layer", layer, network.settings.layers), ("head", head, network.settings.heads)):
         if number is not None and not 1 <= number <= most:
             raise InputError(f"--{name} {number}: the model has {name}s 1 to {most}")
@@ -99,7 +99,11 @@ def trace_words(
     with torch.inference_mode():
         patches = network.look(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))
         encoded = network.encode(patches, torch.from_numpy(present).to(device)[None])
-        weights_LHTS = _attention(network, encoded, words[:, :-1])
+        embedded, _ = network.embed(words[:, :-1], encoded)
+        mask = network.word_mask(words[:, :-1])
+        decoded = network.decoder(embedded, mask, encoded.regions, encoded.region_mask, with_attention=True)
+        assert decoded.attention is not None, "attention was asked for"
+        weights_LHTS = decoded.attention[:, 0]
         if layer is not None:
             weights_LHTS = weights_LHTS[layer - 1 : layer]
         if head is not None:
@@ -127,19 +131,6 @@ def trace_words(
         )
         for place, word in enumerate(report.words)
     )
-
-
-def _attention(network: XProNet, encoded: Encoded, words: Tensor) -> Float[Tensor, "L H T S"]:
-    """Return the cross-attention of every layer and head, as `Decoder.forward` averages it."""
-    features, _ = network.embed(words, encoded)
-    mask, region_mask = network.word_mask(words), encoded.region_mask.unsqueeze(1)
-    looked = []
-    for layer, sources in zip(network.decoder.each_layer(), encoded.regions, strict=True):
-        normed = layer.self_norm(features)
-        own = layer.self_attention.attend(normed, layer.self_attention.project(normed), mask)
-        looked.append(layer.cross_attention.weights(layer.cross_norm(features + own), sources, region_mask)[0])
-        features = layer(features, mask, sources, region_mask)
-    return torch.stack(looked)
 
 
 def _largest(shares: Float[np.ndarray, " prototypes"] | None) -> tuple[int, ...]:

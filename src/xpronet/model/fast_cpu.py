@@ -50,6 +50,13 @@ def fast_copy(network: XProNet) -> XProNet:
     return fast
 
 
+def use_plain_attention(network: XProNet) -> None:
+    """Compute the attention of a network as plain products, in place: the simplest graph for an engine to optimise."""
+    for module in network.modules():
+        if isinstance(module, Attention):
+            module.__class__ = PlainAttention
+
+
 class FastLinear(nn.Linear):
     """A linear layer that multiplies few rows quickly where no gradient is wanted.
 
