@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.model.network import Patches, XProNet
-from xpronet.model.settings import ModelSettings
 from xpronet.model.precision import settled_precision
+from xpronet.model.settings import ModelSettings
 
 NUM_FINDINGS = 14
 VOCABULARY = 760

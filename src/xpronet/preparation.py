@@ -26,6 +26,7 @@ from xpronet.labels.findings import FINDINGS
 from xpronet.labels.tables import label_matrix, read_labels
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
+from xpronet.model.precision import Precision, settled_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
@@ -36,7 +37,6 @@ from xpronet.show.samples import sample_reports
 from xpronet.train.board import Sample, load_board
 from xpronet.train.loop import fit
 from xpronet.train.optimiser import count_steps
-from xpronet.model.precision import Precision, settled_precision
 from xpronet.train.processes import Processes
 from xpronet.train.state import Standing
 

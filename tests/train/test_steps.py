@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from xpronet.errors import InputError
+from xpronet.model.precision import make_scaler
 from xpronet.preparation import Prepared, prepare
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe
 from xpronet.train.journal import read_journal
-from xpronet.model.precision import make_scaler
 
 STEPS = 4
 
@@ -107,7 +107,6 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: Prepared) -> None:
             optimiser,
             make_scaler(torch.device("cpu"), "fp32"),
             step=0,
-            steps=4,
             settings=settings,
             loss_settings=prepared.recipe.loss,
             processes=prepared.processes,

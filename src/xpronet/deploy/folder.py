@@ -29,7 +29,7 @@ from xpronet.model.checkpoint import (
 )
 from xpronet.model.gate import Gate
 
-VERSION = 2
+VERSION = 3
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 """What a graph's file ends with, by the folder's format."""
 TRACED_WITH = {"onnx": ("onnx", "onnxscript"), "openvino": ("onnx", "onnxscript", "openvino")}

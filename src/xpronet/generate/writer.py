@@ -18,8 +18,8 @@ from xpronet.generate.runtime import Described, Runtime, Seen, TorchRuntime
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.visibility import present_findings
 from xpronet.model.precision import forward_precision
+from xpronet.model.visibility import present_findings
 
 LabelsFrom = Literal["predicted", "reference", "all"]
 

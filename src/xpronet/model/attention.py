@@ -3,12 +3,13 @@
 Shape legend: B studies, Q queries, S sources, H heads, D width of a head.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
+
 
 class KeysValues(NamedTuple):
     """Projected keys and values of an attention's sources."""
@@ -17,6 +18,7 @@ class KeysValues(NamedTuple):
     values: Float[Tensor, "B H S D"]
 
 
+@runtime_checkable
 class Cache(Protocol):
     """Keeps the keys and values of earlier words, so that each word is projected once."""
 
@@ -56,7 +58,7 @@ def mask_scores(scores: Float[Tensor, "*shape"], visible: Bool[Tensor, "*#shape"
 
     An addition in place needs neither a copy nor a backward pass of its own: a weight of zero stops the gradient.
     """
-    return scores.add_(torch.where(visible, 0.0, hidden_score(scores.dtype)).to(scores.dtype))
+    return scores.add_(torch.where(visible, scores.new_zeros(()), hidden_score(scores.dtype)))
 
 
 def attention_weights(

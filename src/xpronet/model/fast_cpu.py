@@ -1,8 +1,8 @@
 """Replacements for layers that PyTorch computes slowly on a CPU.
 
-The network itself is written with PyTorch's own layers. `speed_up` replaces some of them in the network that is
-trained, `fast_copy` in a copy for generation. The replacements compute the same up to rounding; their dropout only draws
-its random numbers in another way. They add no parameters, so the names in a state dict stay the same.
+The network itself is written with PyTorch's own layers. `speed_up` replaces some of them in a network that is trained,
+`fast_copy` in a copy for generation. The replacements compute the same up to rounding, except that dropout draws its
+random numbers in another way. They add no parameters, so the names in a state dict stay the same.
 
 Shape legend: B studies, Q queries, S sources, H heads, D width of a head.
 """

@@ -13,6 +13,7 @@ from xpronet.model.attention import hidden_score, mask_scores, split_heads
 from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 
+
 class ProjectedBank(NamedTuple):
     """The bank's keys and values, the same for every study and query."""
 

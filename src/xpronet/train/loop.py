@@ -14,6 +14,7 @@ from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
+from xpronet.model.precision import make_scaler
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.train.batch_norm import share_batch_norm
 from xpronet.train.board import Board, Sample
@@ -22,7 +23,6 @@ from xpronet.train.journal import Journal
 from xpronet.train.losses import LossSettings
 from xpronet.train.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
 from xpronet.train.pace import Pace, spelled
-from xpronet.model.precision import make_scaler
 from xpronet.train.processes import Processes
 from xpronet.train.state import Standing, resume, save_best, save_last, sweep
 from xpronet.train.step import StepResult, grouped, take_step

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from xpronet.data.batches import Batch
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.precision import forward_precision
 from xpronet.train.losses import Losses, LossSettings, WholeBatch, losses
 from xpronet.train.optimiser import TrainSettings, clip_gradients
-from xpronet.model.precision import forward_precision
 from xpronet.train.processes import Processes
 
 

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 
 from xpronet.data.batches import Batch
 from xpronet.model.network import XProNet
+from xpronet.model.precision import forward_precision
 from xpronet.train.calibration import Calibration, calibrated, fit_calibration
 from xpronet.train.losses import word_loss
-from xpronet.model.precision import forward_precision
 from xpronet.train.processes import Processes
 from xpronet.train.thresholds import best_thresholds, macro_f1
 
