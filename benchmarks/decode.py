@@ -27,6 +27,7 @@ from torch import Tensor
 from xpronet.generate.beam import BeamSettings, beam_search
 from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
+from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, XProNet
 from xpronet.model.precision import forward_precision
 
@@ -80,6 +81,8 @@ def first(found: list) -> list:
 def write(network: XProNet, studies: Studies, precision: str, *, plain: bool = False) -> list:
     """Encode and write all reports."""
     settings = BeamSettings(beams=BEAMS, max_words=LENGTH)
+    if not plain:
+        network = fast_copy(network)
     with torch.inference_mode(), forward_precision(studies.words.device, precision):
         encoded = network.encode(studies.patches, studies.findings)
         state = (

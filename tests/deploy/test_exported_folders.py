@@ -99,8 +99,8 @@ def test_a_damaged_graph_is_told(copied: Path) -> None:
     whole = (copied / "look.onnx").read_bytes()
     for contents in (b"", b"no graph", whole[: len(whole) // 2]):
         (copied / "look.onnx").write_bytes(contents)
-        with pytest.raises(InputError, match="not a whole ONNX graph"):
+        with pytest.raises(InputError, match="not a complete ONNX graph"):
             make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})
     (copied / "look.onnx").unlink()
-    with pytest.raises(InputError, match="not a whole ONNX graph"):
+    with pytest.raises(InputError, match="not a complete ONNX graph"):
         make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})

@@ -75,7 +75,7 @@ def test_too_few_pictures_are_told_and_settings_can_do_without(tiny_run: Path, p
     pictures = sum(len(study.views) for study in phantom.split("val"))
     assert pictures < FEWEST
     line = complete_gate(tiny_run, phantom, GateSettings())
-    assert f"no gate (56 train and {pictures} validation pictures are too few" in line
+    assert f"no gate (56 train and {pictures} validation images are too few" in line
     assert complete_gate(tiny_run, phantom, GateSettings(fit=False)) == ""
     assert load_gate(tiny_run) is None
 

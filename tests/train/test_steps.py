@@ -126,7 +126,7 @@ def test_fp16_resumes_with_its_scale(prepared: Prepared, tmp_path: Path) -> None
 
 
 def test_fp16_is_refused_where_there_is_none() -> None:
-    with pytest.raises(InputError, match="not on meta; choose bf16 or fp32"):
+    with pytest.raises(InputError, match="not supported on meta; choose bf16 or fp32"):
         make_scaler(torch.device("meta"), "fp16")
 
 

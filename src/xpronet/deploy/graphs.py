@@ -1,7 +1,7 @@
-"""The network in the graphs that are exported: once a picture, once a study, once a word, once a finished report.
+"""The network as the graphs that are exported: one for images, one for studies, one for words, one for reports.
 
-Each takes and returns tensors alone and chooses nothing by their values, so that it can be traced once and run by any
-engine for any number of studies, views, beams and words.
+Each takes and returns only tensors and has no control flow that depends on their values, so it is traced once and runs
+in any engine for any number of studies, views, beams and words.
 
 Shape legend: B studies, V views, S regions of a study, K findings, P prototypes, N beams, C words in the cache of a
 study's beams, T words of a report, H heads, D width of a head.
@@ -23,31 +23,31 @@ from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """One graph: a module to trace, tensors to trace it with, and what its inputs and outputs are called."""
+    """One graph: a module to trace, example inputs, and the names of inputs and outputs."""
 
     name: str
-    """Its file's name, without ending."""
+    """Name of its file, without extension."""
     module: nn.Module
     """Takes and returns tensors."""
     example: tuple[Tensor, ...]
-    """One tensor an input."""
+    """One tensor for each input."""
     inputs: dict[str, dict[int, str]]
-    """Each input's name and the names of those of its axes that vary."""
+    """Name of each input, with the names of its dynamic axes."""
     fixed: int
-    """Inputs that the module names itself; those after them are as many as the network has layers."""
+    """Number of named parameters of the module; the inputs after them depend on the number of layers."""
     outputs: tuple[str, ...]
-    """Each output's name."""
+    """Name of each output."""
 
 
 class Look(nn.Module):
-    """Pictures (B, V, height, width) to features (B, S, channels), their mask (B, S) and the findings (B, K)."""
+    """Images (B, V, height, width) to features (B, S, channels), their mask (B, S) and probabilities (B, K)."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor, view_mask: Tensor) -> tuple[Tensor, ...]:
-        """Compute absent views too and blank them: how many pictures there are must not depend on a value."""
+        """Compute absent views as well and set them to zero: the number of images must not depend on a value."""
         seen = self.network.backbone(to_rgb(images.flatten(0, 1)))
         regions = seen.flatten(2).transpose(1, 2)
         features = regions.reshape(*view_mask.shape, *regions.shape[1:]) * view_mask[:, :, None, None]
@@ -59,21 +59,21 @@ class Look(nn.Module):
 
 
 class Locate(nn.Module):
-    """Features (B, S, channels) and their mask to what each region adds to each finding's logit (B, S, K)."""
+    """Features (B, S, channels) and their mask to each region's contribution to each finding's logit (B, S, K)."""
 
     def __init__(self, head: FindingsHead) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor]:
-        """Return the shares."""
+        """Return the contributions."""
         return (self.head.region_shares(Patches(features, mask)),)
 
 
 class Encode(nn.Module):
     """Patch features and findings (B, K) to visible prototypes (B, P) and each layer's keys and values.
 
-    Keys come as (B, H, D, S), as the step multiplies them, values as (B, H, S, D).
+    Keys are laid out as (B, H, D, S), ready for the products of a step, values as (B, H, S, D).
     """
 
     def __init__(self, network: XProNet) -> None:
@@ -88,7 +88,7 @@ class Encode(nn.Module):
 
 
 class _Written(nn.Module):
-    """What the graphs share that read words: the study as `Encode` returned it."""
+    """Base of the graphs that read words about a study as `Encode` returned it."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
@@ -151,17 +151,17 @@ class Explain(_Written):
     """Finished reports (B, T + 1) to log-probabilities (B, T), attention (B, T, S) and prototypes' shares (B, T, P)."""
 
     def forward(self, words: Tensor, mask: Tensor, visible: Tensor, *regions: Tensor) -> tuple[Tensor, ...]:
-        """Read the reports once more; shares are left out of a network without prototypes."""
+        """Return the evidence for every word; a network without prototypes has no shares."""
         reading = read_again(self.network, self.study(mask, visible, regions), words)
         return tuple(tensor for tensor in reading if tensor is not None)
 
 
 def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
-    """Return the graphs of a network, with examples on which no two axes that vary are equally long.
+    """Return the graphs of a network, with examples in which no two dynamic axes have the same length.
 
     Args:
-        network: in evaluation mode, on the CPU; it stays as it is.
-        size: side of the pictures in pixels.
+        network: in evaluation mode, on the CPU; it is not changed.
+        size: side of the images in pixels.
     """
     network = _prepared(network)
     settings = network.settings
@@ -273,10 +273,10 @@ def _num_findings(network: XProNet) -> int:
 
 
 def _axis(name: str) -> int:
-    """Return on which axis an input's regions or words lie: the last of keys, the last but one of values."""
+    """Return the axis of an input's regions or words: the last of keys, the last but one of values."""
     return 3 if "_keys_" in name else 2
 
 
 def _two(tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Return keys and values of each layer."""
+    """Return the keys and values of each layer."""
     return list(zip(tensors[::2], tensors[1::2], strict=True))

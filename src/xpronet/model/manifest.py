@@ -1,4 +1,4 @@
-"""A folder's manifest: the size and SHA-256 of each file, so that damage is found before anything is used."""
+"""A folder's manifest: the size and SHA-256 of each file, so that damage is found before the files are used."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ MANIFEST_FILE = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Note the size and hash of every file of a folder."""
+    """Record the size and hash of every file in a folder."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         for path in sorted(folder.iterdir())
@@ -22,43 +22,41 @@ def write_manifest(folder: Path) -> None:
 
 
 def listed_files(folder: Path) -> frozenset[str]:
-    """Return the names that a folder's manifest lists; none where it has no manifest.
+    """Return the file names in a folder's manifest; none if it has no manifest.
 
     Raises:
-        InputError: the manifest is no manifest.
+        InputError: the manifest is damaged.
     """
     manifest = folder / MANIFEST_FILE
     return frozenset(_noted(manifest)) if manifest.is_file() else frozenset()
 
 
 def check_files(folder: Path, names: Sequence[str]) -> None:
-    """Compare files with what the manifest says of them; other files of the folder are nobody's concern.
+    """Compare files with their manifest entries; other files in the folder are ignored.
 
     Raises:
-        InputError: the manifest is no manifest, or a file is not in it, missing, or not as it was saved.
+        InputError: the manifest is damaged, or a file is not listed, missing, or has changed since it was saved.
     """
     manifest = folder / MANIFEST_FILE
     files = _noted(manifest)
     for name in names:
         path, noted = folder / name, files.get(name)
         if not isinstance(noted, dict):
-            raise InputError(f"{manifest}: says nothing of {name}; take another checkpoint")
+            raise InputError(f"{manifest}: does not list {name}; use another checkpoint")
         if not path.is_file():
-            raise InputError(f"{path}: no such file; take another checkpoint")
+            raise InputError(f"{path}: no such file; use another checkpoint")
         size = path.stat().st_size
         if size != noted.get("bytes"):
-            raise InputError(
-                f"{path}: damaged ({size} bytes, {noted.get('bytes')} were saved); take another checkpoint"
-            )
+            raise InputError(f"{path}: damaged ({size} bytes instead of {noted.get('bytes')}); use another checkpoint")
         if _sha256(path) != noted.get("sha256"):
-            raise InputError(f"{path}: damaged (not the bytes that were saved); take another checkpoint")
+            raise InputError(f"{path}: damaged (its hash has changed); use another checkpoint")
 
 
 def _noted(manifest: Path) -> dict[str, Any]:
     record = read_json(manifest)
     files = record.get("files") if isinstance(record, dict) else None
     if not isinstance(files, dict):
-        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+        raise InputError(f"{manifest}: not a manifest; use another checkpoint")
     return files
 
 

@@ -1,4 +1,4 @@
-"""Two-way names between our parameters and those of the authors' published checkpoints."""
+"""Mapping between the names of our parameters and those in the authors' published checkpoints."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from xpronet.model.transformer import sinusoids
 PREFIX = "encoder_decoder."
 MATCHING = f"{PREFIX}cmn."
 MATCHING_AGAIN = f"{PREFIX}model.cmn."
-"""The published model registers the matching twice; its files hold both copies of the same eight tensors."""
+"""The published model registers the matching twice, so its files hold two copies of the same eight tensors."""
 
 POSITIONS = (f"{PREFIX}model.src_embed.0.pe", f"{PREFIX}model.tgt_embed.1.pe")
-"""Buffers of sinusoids, which we compute."""
+"""Buffers of positional encodings, which we compute."""
 
 NUM_POSITIONS = 5000
 
@@ -50,7 +50,7 @@ def published_name(name: str) -> str:
     """Return the authors' name of one of our parameters or buffers.
 
     Raises:
-        KeyError: the published model has nothing like it (the findings head, say).
+        KeyError: the published model has no such parameter (for example, the findings head).
     """
     if name in WHOLE:
         return WHOLE[name]
@@ -74,7 +74,7 @@ def published_name(name: str) -> str:
 
 
 def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return our weights under the authors' names, duplicates and position buffers included."""
+    """Return our weights under the authors' names, including duplicates and position buffers."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         theirs = published_name(name)
@@ -91,13 +91,13 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     """Return published weights under our names.
 
     Args:
-        weights: by the authors' names; the second copy of the matching and the position buffers may be missing.
-        expected: our network's own state: the names and shapes to be filled.
-        where: the file, for messages.
+        weights: under the authors' names; the second copy of the matching and the position buffers may be missing.
+        expected: the state of our network, with the names and shapes to fill.
+        where: the file, for error messages.
 
     Raises:
-        InputError: a tensor is missing, left over, of another shape, the two copies of the matching differ, or the
-            positions are no sinusoids.
+        InputError: a tensor is missing, unknown or of another shape, the two copies of the matching differ, or the
+            position buffers do not hold sinusoids.
     """
     left = dict(weights)
     renamed: dict[str, Tensor] = {}
@@ -105,7 +105,7 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         theirs = published_name(name)
         tensor = left.pop(theirs, None)
         if tensor is None:
-            raise InputError(f"{where}: {theirs} is missing; this is no checkpoint of the published model")
+            raise InputError(f"{where}: {theirs} is missing; give a checkpoint of the published model")
         if tensor.shape != own.shape:
             raise InputError(
                 f"{where}: {theirs} has shape {tuple(tensor.shape)} where the settings ask for {tuple(own.shape)}"
@@ -113,15 +113,15 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         if theirs.startswith(MATCHING):
             again = left.pop(MATCHING_AGAIN + theirs.removeprefix(MATCHING), tensor)
             if not again.equal(tensor):
-                raise InputError(f"{where}: {theirs} and its second copy differ; the file has been altered")
+                raise InputError(f"{where}: {theirs} and its second copy differ; give an unaltered file")
         renamed[name] = tensor
     for name in POSITIONS:
         codes = left.pop(name, None)
         if codes is not None and not _are_sinusoids(codes, expected["word_embedding.weight"].shape[1]):
-            raise InputError(f"{where}: {name} holds no sinusoids; the network it belongs to is another")
+            raise InputError(f"{where}: {name} holds no sinusoids; give a checkpoint of the published model")
     if left:
         raise InputError(
-            f"{where}: {len(left)} tensors have no place in the network, first {', '.join(list(left)[:3])}"
+            f"{where}: {len(left)} tensors do not belong to the network, the first are {', '.join(list(left)[:3])}"
         )
     return renamed
 

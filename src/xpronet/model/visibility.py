@@ -1,4 +1,4 @@
-"""Which findings a study counts as having, and so whose prototypes it may query.
+"""Which findings count as present in a study; it may query their prototypes.
 
 Shape legend: B studies, K findings.
 """
@@ -12,12 +12,11 @@ def present_findings(
 ) -> Bool[Tensor, "B K"]:
     """Return which findings count as present.
 
-    As in the labels that the network learns from, No Finding is what remains where nothing else is: its own probability
-    does not count.
+    As in the training labels, No Finding is present if and only if no other finding is; its own probability is ignored.
 
     Args:
         probabilities: of each finding.
-        thresholds: from which probability on a finding is present.
+        thresholds: probability from which each finding is present.
         no_finding: column of No Finding.
     """
     present = probabilities >= thresholds
