@@ -154,7 +154,7 @@ try {
   await page.waitForFunction(() => !document.querySelector("#save-json").disabled && !document.querySelector("#warnings").hidden);
   const warnings = await page.locator("#warnings li").allTextContents();
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /^view-2\.\w+: this picture does not look like a chest X-ray the model was trained on$/);
+  assert.match(warnings[0], /^view-2\.\w+: this image does not look like a chest X-ray the model was trained on$/);
   await accessible("a warning");
   await shoot("warned");
   step("a picture that is no chest film is warned of");

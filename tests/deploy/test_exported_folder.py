@@ -87,7 +87,7 @@ def test_a_folder_has_the_gate_of_its_checkpoint(
 def test_a_folder_of_another_version_is_told(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "version": 1}))
-    with pytest.raises(InputError, match="not an exported folder of version 2; export it again"):
+    with pytest.raises(InputError, match="not an exported folder of version 3; export it again"):
         read_exported(copied)
 
 
@@ -99,8 +99,8 @@ def test_a_damaged_graph_is_told(copied: Path) -> None:
     whole = (copied / "look.onnx").read_bytes()
     for contents in (b"", b"no graph", whole[: len(whole) // 2]):
         (copied / "look.onnx").write_bytes(contents)
-        with pytest.raises(InputError, match="not a whole ONNX graph"):
+        with pytest.raises(InputError, match="not a complete ONNX graph"):
             make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})
     (copied / "look.onnx").unlink()
-    with pytest.raises(InputError, match="not a whole ONNX graph"):
+    with pytest.raises(InputError, match="not a complete ONNX graph"):
         make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})

@@ -27,6 +27,7 @@ from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
+from xpronet.model.precision import Precision, settled_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
@@ -37,7 +38,6 @@ from xpronet.training.checkpoints import TrainerState
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import fit
 from xpronet.training.optimiser import count_steps
-from xpronet.training.precision import Precision, settled_precision
 from xpronet.training.tensorboard import Sample, load_tensorboard
 
 JUDGED_AT_A_TIME = 32

@@ -114,8 +114,7 @@ class _Search:
 
     def running(self) -> Int[Tensor, "running"]:
         """Return which of the searched studies have a beam that can still win: scores only fall."""
-        highest = self.scores.amax(1)
-        return (highest > self.bar).nonzero().squeeze(1)
+        return (self.scores.amax(1) > self.bar).nonzero().squeeze(1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""

@@ -20,10 +20,10 @@ from xpronet.images.transforms import test_view
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.precision import forward_precision
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.visibility import present_findings
 from xpronet.text.cleaning import readable
-from xpronet.training.precision import forward_precision
 
 LabelsFrom = Literal["predicted", "reference", "all"]
 
