@@ -7,7 +7,7 @@ from xpronet.errors import InputError
 from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generate.gating import complete_gate
 from xpronet.model.checkpoint import best_device
-from xpronet.preparation import prepare, recipe_corpus, steps_per_epoch, with_precision
+from xpronet.preparation import load_bank, prepare, recipe_corpus, steps_per_epoch, with_precision
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.recipe import Recipe, read_recipe
@@ -64,7 +64,7 @@ def train_run(
         # Another machine would choose otherwise; a run keeps what it began with.
         recipe = with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
     if bank is None and resumed and (run / BANK_FILE).is_file():
-        bank = PrototypeBank.load(run / BANK_FILE)
+        bank = load_bank(run / BANK_FILE, recipe)
     last_seen = last_checkpoint(run) is not None
     if processes.is_main:
         # Before the hours that prototypes of a large corpus take.

@@ -47,8 +47,8 @@ def train(
     from xpronet.evaluate.clinical import MAIN
     from xpronet.evaluate.epoch import protocol_of
     from xpronet.experiment import finished_standing
+    from xpronet.preparation import load_bank
     from xpronet.progress import on_console
-    from xpronet.prototypes.bank import PrototypeBank
     from xpronet.recipe import read_recipe
     from xpronet.trials.rehearsal import rehearse
     from xpronet.trials.scoring import SCORECARD_FILE, score_test_once
@@ -56,7 +56,7 @@ def train(
     settings = read_recipe(recipe, set_)
     if corpus is not None:
         settings = dataclasses.replace(settings, corpus=str(corpus))
-    bank = PrototypeBank.load(prototypes) if prototypes is not None else None
+    bank = load_bank(prototypes, settings) if prototypes is not None else None
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if dry_run and read_launch().count > 1:
         raise InputError("--dry-run rehearses one process; leave torchrun away")

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary, VocabularySettings
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, load_tensors
@@ -90,7 +91,7 @@ def import_published(
     *,
     where: str,
     settings: ModelSettings = PUBLISHED_MODEL,
-    backbone: BackboneSettings | None = None,
+    backbone: ImageEncoderSettings | None = None,
 ) -> Checkpoint:
     """Make a checkpoint of published weights, its findings in our order.
 
@@ -112,7 +113,7 @@ def import_published(
             "file it was trained with, and the dataset whose rules it was trained under"
         )
     network = XProNet(
-        backbone=ResNet(backbone or BackboneSettings(depth=101)),
+        backbone=ResNet(backbone or ImageEncoderSettings(depth=101)),
         settings=settings,
         num_words=len(vocabulary),
         padding=vocabulary.padding,

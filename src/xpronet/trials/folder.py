@@ -230,7 +230,7 @@ def _bank_key(recipe: Recipe) -> str:
     """Return a name for the prototypes that a recipe begins with: the same for all that make the same."""
     tree = dataclasses.asdict(recipe)
     decides = {name: tree[name] for name in ("corpus", "images", "backbone", "weights", "text", "prototypes")}
-    if recipe.weights == "random":
+    if recipe.weights in (AUTO, RANDOM):
         decides["seed"] = recipe.train.seed
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
