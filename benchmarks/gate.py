@@ -23,8 +23,8 @@ from measuring import machine, show
 
 from xpronet.data.images import read_grey
 from xpronet.data.transforms import ImageSettings, Square, test_view
-from xpronet.encoders.resnet import BackboneSettings
-from xpronet.encoders.weights import load_backbone
+from xpronet.encoders.build import build_image_encoder
+from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.generate.gating import look_at
 from xpronet.generate.runtime import TorchRuntime
 from xpronet.model.checkpoint import best_device
@@ -41,9 +41,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".dcm")
 
 def looking(weights: str, *, stride_in_1x1: bool) -> TorchRuntime:
     """Return what looks at pictures as a model with this backbone does; what comes behind the backbone is not used."""
-    settings = BackboneSettings(depth=50, stride_in_1x1=stride_in_1x1)
+    settings = ImageEncoderSettings(depth=50, stride_in_1x1=stride_in_1x1)
     network = XProNet(
-        backbone=load_backbone(settings, weights, seed=0),
+        backbone=build_image_encoder(settings, weights, seed=0),
         settings=ModelSettings(width=16, feed_forward=16, heads=2, layers=1, visible="none", findings_head=False),
         num_words=4,
         padding=0,

@@ -99,7 +99,8 @@ def train_run(
 
 def _complete(recipe: Recipe, run: Path, *, track: Tracker, tell: Callable[[str], None] | None) -> None:
     """Give a trained run its gate, where it is to have one and has none; its last step, taken again after a kill."""
-    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, track=track)
+    # The run's recipe is the user's own, and so is the encoder that it names.
+    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
     if line and tell is not None:
         tell(line)
 

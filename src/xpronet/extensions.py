@@ -1,18 +1,17 @@
 """Objects of other packages, named "python:package.module:object": the one place that imports code by a user's name."""
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from xpronet.errors import InputError
 
 PYTHON = "python:"
 """What the name of an outside object begins with."""
-
-T = TypeVar("T")
 
 
 def is_outside(name: str) -> bool:
@@ -52,8 +51,8 @@ def load_object(name: str, *, what: str, allow_code: bool) -> Callable[..., Any]
     return found
 
 
-def check_fulfils(value: object, protocol: type[T], *, name: str, what: str) -> T:
-    """Return what an outside object made, if it has all members of a runtime-checkable protocol.
+def check_fulfils(value: object, protocol: type, *, name: str, what: str) -> None:
+    """See that what an outside object made has all members of a runtime-checkable protocol.
 
     Args:
         value: what the object made.
@@ -67,7 +66,6 @@ def check_fulfils(value: object, protocol: type[T], *, name: str, what: str) -> 
     if not isinstance(value, protocol):
         missing = [member for member in _members(protocol) if not hasattr(value, member)]
         raise InputError(f"{what} {name}: its {type(value).__name__} lacks {', '.join(missing)} of {protocol.__name__}")
-    return value
 
 
 def _imported(name: str, module_name: str, what: str) -> object:
@@ -104,6 +102,6 @@ def _installed_packages_only() -> Iterator[None]:
 
 def _members(protocol: type) -> list[str]:
     """Return the names of a protocol's members, in the order they are written."""
-    own = (name for kind in reversed(protocol.__mro__) for name in (*kind.__dict__.get("__annotations__", ()), *vars(kind)))
-    ours = [name for name in dict.fromkeys(own) if not name.startswith("_") or name == "__call__"]
-    return [name for name in ours if name not in vars(object)]
+    kinds = [kind for kind in reversed(protocol.__mro__) if kind is not object]
+    names = dict.fromkeys(name for kind in kinds for name in (*inspect.get_annotations(kind), *vars(kind)))
+    return [name for name in names if name == "__call__" or not name.startswith("_")]

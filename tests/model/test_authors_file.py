@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from xpronet.data.vocabulary import Vocabulary, build_vocabulary
-from xpronet.encoders.resnet import BackboneSettings
+from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.authors_file import (
@@ -24,7 +24,7 @@ from xpronet.model.published import to_published
 
 REPORTS = ["The heart is normal. The lungs are clear."] * 10
 SMALL = {"bank_rows": 42, "norm": "published", "findings_head": False}
-BACKBONE = BackboneSettings(depth=18, width=2)
+BACKBONE = ImageEncoderSettings(depth=18, width=2)
 
 
 def vocabulary(dataset: str) -> Vocabulary:

@@ -138,10 +138,10 @@ def _outside(settings: ImageEncoderSettings, *, seed: int, allow_code: bool) -> 
     factory = load_object(settings.name, what=what, allow_code=allow_code)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = factory(settings)
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{what} {settings.name}: makes a {type(made).__name__}, not a torch.nn.Module")
-    encoder = check_fulfils(made, ImageEncoder, name=settings.name, what=what)
+        encoder: ImageEncoder = factory(settings)
+    if not isinstance(encoder, nn.Module):
+        raise InputError(f"{what} {settings.name}: makes a {type(encoder).__name__}, not a torch.nn.Module")
+    check_fulfils(encoder, ImageEncoder, name=settings.name, what=what)
     if encoder.settings != settings:
         raise InputError(f"{what} {settings.name}: its `settings` are not those that its factory was given")
     return encoder

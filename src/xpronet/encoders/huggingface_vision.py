@@ -160,7 +160,7 @@ class HuggingFaceVision(nn.Module):
                 f"backbone.source = {self.settings.source!r}: its {tokens} tokens are not the patches of a square; "
                 "take another model"
             )
-        return states[:, prefix:].transpose(1, 2).unflatten(2, (side, side))
+        return states[:, prefix:].transpose(1, 2).reshape(*states.shape[::2], side, side)
 
     def _probe(self, where: str) -> int:
         """Return the channels of the maps, having run the model on a black image."""
@@ -198,7 +198,9 @@ def _read_preprocessing(path: Path, image_size: int) -> Preprocessing:
         scale = float(record.get("rescale_factor", 1 / 255)) if record.get("do_rescale", True) else 1.0
         return Preprocessing(image_size=size, scale=scale, mean=mean, deviation=deviation)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{path}: says no size, image_mean and image_std; take the file that came with the model") from None
+        raise InputError(
+            f"{path}: says no size, image_mean and image_std; take the file that came with the model"
+        ) from None
 
 
 def _side(size: Any) -> int:
@@ -232,9 +234,7 @@ def _random(config: Any, seed: int, where: str) -> nn.Module:
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            model: nn.Module = transformers.AutoModel.from_config(
-                config, trust_remote_code=False, dtype=torch.float32
-            )
+            model: nn.Module = transformers.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
         except (ValueError, KeyError) as error:
             raise InputError(f"{where}: transformers cannot build this model ({_line(error)})") from None
     return model

@@ -72,9 +72,13 @@ class ImageEncoderSettings:
         if self.normalisation not in ("imagenet", "torchxrayvision"):
             raise InputError(f"backbone.normalisation = {self.normalisation!r}: choose imagenet or torchxrayvision")
         if self.name == HUGGINGFACE and not self.source:
-            raise InputError("backbone.source: name the model's folder or hub:OWNER/NAME for backbone.name = huggingface")
+            raise InputError(
+                "backbone.source: name the model's folder or hub:OWNER/NAME for backbone.name = huggingface"
+            )
         if self.source and self.name in (RESNET, DENSENET121):
-            raise InputError(f"backbone.source = {self.source!r}: weights of a {self.name} are named by `weights = ...`")
+            raise InputError(
+                f"backbone.source = {self.source!r}: weights of a {self.name} are named by `weights = ...`"
+            )
         if self.image_size < 0:
             raise InputError(f"backbone.image_size = {self.image_size}: must be at least 0")
 

@@ -1,4 +1,4 @@
-"""Turn reports into sentence features: TF-IDF without any weights, a model of the BERT family, or an outside encoder."""
+"""Turn reports into sentence features: TF-IDF without any weights, a BERT-family model, or an outside encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,7 +156,12 @@ class BertEncoder:
 
 
 def build_text_encoder(
-    settings: TextSettings, train_reports: Sequence[str], *, seed: int = 0, device: str = "cpu", allow_code: bool = False
+    settings: TextSettings,
+    train_reports: Sequence[str],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    allow_code: bool = False,
 ) -> TextEncoder:
     """Build a text encoder.
 
@@ -175,8 +180,9 @@ def build_text_encoder(
         return TfidfEncoder.fit(train_reports, width=settings.width, seed=seed)
     if is_outside(settings.encoder):
         factory = load_object(settings.encoder, what="text encoder", allow_code=allow_code)
-        made = factory(train_reports, settings)
-        return check_fulfils(made, TextEncoder, name=settings.encoder, what="text encoder")
+        made: TextEncoder = factory(train_reports, settings)
+        check_fulfils(made, TextEncoder, name=settings.encoder, what="text encoder")
+        return made
     return BertEncoder(settings.encoder, pooling=settings.pooling, device=device)
 
 

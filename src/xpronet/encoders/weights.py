@@ -76,9 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         InputError: the file is missing or no such file.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path}: no such weights file; give a .safetensors or .pth file, random, or {HUB}owner/name"
-        )
+        raise InputError(f"{path}: no such weights file; give a .safetensors or .pth file, random, or {HUB}owner/name")
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files; convert it to one of them")
     try:

@@ -90,7 +90,12 @@ class PrototypeBank:
         """
         about = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "vectors"}
         # One entry only: the library writes several in an order that changes from run to run.
-        metadata = {METADATA: json.dumps({"format": FORMAT, **about, "counts": dict(self.counts), "images": dict(self.images)}, ensure_ascii=False)}
+        metadata = {
+            METADATA: json.dumps(
+                {"format": FORMAT, **about, "counts": dict(self.counts), "images": dict(self.images)},
+                ensure_ascii=False,
+            )
+        }
         with new_file(path, overwrite=overwrite) as temporary:
             # Written by ourselves: the library would put another file in its place, which only its owner may read.
             temporary.write_bytes(serialised({TENSOR: np.ascontiguousarray(self.vectors)}, metadata=metadata))
@@ -116,6 +121,7 @@ class PrototypeBank:
                 and len(vectors) == len(bank.findings) * bank.per_finding
                 and 0 < bank.image_width <= bank.width
                 and set(bank.counts) == set(bank.findings)
+                and isinstance(bank.images, dict)
             )
         except (KeyError, TypeError, ValueError):
             sound = False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluate.clinical import MAIN
 from xpronet.evaluate.protocol import ProtocolName
