@@ -147,7 +147,7 @@ def test_a_record_builds_it_again_without_its_folder(dino: Path, tmp_path: Path)
     record = json.loads(json.dumps(image_encoder_record(encoder)))
     shutil.rmtree(folder)
     assert "secret" not in json.dumps(record)
-    again = image_encoder_of_record(record, allow_code=False, where="checkpoint")
+    again = image_encoder_of_record(record, allow_code=False)
     again.load_state_dict(encoder.state_dict())
     with torch.inference_mode():
         assert torch.equal(again.eval()(images(70)), encoder(images(70)))
@@ -156,8 +156,8 @@ def test_a_record_builds_it_again_without_its_folder(dino: Path, tmp_path: Path)
 def test_a_record_of_a_model_that_transformers_lacks_is_refused(vit: Path):
     record = image_encoder_record(build_image_encoder(settings(vit)))
     record["architecture"]["config"]["model_type"] = "something-new"
-    with pytest.raises(InputError, match=r"^checkpoint: transformers cannot build its image encoder"):
-        image_encoder_of_record(record, allow_code=False, where="checkpoint")
+    with pytest.raises(InputError, match=r"^huggingface model tiny-vit: the installed transformers cannot build it"):
+        image_encoder_of_record(record, allow_code=False)
 
 
 def test_what_is_no_vision_model_is_refused_in_one_line(vit: Path, tmp_path: Path):

@@ -1,11 +1,19 @@
 import logging
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpronet.encoders.texts import BertEncoder, TextSettings, TfidfEncoder, text_encoder_name
+from xpronet.encoders.texts import (
+    BertEncoder,
+    TextSettings,
+    TfidfEncoder,
+    build_text_encoder,
+    text_encoder_name,
+)
 from xpronet.errors import InputError
 
 REPORTS = [
@@ -159,3 +167,56 @@ def test_a_real_sentence_model_knows_synonyms(shared: Path):
     assert encoder.width == 384
     enlarged, cardiomegaly, lungs = encoder.encode(["The heart is enlarged.", "Cardiomegaly.", "The lungs are clear."])
     assert cosine(enlarged, cardiomegaly) > 0.5 > cosine(cardiomegaly, lungs)
+
+
+OUTSIDE_TEXTS = """
+import numpy as np
+
+
+class Lengths:
+    width = 2
+
+    def __init__(self, train_reports, settings):
+        self.longest = max(len(report) for report in train_reports)
+        self.scale = settings.width
+
+    def encode(self, texts, *, track=None):
+        return np.array([[len(text) / self.longest, self.scale] for text in texts], np.float32).reshape(-1, 2)
+
+
+def nothing(train_reports, settings):
+    return 3
+"""
+
+
+@pytest.fixture
+def outside_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "outside_texts.py").write_text(OUTSIDE_TEXTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("outside_texts", None)
+
+
+@pytest.mark.usefixtures("outside_texts")
+def test_an_outside_encoder_is_given_train_reports_and_settings():
+    settings = TextSettings(encoder="python:outside_texts:Lengths", width=7)
+    encoder = build_text_encoder(settings, ["four", "eight..."], allow_code=True)
+    assert encoder.encode(["two words"[:4], ""]).tolist() == [[0.5, 7.0], [0.0, 7.0]]
+    assert text_encoder_name(settings) == "python:outside_texts:Lengths, width 7"
+    with pytest.raises(InputError, match=r"^text encoder python:outside_texts:Lengths: runs code .*--allow-code"):
+        build_text_encoder(settings, REPORTS)
+    with pytest.raises(InputError, match=r"python:outside_texts:nothing: its int lacks width, encode of TextEncoder"):
+        build_text_encoder(TextSettings(encoder="python:outside_texts:nothing"), REPORTS, allow_code=True)
+
+
+def test_settings_choose_the_encoder(tiny_bert: Path):
+    learned = build_text_encoder(TextSettings(width=4), REPORTS, seed=1)
+    assert np.array_equal(learned.encode(REPORTS), TfidfEncoder.fit(REPORTS, width=4, seed=1).encode(REPORTS))
+    bert = build_text_encoder(TextSettings(encoder=str(tiny_bert), pooling="mean"), REPORTS)
+    assert np.array_equal(bert.encode(REPORTS), BertEncoder(str(tiny_bert), pooling="mean").encode(REPORTS))
+
+
+def test_names_say_what_was_asked_for():
+    assert text_encoder_name(TextSettings(width=64)) == "tfidf-64"
+    assert text_encoder_name(TextSettings(encoder="hub:owner/name", pooling="mean")) == "owner/name-mean"
+    assert text_encoder_name(TextSettings(encoder="/secret/chexbert")) == "chexbert-cls"

@@ -83,7 +83,7 @@ def image_encoder_record(encoder: ImageEncoder) -> dict[str, Any]:
     return dataclasses.asdict(settings)
 
 
-def image_encoder_of_record(record: Mapping[str, Any], *, allow_code: bool, where: str) -> ImageEncoder:
+def image_encoder_of_record(record: Mapping[str, Any], *, allow_code: bool) -> ImageEncoder:
     """Build the encoder that `image_encoder_record` described; its weights are still to be loaded.
 
     Nothing is fetched or read for it. A key that is missing has its setting's default.
@@ -91,7 +91,6 @@ def image_encoder_of_record(record: Mapping[str, Any], *, allow_code: bool, wher
     Args:
         record: the description.
         allow_code: whether an outside factory may run.
-        where: the checkpoint, for messages.
 
     Raises:
         InputError: the encoder is an outside one and code is not allowed or not installed, or settings are wrong.
@@ -100,7 +99,7 @@ def image_encoder_of_record(record: Mapping[str, Any], *, allow_code: bool, wher
     values = {name: value for name, value in record.items() if name != ARCHITECTURE}
     settings = ImageEncoderSettings(**values)
     if settings.name == HUGGINGFACE:
-        return HuggingFaceVision.from_architecture(settings, record[ARCHITECTURE], where=where)
+        return HuggingFaceVision.from_architecture(settings, record[ARCHITECTURE])
     return build_image_encoder(settings, RANDOM, allow_code=allow_code)
 
 

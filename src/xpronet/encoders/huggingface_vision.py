@@ -100,20 +100,20 @@ class HuggingFaceVision(nn.Module):
         return cls(settings, model, preprocessing, where=source)
 
     @classmethod
-    def from_architecture(
-        cls, settings: ImageEncoderSettings, architecture: Mapping[str, Any], *, where: str
-    ) -> "HuggingFaceVision":
+    def from_architecture(cls, settings: ImageEncoderSettings, architecture: Mapping[str, Any]) -> "HuggingFaceVision":
         """Build a model of what `architecture` returned, with weights that are still to be loaded.
 
         Raises:
-            InputError: it is not what `architecture` returns, or names a model that transformers does not have.
+            InputError: the installed transformers does not have the model.
+            KeyError, TypeError: it is not what `architecture` returns.
         """
         transformers = _transformers()
+        where = f"huggingface model {settings.source}"
         config = dict(architecture["config"])
         try:
             made = transformers.AutoConfig.for_model(config.pop("model_type"), **config)
         except ValueError as error:
-            raise InputError(f"{where}: transformers cannot build its image encoder ({_line(error)})") from None
+            raise InputError(f"{where}: the installed transformers cannot build it ({_line(error)})") from None
         values = dict(architecture["preprocessing"])
         values |= {name: tuple(values[name]) for name in ("mean", "deviation")}
         return cls(settings, _random(made, 0, where), Preprocessing(**values), where=where)
@@ -236,7 +236,7 @@ def _random(config: Any, seed: int, where: str) -> nn.Module:
         try:
             model: nn.Module = transformers.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
         except (ValueError, KeyError) as error:
-            raise InputError(f"{where}: transformers cannot build this model ({_line(error)})") from None
+            raise InputError(f"{where}: the installed transformers cannot build it ({_line(error)})") from None
     return model
 
 

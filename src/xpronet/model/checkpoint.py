@@ -162,7 +162,7 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
 def _image_encoder(config: Mapping[str, Any], folder: Path, *, allow_code: bool) -> ImageEncoder:
     """Build the encoder that a checkpoint describes, its weights still to be loaded."""
     try:
-        return image_encoder_of_record(config["backbone"], allow_code=allow_code, where=str(folder))
+        return image_encoder_of_record(config["backbone"], allow_code=allow_code)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
