@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from measuring import machine, show
 
-from xpronet.encoders.resnet import BackboneSettings
-from xpronet.encoders.weights import load_backbone
+from xpronet.encoders.build import build_image_encoder
+from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.generation.fit_gate import encode_views
 from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
@@ -41,9 +41,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".dcm")
 
 def looking(weights: str, *, stride_in_1x1: bool) -> TorchRuntime:
     """Return what looks at images as a model with this backbone does; what comes behind the backbone is not used."""
-    settings = BackboneSettings(depth=50, stride_in_1x1=stride_in_1x1)
+    settings = ImageEncoderSettings(depth=50, stride_in_1x1=stride_in_1x1)
     network = XProNet(
-        backbone=load_backbone(settings, weights, seed=0),
+        backbone=build_image_encoder(settings, weights, seed=0),
         settings=ModelSettings(width=16, feed_forward=16, heads=2, layers=1, visible="none", findings_head=False),
         num_words=4,
         padding=0,

@@ -24,7 +24,8 @@ from PIL import Image
 
 from xpronet.deploy.exported_folder import export_folder
 from xpronet.deploy.load import load
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.generation.generator import ReportGenerator
 from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS
@@ -42,7 +43,7 @@ def make_checkpoint(folder: Path, *, small: bool) -> None:
     """Write a checkpoint with random weights that never ends a report early."""
     torch.manual_seed(0)
     vocabulary = Vocabulary([f"word{number:03}" for number in range(756)], VocabularySettings())
-    backbone = BackboneSettings(depth=18, width=8) if small else BackboneSettings()
+    backbone = ImageEncoderSettings(depth=18, width=8) if small else ImageEncoderSettings()
     settings = ModelSettings(width=64, feed_forward=64, layers=1, bank_width=64) if small else ModelSettings()
     network = XProNet(
         backbone=ResNet(backbone),

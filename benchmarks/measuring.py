@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import Patches, XProNet
 from xpronet.model.precision import settled_precision
@@ -137,7 +138,7 @@ def paper_network(device: torch.device, *, depth: int = 101, seed: int = 0) -> X
     """Return a network of the paper's sizes with random weights, in training mode, as training computes it."""
     torch.manual_seed(seed)
     network = XProNet(
-        backbone=ResNet(BackboneSettings(depth=depth), seed=seed),
+        backbone=ResNet(ImageEncoderSettings(depth=depth), seed=seed),
         settings=ModelSettings(),
         num_words=VOCABULARY,
         padding=0,

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from xpronet.commands.import_checkpoint import import_checkpoint
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.network import XProNet
@@ -19,7 +20,11 @@ def weights() -> dict[str, torch.Tensor]:
     """A published network of full size, with the few words of the annotation below."""
     torch.manual_seed(0)
     network = XProNet(
-        backbone=ResNet(BackboneSettings(depth=101)), settings=PUBLISHED_MODEL, num_words=11, padding=0, num_findings=14
+        backbone=ResNet(ImageEncoderSettings(depth=101)),
+        settings=PUBLISHED_MODEL,
+        num_words=11,
+        padding=0,
+        num_findings=14,
     )
     return to_published(network.state_dict())
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def _export(run: Path, out: Path, to: str) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return out
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[[Path, Path, str], Path]:
+    """Exports a run: from where, to where, to which format."""
+    return _export
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,19 @@
 import logging
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpronet.encoders.text_encoders import BertEncoder, TfidfEncoder
+from xpronet.encoders.text_encoders import (
+    BertEncoder,
+    TextSettings,
+    TfidfEncoder,
+    build_text_encoder,
+    text_encoder_name,
+)
 from xpronet.errors import InputError
 
 REPORTS = [
@@ -24,7 +32,7 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 def test_tfidf_puts_like_reports_together():
     encoder = TfidfEncoder.fit(REPORTS, width=4)
-    assert (encoder.width, encoder.name) == (4, "tfidf-4")
+    assert encoder.width == 4
     heart, same, other = encoder.encode(["The heart is enlarged", "Heart enlarged. No pneumothorax", "Lungs are clear"])
     assert cosine(heart, same) > 0.8 > cosine(heart, other)
 
@@ -82,7 +90,8 @@ def test_bert_features_do_not_depend_on_company(tiny_bert: Path, pooling: str):
     texts = ["the heart", "the lungs clear . the heart enlarged .", "", "clear"]
     encoder = BertEncoder(str(tiny_bert), pooling=pooling, batch=3)
     together = encoder.encode(texts)
-    assert (encoder.name, encoder.width, together.shape) == (f"tiny-{pooling}", 16, (4, 16))
+    assert (encoder.width, together.shape) == (16, (4, 16))
+    assert text_encoder_name(TextSettings(encoder=str(tiny_bert), pooling=pooling)) == f"tiny-{pooling}"
     for text, feature in zip(texts, together, strict=True):
         np.testing.assert_allclose(encoder.encode([text])[0], feature, atol=1e-5)
     assert encoder.encode([]).shape == (0, 16)
@@ -158,3 +167,56 @@ def test_a_real_sentence_model_knows_synonyms(shared: Path):
     assert encoder.width == 384
     enlarged, cardiomegaly, lungs = encoder.encode(["The heart is enlarged.", "Cardiomegaly.", "The lungs are clear."])
     assert cosine(enlarged, cardiomegaly) > 0.5 > cosine(cardiomegaly, lungs)
+
+
+OUTSIDE_TEXTS = """
+import numpy as np
+
+
+class Lengths:
+    width = 2
+
+    def __init__(self, train_reports, settings):
+        self.longest = max(len(report) for report in train_reports)
+        self.scale = settings.width
+
+    def encode(self, texts, *, track=None):
+        return np.array([[len(text) / self.longest, self.scale] for text in texts], np.float32).reshape(-1, 2)
+
+
+def nothing(train_reports, settings):
+    return 3
+"""
+
+
+@pytest.fixture
+def outside_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "outside_texts.py").write_text(OUTSIDE_TEXTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("outside_texts", None)
+
+
+@pytest.mark.usefixtures("outside_texts")
+def test_an_outside_encoder_is_given_train_reports_and_settings():
+    settings = TextSettings(encoder="python:outside_texts:Lengths", width=7)
+    encoder = build_text_encoder(settings, ["four", "eight..."], allow_code=True)
+    assert encoder.encode(["two words"[:4], ""]).tolist() == [[0.5, 7.0], [0.0, 7.0]]
+    assert text_encoder_name(settings) == "python:outside_texts:Lengths, width 7"
+    with pytest.raises(InputError, match=r"^text encoder python:outside_texts:Lengths: runs code .*--allow-code"):
+        build_text_encoder(settings, REPORTS)
+    with pytest.raises(InputError, match=r"python:outside_texts:nothing: its int lacks width, encode of TextEncoder"):
+        build_text_encoder(TextSettings(encoder="python:outside_texts:nothing"), REPORTS, allow_code=True)
+
+
+def test_settings_choose_the_encoder(tiny_bert: Path):
+    learned = build_text_encoder(TextSettings(width=4), REPORTS, seed=1)
+    assert np.array_equal(learned.encode(REPORTS), TfidfEncoder.fit(REPORTS, width=4, seed=1).encode(REPORTS))
+    bert = build_text_encoder(TextSettings(encoder=str(tiny_bert), pooling="mean"), REPORTS)
+    assert np.array_equal(bert.encode(REPORTS), BertEncoder(str(tiny_bert), pooling="mean").encode(REPORTS))
+
+
+def test_names_say_what_was_asked_for():
+    assert text_encoder_name(TextSettings(width=64)) == "tfidf-64"
+    assert text_encoder_name(TextSettings(encoder="hub:owner/name", pooling="mean")) == "owner/name-mean"
+    assert text_encoder_name(TextSettings(encoder="/secret/chexbert")) == "chexbert-cls"

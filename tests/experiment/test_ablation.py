@@ -23,6 +23,7 @@ def bank() -> PrototypeBank:
         per_finding=4,
         counts=dict.fromkeys(FINDINGS, 1),
         image_encoder="none",
+        images={},
         text_encoder="none",
         seed=0,
     )

@@ -185,7 +185,7 @@ def test_another_recipe_or_a_strange_folder_is_refused(done: Path, tiny_recipe: 
     with pytest.raises(InputError, match=r"begun with another recipe \(train.epochs = 1, now 2\)"):
         opened(done, tiny_recipe)
     other = dataclasses.replace(short(tiny_recipe), corpus=tiny_recipe.corpus, weights="weights.safetensors")
-    with pytest.raises(InputError, match=r"weights = 'random', now 'weights.safetensors'"):
+    with pytest.raises(InputError, match=r"weights = 'auto', now 'weights.safetensors'"):
         opened(done, other)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds something else"):

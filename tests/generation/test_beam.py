@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.generation.beam import Hypothesis, _Search, beam_search
 from xpronet.model.decoding import Decoding
@@ -246,7 +247,7 @@ def small_network(**choices) -> XProNet:
     torch.manual_seed(1)
     values = {"width": 16, "feed_forward": 24, "heads": 2, "layers": 2, "per_finding": 3, "bank_rows": 12}
     network = XProNet(
-        backbone=ResNet(BackboneSettings(depth=18, width=2)),
+        backbone=ResNet(ImageEncoderSettings(depth=18, width=2)),
         settings=ModelSettings(**{**values, "bank_width": 10, "gamma": 5, **choices}),
         num_words=NUM_WORDS,
         padding=0,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.model.network import XProNet
 from xpronet.model.settings import ModelSettings
 
@@ -22,7 +23,7 @@ def make_network() -> Callable[..., XProNet]:
     def make(*, num_words: int = 11, num_findings: int = NUM_FINDINGS, seed: int = 0, **choices) -> XProNet:
         torch.manual_seed(seed)
         return XProNet(
-            backbone=ResNet(BackboneSettings(depth=18, width=2), seed=seed),
+            backbone=ResNet(ImageEncoderSettings(depth=18, width=2), seed=seed),
             settings=small_settings(**choices),
             num_words=num_words,
             padding=0,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from xpronet.encoders.resnet import BackboneSettings
+from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import load_checkpoint
@@ -24,7 +24,7 @@ from xpronet.text.vocabulary import Vocabulary, build_vocabulary
 
 REPORTS = ["The heart is normal. The lungs are clear."] * 10
 SMALL = {"bank_rows": 42, "norm": "published", "findings_head": False}
-BACKBONE = BackboneSettings(depth=18, width=2)
+BACKBONE = ImageEncoderSettings(depth=18, width=2)
 
 
 def vocabulary(dataset: str) -> Vocabulary:

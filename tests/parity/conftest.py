@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.model.network import Patches, XProNet
 from xpronet.model.published_checkpoint import published_name
 from xpronet.model.settings import ModelSettings
@@ -55,8 +56,8 @@ def patches(seed: int) -> Patches:
 
 def _published_network(seed: int, **choices: Any) -> XProNet:
     # Patch features are given, so the backbone is never run: it only has to say how many channels it would have.
-    backbone = ResNet(BackboneSettings(depth=18, width=8))
-    backbone.settings = BackboneSettings(depth=101)
+    backbone = ResNet(ImageEncoderSettings(depth=18, width=8))
+    backbone.width_out = 2048
     network = XProNet(
         backbone=backbone,
         settings=ModelSettings(**{"norm": "published", "findings_head": False, **choices}),

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.model.network import XProNet
 from xpronet.model.published_checkpoint import (
@@ -21,7 +22,7 @@ from xpronet.model.settings import ModelSettings
 def state() -> dict[str, torch.Tensor]:
     """A whole network, ResNet-101 and all, with no two tensors alike."""
     network = XProNet(
-        backbone=ResNet(BackboneSettings(depth=101)),
+        backbone=ResNet(ImageEncoderSettings(depth=101)),
         settings=ModelSettings(norm="published", findings_head=False),
         num_words=761,
         padding=0,

@@ -68,7 +68,7 @@ def test_other_findings_are_named(tmp_path: Path):
 def metadata(**changes: object) -> dict[str, str]:
     bank = small_bank()
     about = {item.name: getattr(bank, item.name) for item in dataclasses.fields(bank) if item.name != "vectors"}
-    about = {"format": 1, **about} | changes
+    about = {"format": 2, **about} | changes
     return {"prototype_bank": json.dumps({name: value for name, value in about.items() if value is not None})}
 
 
@@ -95,7 +95,9 @@ def test_files_that_are_no_bank_are_refused_in_one_line(tmp_path: Path):
         "flat": ({"prototypes": vectors.ravel()}, metadata()),
         "rows": ({"prototypes": vectors[:-1]}, metadata()),
         "nan": ({"prototypes": broken}, metadata()),
-        "future": ({"prototypes": vectors}, metadata(format=2)),
+        "past": ({"prototypes": vectors}, metadata(format=1)),
+        "future": ({"prototypes": vectors}, metadata(format=3)),
+        "images": ({"prototypes": vectors}, metadata(images=[224])),
         "seedless": ({"prototypes": vectors}, metadata(seed=None)),
         "more": ({"prototypes": vectors}, metadata(colour="red")),
         "counts": ({"prototypes": vectors}, metadata(counts={"Edema": 1})),

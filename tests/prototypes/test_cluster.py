@@ -21,6 +21,7 @@ def features_of(original: np.ndarray, mirrored: np.ndarray, text: np.ndarray) ->
         ids=tuple(f"s{row}" for row in range(len(original))),
         **{name: np.asarray(array, np.float32) for name, array in arrays.items()},
         image_encoder="images",
+        images={"size": 64},
         text_encoder="texts",
     )
 

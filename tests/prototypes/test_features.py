@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
-from xpronet.encoders.resnet import BackboneSettings, ResNet, to_rgb
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.encoders.text_encoders import TfidfEncoder
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
@@ -22,16 +23,17 @@ def extract(corpus: Corpus, *, backbone: ResNet | None = None, batch: int = 5) -
     return extract_features(
         corpus,
         train,
-        backbone=backbone if backbone is not None else ResNet(BackboneSettings(depth=18, width=8)),
+        backbone=backbone if backbone is not None else ResNet(ImageEncoderSettings(depth=18, width=8)),
         image_encoder="tiny",
         images=IMAGES,
-        text_encoder=TfidfEncoder.fit([study.report for study in train], width=3),
+        text=TfidfEncoder.fit([study.report for study in train], width=3),
+        text_encoder="tfidf-3",
         batch=batch,
     )
 
 
 def test_features_are_the_mean_of_views_and_regions(hearts: Corpus):
-    backbone = ResNet(BackboneSettings(depth=18, width=8)).eval()
+    backbone = ResNet(ImageEncoderSettings(depth=18, width=8)).eval()
     features = extract(hearts, backbone=backbone)
     assert features.ids == tuple(f"s{number}" for number in range(12))
     assert (features.image_encoder, features.text_encoder) == ("tiny", "tfidf-3")
@@ -40,7 +42,7 @@ def test_features_are_the_mean_of_views_and_regions(hearts: Corpus):
         squares = [test_view(read_grey(hearts.view_path(view)), IMAGES) for view in study.views]
         for got, turned in ((features.original, squares), (features.mirrored, [each[:, ::-1] for each in squares])):
             with torch.inference_mode():
-                maps = backbone(to_rgb(torch.from_numpy(np.stack(turned))))
+                maps = backbone(torch.from_numpy(np.stack(turned)))
             np.testing.assert_allclose(got[row], maps.mean((0, 2, 3)).numpy(), rtol=1e-4, atol=1e-5)
     assert max(len(study.views) for study in hearts.split("train")) == 2
 
@@ -50,7 +52,7 @@ def test_batches_make_no_difference(hearts: Corpus):
 
 
 def test_the_backbone_is_left_as_it_was(hearts: Corpus):
-    backbone = ResNet(BackboneSettings(depth=18, width=8)).train()
+    backbone = ResNet(ImageEncoderSettings(depth=18, width=8)).train()
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     first, again = (extract(hearts, backbone=backbone) for _ in range(2))
     assert backbone.training

@@ -46,17 +46,17 @@ def train(
 
     from xpronet.evaluation.epoch_score import protocol_of
     from xpronet.evaluation.finding_f1 import MAIN
+    from xpronet.experiment.build import load_bank
     from xpronet.experiment.dry_run import make_dry_run
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.run import finished_standing
     from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
     from xpronet.progress import on_console
-    from xpronet.prototypes.bank import PrototypeBank
 
     settings = read_recipe(recipe, set_)
     if corpus is not None:
         settings = dataclasses.replace(settings, corpus=str(corpus))
-    bank = PrototypeBank.load(prototypes) if prototypes is not None else None
+    bank = load_bank(prototypes, settings) if prototypes is not None else None
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if dry_run and read_launch().count > 1:
         raise InputError("--dry-run rehearses one process; leave torchrun away")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xpronet.encoders.resnet import to_rgb
 from xpronet.generation.evidence import reread_words
 from xpronet.model.attention import KeysValues
 from xpronet.model.fast_cpu import use_plain_attention
@@ -48,7 +47,7 @@ class EncodeImages(nn.Module):
 
     def forward(self, images: Tensor, view_mask: Tensor) -> tuple[Tensor, ...]:
         """Compute absent views as well and set them to zero: the number of images must not depend on a value."""
-        seen = self.network.backbone(to_rgb(images.flatten(0, 1)))
+        seen = self.network.backbone(images.flatten(0, 1))
         regions = seen.flatten(2).transpose(1, 2)
         features = regions.reshape(*view_mask.shape, *regions.shape[1:]) * view_mask[:, :, None, None]
         mask = view_mask.unsqueeze(2).expand(-1, -1, regions.shape[1]).flatten(1)

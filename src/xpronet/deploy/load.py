@@ -54,7 +54,7 @@ def load(
                 f"{folder}: --runtime {runtime} needs an exported folder; make one with "
                 f"`xpronet export {folder} --to {to} --out FOLDER` and name that"
             )
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, allow_code=allow_code)
         return ReportGenerator(
             checkpoint,
             device=torch.device(device) if device is not None else best_device(),

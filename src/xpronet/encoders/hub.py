@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from xpronet.errors import InputError
 
@@ -64,6 +64,23 @@ def _ask(repository: str, file_name: str) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     get_hf_file_metadata(hf_hub_url(repository, file_name), timeout=SECONDS_TO_ANSWER)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep the transformers library from reporting on its loading: what matters of it is checked by who loads."""
+    from transformers.utils import logging as its_logging
+
+    logging: Any = its_logging  # untyped
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""Turn reports into sentence features: TF-IDF without any weights, or a model of the BERT family."""
+"""Turn reports into sentence features: TF-IDF without any weights, a BERT-family model, or an outside encoder."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +14,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
-from xpronet.encoders.hub import HUB, hub_folder
+from xpronet.encoders.hub import HUB, hub_folder, quiet_transformers
 from xpronet.errors import InputError
+from xpronet.extensions import check_fulfils, is_outside, load_object
 from xpronet.progress import Tracker, silent
 from xpronet.text.cleaning import clean
 
@@ -29,14 +29,21 @@ MAX_WORD_PIECES = 512
 """The longest text that BERT has positions for; the rest is cut off."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """Which features of a report its study's prototypes are made from."""
+
+    encoder: str = TFIDF
+    """tfidf, a BERT-family model by folder or hub:OWNER/NAME, or python:package.module:factory."""
+    pooling: Pooling = "cls"
+    """What of a BERT counts: its first position (CheXbert) or the mean of all (sentence models)."""
+    width: int = 128
+    """Width of the TF-IDF features; an outside factory may read it as it likes."""
+
+
 @runtime_checkable
 class TextEncoder(Protocol):
     """What turns reports into features."""
-
-    @property
-    def name(self) -> str:
-        """Name the encoder in the files made with it."""
-        ...
 
     @property
     def width(self) -> int:
@@ -86,11 +93,6 @@ class TfidfEncoder:
         """Return the width of a feature."""
         return len(self.directions.components_)
 
-    @property
-    def name(self) -> str:
-        """Name the encoder in the files made with it."""
-        return f"{TFIDF}-{self.width}"
-
     def encode(self, texts: Sequence[str], *, track: Tracker = silent) -> Float32[np.ndarray, "texts width"]:
         """Return one feature for each text, of length 1 at most; 0 where all its words are unknown."""
         if not texts:
@@ -123,7 +125,6 @@ class BertEncoder:
         self._model = model.to(device).eval()
         self._pooling = pooling
         self._batch = batch
-        self.name = f"{source.removeprefix(HUB) if source.startswith(HUB) else folder.resolve().name}-{pooling}"
         self.width = int(model.config.hidden_size)
         self._positions = min(MAX_WORD_PIECES, int(self._tokenizer.model_max_length))
 
@@ -154,6 +155,47 @@ class BertEncoder:
         return (states * weights).sum(1) / weights.sum(1)
 
 
+def build_text_encoder(
+    settings: TextSettings,
+    train_reports: Sequence[str],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    allow_code: bool = False,
+) -> TextEncoder:
+    """Build a text encoder.
+
+    Args:
+        settings: which encoder.
+        train_reports: what TF-IDF learns its terms from, and an outside encoder may.
+        seed: of the TF-IDF decomposition.
+        device: where a BERT runs.
+        allow_code: whether an outside factory may run.
+
+    Raises:
+        InputError: the encoder is missing, damaged or of another kind, or an outside factory is not allowed, does not
+            exist or makes something else.
+    """
+    if settings.encoder == TFIDF:
+        return TfidfEncoder.fit(train_reports, width=settings.width, seed=seed)
+    if is_outside(settings.encoder):
+        factory = load_object(settings.encoder, what="text encoder", allow_code=allow_code)
+        made: TextEncoder = factory(train_reports, settings)
+        check_fulfils(made, TextEncoder, name=settings.encoder, what="text encoder")
+        return made
+    return BertEncoder(settings.encoder, pooling=settings.pooling, device=device)
+
+
+def text_encoder_name(settings: TextSettings) -> str:
+    """Name a text encoder, without the folder it lies in, for the files made with it."""
+    source = settings.encoder
+    if source == TFIDF:
+        return f"{TFIDF}-{settings.width}"
+    if is_outside(source):
+        return f"{source}, width {settings.width}"
+    return f"{source.removeprefix(HUB) if source.startswith(HUB) else Path(source).resolve().name}-{settings.pooling}"
+
+
 def _terms(text: str) -> list[str]:
     """Return a text's words and pairs of neighbouring words: "no effusion" means more than its words do."""
     words = clean(text).split()
@@ -167,7 +209,7 @@ def _load(folder: Path, source: str) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
     except ModuleNotFoundError:
         raise InputError("a BERT text encoder needs the extra [text]: pip install 'xpronet[text]'") from None
-    with _quiet():
+    with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             model, loaded = AutoModel.from_pretrained(
@@ -185,20 +227,3 @@ def _load(folder: Path, source: str) -> tuple[Any, Any]:
     if missing:
         raise InputError(f"{source}: lacks {len(missing)} weights ({', '.join(missing[:3])}); fetch it again")
     return tokenizer, model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the transformers library from reporting on its loading: what matters of it is checked here."""
-    from transformers.utils import logging as its_logging
-
-    logging: Any = its_logging  # untyped
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -1,4 +1,4 @@
-"""Backbone weights: from a file, from the Hugging Face hub, or drawn at random; loaded strictly."""
+"""Image encoder weights from a file or from the Hugging Face hub, loaded strictly."""
 
 import pickle
 import re
@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from xpronet.encoders.densenet import DenseNet121, current_names
 from xpronet.encoders.hub import HUB, hub_file
-from xpronet.encoders.resnet import BLOCKS, BackboneSettings, ResNet
+from xpronet.encoders.resnet import BLOCKS, ResNet
 from xpronet.errors import InputError
 
-RANDOM = "random"
 HUB_FILE = "model.safetensors"
 
 DAMAGED = (
@@ -28,45 +28,45 @@ DAMAGED = (
 _LAYER3_BLOCK = re.compile(r"layer3\.(\d+)\.(.+)")
 
 
-def load_backbone(settings: BackboneSettings, source: str, *, seed: int = 0) -> ResNet:
-    """Build a ResNet with the weights that `source` names.
+def load_weights(encoder: nn.Module, source: str) -> None:
+    """Fill an encoder with the weights of a file, strictly; a classifier in the file is passed over.
 
-    A ResNet-101 may be made from ResNet-50's weights: `deepen` keeps the function that they compute.
+    A ResNet-101 may be filled from ResNet-50's weights: `deepen` keeps the function that they compute.
 
     Args:
-        settings: which ResNet.
-        source: "random", a .safetensors, .pth or .pt file with torchvision's names, or "hub:owner/name".
-        seed: what random weights are drawn from.
+        encoder: a ResNet, a DenseNet-121, or any other module, whose own names then count.
+        source: a .safetensors, .pth or .pt file with torchvision's names, or "hub:owner/name".
 
     Raises:
-        InputError: the file is missing, unreadable, or its names or shapes are not those of this ResNet; or the hub
+        InputError: the file is missing, unreadable, or its names or shapes are not those of this encoder; or the hub
             is out of reach.
     """
-    backbone = ResNet(settings, seed=seed)
-    if source == RANDOM:
-        return backbone
     weights = read_weights(hub_file(source, HUB_FILE) if source.startswith(HUB) else Path(source))
-    wanted = backbone.state_dict()
-    weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
-    if settings.depth == 101 and _blocks_of_layer3(weights) == set(range(BLOCKS[50][2])):
-        weights = deepen(weights)
+    wanted = encoder.state_dict()
+    what, remedy = type(encoder).__name__, "check backbone.name"
+    if isinstance(encoder, ResNet):
+        what, remedy = f"ResNet-{encoder.settings.depth}", "check the depth"
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
+        if encoder.settings.depth == 101 and _blocks_of_layer3(weights) == set(range(BLOCKS[50][2])):
+            weights = deepen(weights)
+    elif isinstance(encoder, DenseNet121):
+        what, weights = "DenseNet-121", current_names(weights)
     # Files from before PyTorch 0.4.1 have no such counter, and inference has no use for it.
     weights = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")} | weights
-    _refuse_names("lacks", [name for name in wanted if name not in weights], settings, source)
-    _refuse_names("has unknown", [name for name in weights if name not in wanted], settings, source)
+    for complaint, names in (
+        ("lacks", [name for name in wanted if name not in weights]),
+        ("has unknown", [name for name in weights if name not in wanted]),
+    ):
+        if names:
+            first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise InputError(f"{source}: {complaint} {len(names)} weights of {what} ({first}); {remedy}")
     for name, tensor in wanted.items():
         if weights[name].shape != tensor.shape:
             shapes = f"{tuple(weights[name].shape)}, not {tuple(tensor.shape)}"
-            raise InputError(f"{source}: {name} has shape {shapes}; check the backbone's depth and width")
-    backbone.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
-    return backbone
-
-
-def backbone_name(settings: BackboneSettings, source: str, *, seed: int = 0) -> str:
-    """Name a backbone and its weights, without the folder they lie in, for the files made with it."""
-    weights = f"{RANDOM}, seed {seed}" if source == RANDOM else source if source.startswith(HUB) else Path(source).name
-    variant = "-v1" if settings.stride_in_1x1 else ""
-    return f"resnet{settings.depth}{variant}, width {settings.width} ({weights})"
+            raise InputError(
+                f"{source}: {name} has shape {shapes}; check the backbone's depth, width and input_channels"
+            )
+    encoder.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -76,9 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         InputError: the file is missing or no such file.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path}: no such weights file; give a .safetensors or .pth file, {RANDOM}, or {HUB}owner/name"
-        )
+        raise InputError(f"{path}: no such weights file; give a .safetensors or .pth file, random, or {HUB}owner/name")
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files; convert it to one of them")
     try:
@@ -118,11 +116,3 @@ def deepen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _blocks_of_layer3(weights: Mapping[str, Tensor]) -> set[int]:
     matches = (_LAYER3_BLOCK.fullmatch(name) for name in weights)
     return {int(match[1]) for match in matches if match is not None}
-
-
-def _refuse_names(complaint: str, names: list[str], settings: BackboneSettings, source: str) -> None:
-    if names:
-        first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InputError(
-            f"{source}: {complaint} {len(names)} weights of ResNet-{settings.depth} ({first}); check the depth"
-        )

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
 from xpronet.data.dataset import StudyDataset
 from xpronet.data.study import Study
-from xpronet.encoders.resnet import ResNet
-from xpronet.encoders.text_encoders import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
-from xpronet.encoders.weights import backbone_name, load_backbone
+from xpronet.encoders.build import as_module, build_image_encoder, check_image_encoder, image_encoder_name
+from xpronet.encoders.image_encoder import ImageEncoder
+from xpronet.encoders.text_encoders import build_text_encoder, text_encoder_name
 from xpronet.errors import InputError
 from xpronet.evaluation.epoch_score import EpochScore, protocol_of
 from xpronet.experiment.recipe import Recipe
@@ -139,7 +139,7 @@ def prepare(
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
     score_reports = _report_scorer(recipe, corpus, train, val, processes)
-    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
+    backbone = build_backbone(recipe)
     if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
         if processes.is_main:
             bank = make_bank(recipe, corpus, train, train_labels, backbone, processes.device, track=track)
@@ -194,7 +194,7 @@ def _bank_of_main(bank: PrototypeBank | None, processes: DistributedContext) -> 
     about: dict[str, Any] | None = None
     if bank is not None:
         about = {item.name: getattr(bank, item.name) for item in dataclasses.fields(bank) if item.name != "vectors"}
-        about |= {"counts": dict(bank.counts), "shape": list(bank.vectors.shape)}
+        about |= {"counts": dict(bank.counts), "images": dict(bank.images), "shape": list(bank.vectors.shape)}
     about = dict(processes.from_main(about))
     shape = about.pop("shape")
     vectors = torch.empty(shape) if bank is None else torch.from_numpy(bank.vectors)
@@ -222,8 +222,36 @@ def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
     """
     corpus = recipe_corpus(recipe)
     train = corpus.split("train")
-    backbone = load_backbone(recipe.backbone, recipe.weights, seed=recipe.train.seed)
-    return make_bank(recipe, corpus, train, _labels(corpus, train), backbone, best_device(), track=track)
+    return make_bank(recipe, corpus, train, _labels(corpus, train), build_backbone(recipe), best_device(), track=track)
+
+
+def load_bank(path: Path, recipe: Recipe) -> PrototypeBank:
+    """Read prototypes made before, if they are those that a recipe would make.
+
+    Raises:
+        InputError: the file is missing or no bank, or was made with another image encoder, image setting or text
+            encoder; the line names it.
+    """
+    bank = PrototypeBank.load(path)
+    bank.refuse_others(
+        path,
+        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
+        text_encoder=text_encoder_name(recipe.text),
+        images=recipe.images,
+        per_finding=recipe.prototypes.per_finding,
+    )
+    return bank
+
+
+def build_backbone(recipe: Recipe) -> ImageEncoder:
+    """Build the image encoder that a recipe names; a recipe is the user's own word, so outside code may run.
+
+    Raises:
+        InputError: it is missing, damaged, or does not make square maps of the recipe's images.
+    """
+    backbone = build_image_encoder(recipe.backbone, recipe.weights, seed=recipe.train.seed, allow_code=True)
+    check_image_encoder(backbone, size=recipe.images.size)
+    return backbone
 
 
 def label_source(model: ModelSettings) -> LabelsFrom:
@@ -242,25 +270,24 @@ def make_bank(
     corpus: Corpus,
     train: Sequence[Study],
     labels: Float[np.ndarray, "studies findings"],
-    backbone: ResNet,
+    backbone: ImageEncoder,
     device: torch.device,
     *,
     track: Tracker = silent,
 ) -> PrototypeBank:
     """Make the initial prototypes from the train studies (paper, section 3.2)."""
-    encoder: TextEncoder
-    if recipe.text.encoder == TFIDF:
-        reports = [study.report for study in train]
-        encoder = TfidfEncoder.fit(reports, width=recipe.text.width, seed=recipe.prototypes.seed)
-    else:
-        encoder = BertEncoder(recipe.text.encoder, pooling=recipe.text.pooling, device=str(device))
+    as_module(backbone).to(device)
+    reports = [study.report for study in train]
+    seed = recipe.prototypes.seed
+    text = build_text_encoder(recipe.text, reports, seed=seed, device=str(device), allow_code=True)
     features = extract_features(
         corpus,
         train,
-        backbone=backbone.to(device),
-        image_encoder=backbone_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
+        backbone=backbone,
+        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
         images=recipe.images,
-        text_encoder=encoder,
+        text=text,
+        text_encoder=text_encoder_name(recipe.text),
         track=track,
     )
     return cluster_findings(features, labels, recipe.prototypes, track=track)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from xpronet.encoders.text_encoders import TFIDF
-from xpronet.experiment.build import label_source, prepare, recipe_corpus
+from xpronet.encoders.text_encoders import TFIDF, build_text_encoder
+from xpronet.experiment.build import build_backbone, label_source, prepare, recipe_corpus
 from xpronet.experiment.recipe import Recipe
+from xpronet.extensions import is_outside
 from xpronet.files import check_writable
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
@@ -100,7 +101,7 @@ def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None
         saving = time.monotonic()
         few.checkpoint.save(run / CHECKPOINTS / "again")
         save_seconds = (time.monotonic() - saving) * sizes[LAST] / sizes[BEST]
-        checkpoint = load_checkpoint(run)
+        checkpoint = load_checkpoint(run, allow_code=True)  # the recipe named it
         writer = ReportGenerator(
             checkpoint,
             device=prepared.device,
@@ -156,11 +157,20 @@ def _random_bank(recipe: Recipe) -> PrototypeBank | None:
     if recipe.bank != "clusters" or recipe.model.visible == "none":
         return None
     return random_bank(
-        image_width=recipe.backbone.width_out,
-        text_width=recipe.text.width if recipe.text.encoder == TFIDF else BERT_WIDTH,
+        image_width=build_backbone(recipe).width_out,
+        text_width=_text_width(recipe),
         per_finding=recipe.prototypes.per_finding,
         seed=recipe.train.seed,
     )
+
+
+def _text_width(recipe: Recipe) -> int:
+    if recipe.text.encoder == TFIDF:
+        return recipe.text.width
+    if is_outside(recipe.text.encoder):
+        reports = [study.report for study in recipe_corpus(recipe).split("train")]
+        return build_text_encoder(recipe.text, reports, allow_code=True).width
+    return BERT_WIDTH
 
 
 def _bytes(folder: Path) -> int:

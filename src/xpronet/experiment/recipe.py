@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from xpronet.data.dataset import BatchSettings
-from xpronet.encoders.resnet import BackboneSettings
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.text_encoders import TextSettings
 from xpronet.errors import InputError
 from xpronet.files import read_text
 from xpronet.images.transforms import ImageSettings
@@ -46,18 +47,6 @@ PRESETS: dict[str, Tree] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSettings:
-    """Which features of a report its study's prototypes are made from."""
-
-    encoder: str = "tfidf"
-    """tfidf, or a BERT-family model by folder or hub:OWNER/NAME."""
-    pooling: Literal["cls", "mean"] = "cls"
-    """What of a BERT counts: its first position (CheXbert) or the mean of all (sentence models)."""
-    width: int = 128
-    """Width of the TF-IDF features."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides how a model is trained."""
 
@@ -65,8 +54,9 @@ class Recipe:
     """Whose choices hold where the recipe is silent."""
     corpus: str = ""
     """Corpus folder; the command line's --corpus comes first."""
-    weights: str = "random"
-    """Backbone weights: random, a safetensors or pth file, or hub:OWNER/NAME."""
+    weights: str = "auto"
+    """Backbone weights: random, a safetensors or pth file, or hub:OWNER/NAME; auto: a huggingface model's own, else
+    random."""
     bank: Literal["clusters", "random"] = "clusters"
     """Prototypes made by k-means over the train studies (section 3.2), or drawn at random (w/o PI)."""
     text: TextSettings = field(default_factory=TextSettings)
@@ -77,7 +67,7 @@ class Recipe:
     """Words and lengths."""
     batches: BatchSettings = field(default_factory=BatchSettings)
     """Studies in a batch."""
-    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    backbone: ImageEncoderSettings = field(default_factory=ImageEncoderSettings)
     """The image encoder."""
     prototypes: PrototypeSettings = field(default_factory=PrototypeSettings)
     """How the bank is made."""

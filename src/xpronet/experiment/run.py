@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
-from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, with_precision
+from xpronet.experiment.build import load_bank, prepare, recipe_corpus, steps_per_epoch, with_precision
 from xpronet.experiment.recipe import Recipe, read_recipe, shipped_recipe
 from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
@@ -98,7 +98,7 @@ def train_run(
         # Another machine would choose otherwise; a run keeps what it began with.
         recipe = with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
     if bank is None and resumed and (run / BANK_FILE).is_file():
-        bank = PrototypeBank.load(run / BANK_FILE)
+        bank = load_bank(run / BANK_FILE, recipe)
     last_seen = last_checkpoint(run) is not None
     if processes.is_main:
         # Before the hours that prototypes of a large corpus take.
@@ -133,7 +133,8 @@ def train_run(
 
 def _complete(recipe: Recipe, run: Path, *, track: Tracker, tell: Callable[[str], None] | None) -> None:
     """Give a trained run its gate, where it is to have one and has none; its last step, taken again after a kill."""
-    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, track=track)
+    # The run's recipe is the user's own, and so is the encoder that it names.
+    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
     if line and tell is not None:
         tell(line)
 

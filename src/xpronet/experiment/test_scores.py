@@ -71,7 +71,7 @@ def score_test_once(
 def write_test_reports(recipe: Recipe, run: Path, *, track: Tracker = silent) -> None:
     """Write reports about the test studies with the run's best checkpoint."""
     corpus = recipe_corpus(recipe)
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=True)  # the recipe named it
     writer = ReportGenerator(
         checkpoint,
         device=best_device(),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.text_protocol import ProtocolName
@@ -230,7 +231,7 @@ def _bank_key(recipe: Recipe) -> str:
     """Return a name for the prototypes that a recipe begins with: the same for all that make the same."""
     tree = dataclasses.asdict(recipe)
     decides = {name: tree[name] for name in ("corpus", "images", "backbone", "weights", "text", "prototypes")}
-    if recipe.weights == "random":
+    if recipe.weights in (AUTO, RANDOM):
         decides["seed"] = recipe.train.seed
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 

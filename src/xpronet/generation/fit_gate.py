@@ -44,20 +44,23 @@ class FittedGate:
         )
 
 
-def fit_run_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tracker = silent) -> FittedGate:
+def fit_run_gate(
+    run: Path, corpus: Corpus, settings: GateSettings, *, allow_code: bool = False, track: Tracker = silent
+) -> FittedGate:
     """Fit a gate on the train split, take its threshold from the validation split, put it into the checkpoint.
 
     Args:
         run: run or checkpoint folder; of a run, the best checkpoint gets the gate.
         corpus: what it was trained on.
         settings: the quantile, and how many images to look at.
+        allow_code: whether an outside image encoder may run.
         track: shows progress.
 
     Raises:
         TooFewPicturesError: the corpus has too few images.
         InputError: there is no checkpoint, it is damaged, or an image cannot be read.
     """
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     train, held_out = (_pictures(corpus, split, checkpoint.max_views, settings) for split in ("train", "val"))
     check_enough(len(train), len(held_out))
     gate = fit_gate(
@@ -75,7 +78,9 @@ def fit_run_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tr
     )
 
 
-def complete_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: Tracker = silent) -> str:
+def complete_gate(
+    run: Path, corpus: Corpus, settings: GateSettings, *, allow_code: bool = False, track: Tracker = silent
+) -> str:
     """Give a trained run the gate that its settings ask for, where it has none; return a line about what was done.
 
     Too few images are no mistake here: the line says so, and the run stays without a gate.
@@ -83,7 +88,7 @@ def complete_gate(run: Path, corpus: Corpus, settings: GateSettings, *, track: T
     if not settings.fit or load_gate(run) is not None:
         return ""
     try:
-        return fit_run_gate(run, corpus, settings, track=track).line()
+        return fit_run_gate(run, corpus, settings, allow_code=allow_code, track=track).line()
     except TooFewPicturesError as error:
         return f"{run}: no gate ({error})"
 

@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.build import image_encoder_of_record, image_encoder_record
+from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.files import new_file, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
@@ -132,7 +133,7 @@ class Checkpoint:
                 save_tensors(temporary / file, tensors)
             config = {
                 "format": FORMAT,
-                "backbone": dataclasses.asdict(self.network.backbone.settings),
+                "backbone": image_encoder_record(self.network.backbone),
                 "images": dataclasses.asdict(self.images),
                 "model": dataclasses.asdict(self.network.settings),
                 "max_views": self.max_views,
@@ -171,11 +172,16 @@ class Checkpoint:
         }
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder, or the best checkpoint of a run folder; the network is in evaluation mode.
+def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
+    """Read a checkpoint folder, or the best checkpoint of a run folder; the network comes in evaluation mode.
+
+    Args:
+        folder: the checkpoint or run.
+        allow_code: whether an image encoder of another package, "python:package.module:factory", may run.
 
     Raises:
-        InputError: there is no checkpoint, or a file in it is damaged or does not fit the others.
+        InputError: no checkpoint is there, a file in it is damaged or does not fit the others, or its image encoder
+            is an outside one that is not allowed or not installed.
     """
     folder = find_checkpoint(folder)
     check_checkpoint(folder)
@@ -183,9 +189,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
     findings = read_json(folder / FINDINGS_FILE)
     training = read_json(folder / TRAINING_FILE)
+    backbone = _image_encoder(config, folder, allow_code=allow_code)
     try:
         network = XProNet(
-            backbone=ResNet(BackboneSettings(**config["backbone"])),
+            backbone=backbone,
             settings=ModelSettings(**config["model"]),
             num_words=len(vocabulary),
             padding=vocabulary.padding,
@@ -208,6 +215,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     checkpoint.gate = load_gate(folder)
     network.eval()
     return checkpoint
+
+
+def _image_encoder(config: Mapping[str, Any], folder: Path, *, allow_code: bool) -> ImageEncoder:
+    """Build the encoder that a checkpoint describes, its weights still to be loaded."""
+    try:
+        return image_encoder_of_record(config["backbone"], allow_code=allow_code)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
 
 
 def find_checkpoint(path: Path) -> Path:

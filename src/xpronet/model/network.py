@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
-from xpronet.encoders.resnet import ResNet, to_rgb
+from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
@@ -93,14 +93,14 @@ class XProNet(nn.Module):
     """The whole network."""
 
     def __init__(
-        self, *, backbone: ResNet, settings: ModelSettings, num_words: int, padding: int, num_findings: int
+        self, *, backbone: ImageEncoder, settings: ModelSettings, num_words: int, padding: int, num_findings: int
     ) -> None:
         """Compose the network.
 
         Args:
-            backbone: computes patch features from images.
-            settings: of everything after the backbone.
-            num_words: size of the vocabulary, including special tokens.
+            backbone: from images to patch features; a module.
+            settings: everything behind the backbone.
+            num_words: size of the vocabulary, special words included.
             padding: id that fills the end of a report.
             num_findings: K; with `settings.visible == "findings"`, bank_rows = K · per_finding.
         """
@@ -111,7 +111,8 @@ class XProNet(nn.Module):
                 f"{settings.per_finding} prototypes"
             )
         width = settings.width
-        channels = backbone.settings.width_out
+        channels = backbone.width_out
+        assert isinstance(backbone, nn.Module)
         self.settings = settings
         self.padding = padding
         self.backbone = backbone
@@ -169,7 +170,7 @@ class XProNet(nn.Module):
         self,
         images: UInt8[Tensor, "B V height width"],
         view_mask: Bool[Tensor, "B V"],
-        backbone: ResNet | None = None,
+        backbone: ImageEncoder | None = None,
     ) -> Patches:
         """Return the patch features of all views, view by view and row by row (paper, eq. 1).
 
@@ -178,7 +179,7 @@ class XProNet(nn.Module):
             view_mask: true on real views.
             backbone: a faster equivalent of the network's own.
         """
-        seen = (backbone or self.backbone)(to_rgb(images[view_mask]))
+        seen = (backbone or self.backbone)(images[view_mask])
         regions = seen.flatten(2).transpose(1, 2)
         num_regions = regions.shape[1]
         features = regions.new_zeros((*view_mask.shape, *regions.shape[1:]))

@@ -93,7 +93,9 @@ def evened(features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, 
     This reduces the influence of brightness, contrast and rare peaks. With unscaled features the gate warned of a fifth
     of the radiographs from a hospital it had not seen (docs/log.md).
     """
-    roots = np.sqrt(np.clip(features.astype(np.float64), 0, None))
+    wide = features.astype(np.float64)
+    # Features past a ReLU are never below 0; those of a transformer are, and keep their sign.
+    roots = np.copysign(np.sqrt(np.abs(wide)), wide)
     lengths = np.sqrt((roots**2).mean(1, keepdims=True))
     even: np.ndarray = roots / np.maximum(lengths, 1e-12)
     return even

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.encoders.image_encoder import ImageEncoderSettings
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS, SCHEMAS
@@ -218,7 +219,7 @@ def import_published(
     *,
     where: str,
     settings: ModelSettings = PUBLISHED_MODEL,
-    backbone: BackboneSettings | None = None,
+    backbone: ImageEncoderSettings | None = None,
 ) -> Checkpoint:
     """Make a checkpoint from published weights, with the findings in our order.
 
@@ -240,7 +241,7 @@ def import_published(
             "file and the dataset that it was trained with"
         )
     network = XProNet(
-        backbone=ResNet(backbone or BackboneSettings(depth=101)),
+        backbone=ResNet(backbone or ImageEncoderSettings(depth=101)),
         settings=settings,
         num_words=len(vocabulary),
         padding=vocabulary.padding,

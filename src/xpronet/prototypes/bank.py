@@ -14,11 +14,13 @@ from safetensors.numpy import save as serialised
 
 from xpronet.errors import InputError
 from xpronet.files import new_file
+from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS
 
 TENSOR = "prototypes"
 METADATA = "prototype_bank"
-FORMAT = 1
+FORMAT = 2
+"""1 did not say which image settings its features come from."""
 REMEDY = "make one with `xpronet prototypes`"
 
 
@@ -40,6 +42,8 @@ class PrototypeBank:
     """Name of the backbone and its weights."""
     text_encoder: str
     """Name of the text encoder."""
+    images: Mapping[str, int | str]
+    """The image settings that its features depend on (`viewed_by`); empty of a random bank."""
     seed: int
     """What clustering, or a random bank, was seeded with."""
     notes: tuple[str, ...] = field(default=())
@@ -55,6 +59,29 @@ class PrototypeBank:
         start = self.findings.index(finding) * self.per_finding
         return self.vectors[start : start + self.per_finding]
 
+    def refuse_others(
+        self, path: Path, *, image_encoder: str, text_encoder: str, images: ImageSettings, per_finding: int
+    ) -> None:
+        """Compare what the bank was made with to what it is to be used with.
+
+        Raises:
+            InputError: they differ; the line names the first difference.
+        """
+        wanted = {"image encoder": image_encoder, "text encoder": text_encoder, "prototypes.per_finding": per_finding}
+        found = {
+            "image encoder": self.image_encoder,
+            "text encoder": self.text_encoder,
+            "prototypes.per_finding": self.per_finding,
+        }
+        wanted |= {f"images.{name}": value for name, value in viewed_by(images).items()}
+        found |= {f"images.{name}": value for name, value in self.images.items()}
+        for name in dict.fromkeys([*wanted, *found]):
+            if wanted.get(name) != found.get(name):
+                raise InputError(
+                    f"{path}: made with {name} {found.get(name)}, the recipe has {wanted.get(name)}; make it again "
+                    "with `xpronet prototypes`, or change the recipe"
+                )
+
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the bank, whole or not at all; the same bank gives the same bytes.
 
@@ -63,7 +90,12 @@ class PrototypeBank:
         """
         about = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "vectors"}
         # One entry only: the library writes several in an order that changes from run to run.
-        metadata = {METADATA: json.dumps({"format": FORMAT, **about, "counts": dict(self.counts)}, ensure_ascii=False)}
+        metadata = {
+            METADATA: json.dumps(
+                {"format": FORMAT, **about, "counts": dict(self.counts), "images": dict(self.images)},
+                ensure_ascii=False,
+            )
+        }
         with new_file(path, overwrite=overwrite) as temporary:
             # Written by ourselves: the library would put another file in its place, which only its owner may read.
             temporary.write_bytes(serialised({TENSOR: np.ascontiguousarray(self.vectors)}, metadata=metadata))
@@ -89,6 +121,7 @@ class PrototypeBank:
                 and len(vectors) == len(bank.findings) * bank.per_finding
                 and 0 < bank.image_width <= bank.width
                 and set(bank.counts) == set(bank.findings)
+                and isinstance(bank.images, dict)
             )
         except (KeyError, TypeError, ValueError):
             sound = False
@@ -101,6 +134,14 @@ class PrototypeBank:
             raise InputError(f"{path}: other findings than the model's ({', '.join(names[:3])}); {REMEDY}")
         rows = np.concatenate([bank.of(finding) for finding in findings])
         return dataclasses.replace(bank, vectors=rows, findings=tuple(findings))
+
+
+def viewed_by(images: ImageSettings) -> dict[str, int | str]:
+    """Return the image settings that a test view depends on, and with it the features that prototypes are made from."""
+    kept: dict[str, int | str] = {"size": images.size, "test": images.test}
+    if images.test == "crop":
+        kept["short_side"] = images.short_side
+    return kept
 
 
 def _read(path: Path) -> tuple[Float32[np.ndarray, "rows width"], dict[str, Any]]:

@@ -99,6 +99,7 @@ def cluster_findings(
         counts=counts,
         image_encoder=features.image_encoder,
         text_encoder=features.text_encoder,
+        images=features.images,
         seed=settings.seed,
         notes=tuple(notes),
     )
@@ -119,6 +120,7 @@ def random_bank(*, image_width: int, text_width: int, per_finding: int = 20, see
         counts=dict.fromkeys(FINDINGS, 0),
         image_encoder="none",
         text_encoder="none",
+        images={},
         seed=seed,
         notes=("the prototypes are random numbers; no study was seen",),
     )

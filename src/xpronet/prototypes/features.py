@@ -1,7 +1,7 @@
 """Features of whole studies: the mean of their views, of the views' mirror images, and of the report."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
-from xpronet.encoders.resnet import ResNet, to_rgb
+from xpronet.encoders.build import as_module
+from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.encoders.text_encoders import TextEncoder
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, Square, test_view
 from xpronet.progress import Tracker, silent
+from xpronet.prototypes.bank import viewed_by
 
 READERS = 4
 """Threads that read images while the backbone works on the ones before."""
@@ -41,16 +43,19 @@ class StudyFeatures:
     """Name of the backbone and its weights."""
     text_encoder: str
     """Name of the text encoder."""
+    images: Mapping[str, int | str]
+    """The image settings that the features depend on (`viewed_by`)."""
 
 
 def extract_features(
     corpus: Corpus,
     studies: Sequence[Study],
     *,
-    backbone: ResNet,
+    backbone: ImageEncoder,
     image_encoder: str,
     images: ImageSettings,
-    text_encoder: TextEncoder,
+    text: TextEncoder,
+    text_encoder: str,
     batch: int = 32,
     track: Tracker = silent,
 ) -> StudyFeatures:
@@ -59,10 +64,11 @@ def extract_features(
     Args:
         corpus: where the images lie.
         studies: which studies, all with images.
-        backbone: on the device that is to do the work; it is used in evaluation mode and left as it was.
+        backbone: a module on the device that is to do the work; it is used in evaluation mode and left as it was.
         image_encoder: name of the backbone and its weights, to be kept with the features.
         images: how images become squares; the test view is taken.
-        text_encoder: what turns reports into features.
+        text: what turns reports into features.
+        text_encoder: its name, to be kept with the features.
         batch: views at a time.
         track: tells how far the work is.
 
@@ -76,9 +82,10 @@ def extract_features(
             "prototypes need images and reports"
         )
     views = [(row, corpus.view_path(view)) for row, study in enumerate(studies) for view in study.views]
-    original, mirrored = np.zeros((2, len(studies), backbone.settings.width_out), np.float32)
-    training = backbone.training
-    backbone.eval()
+    original, mirrored = np.zeros((2, len(studies), backbone.width_out), np.float32)
+    module = as_module(backbone)
+    training = module.training
+    module.eval()
     try:
         squares = track(_squares(views, images, ahead=2 * batch), "Encode images", len(views))
         for rows, pictures in _batches(squares, batch):
@@ -86,24 +93,26 @@ def extract_features(
             np.add.at(original, rows, features)
             np.add.at(mirrored, rows, features_mirrored)
     finally:
-        backbone.train(training)
+        module.train(training)
     num_views = np.array([[len(study.views)] for study in studies], np.float32).reshape(-1, 1)
     return StudyFeatures(
         ids=tuple(study.id for study in studies),
         original=original / num_views,
         mirrored=mirrored / num_views,
-        text=text_encoder.encode([study.report for study in studies], track=track),
+        text=text.encode([study.report for study in studies], track=track),
         image_encoder=image_encoder,
-        text_encoder=text_encoder.name,
+        text_encoder=text_encoder,
+        images=viewed_by(images),
     )
 
 
 @torch.inference_mode()
 def _pooled(
-    backbone: ResNet, squares: UInt8[np.ndarray, "views size size"]
+    backbone: ImageEncoder, squares: UInt8[np.ndarray, "views size size"]
 ) -> tuple[Float32[np.ndarray, "views channels"], Float32[np.ndarray, "views channels"]]:
     """Return the mean over regions of the last features, of images and of their mirror images."""
-    pictures = to_rgb(torch.from_numpy(squares).to(backbone.conv1.weight.device))
+    device = next((parameter.device for parameter in as_module(backbone).parameters()), torch.device("cpu"))
+    pictures = torch.from_numpy(squares).to(device)
     features: list[Tensor] = [backbone(each).mean((2, 3)) for each in (pictures, pictures.flip(-1))]
     return features[0].cpu().numpy(), features[1].cpu().numpy()
 
