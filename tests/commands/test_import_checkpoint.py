@@ -46,7 +46,7 @@ def test_an_authors_file_becomes_a_checkpoint_and_goes_back(weights, annotation,
 
     checkpoint = load_checkpoint(tmp_path / "checkpoint")
     assert checkpoint.vocabulary.words == (".", "37", "<unk>", "are", "clear", "cm", "heart", "is", "lungs", "the")
-    assert (checkpoint.max_views, checkpoint.max_words, checkpoint.images.test) == (2, 60, "squash")
+    assert (checkpoint.max_views, checkpoint.search.max_words, checkpoint.images.test) == (2, 60, "squash")
     assert checkpoint.training == {"imported": "model_best.pth", "dataset": "iu-xray"}
     exported = export_published(checkpoint, PUBLISHED_CORPORA["iu-xray"])
     assert set(exported) == set(weights)

@@ -31,7 +31,7 @@ def checkpoint(tiny_run: Path) -> Checkpoint:
 
 @pytest.fixture
 def writer(checkpoint: Checkpoint) -> ReportGenerator:
-    return ReportGenerator(checkpoint, device=CPU, settings=BeamSettings(max_words=checkpoint.max_words))
+    return ReportGenerator(checkpoint, device=CPU, settings=checkpoint.search)
 
 
 def _views(corpus: Corpus, checkpoint: Checkpoint, number: int) -> list[np.ndarray]:
@@ -90,7 +90,7 @@ def test_findings_follow_from_thresholds(writer: ReportGenerator, checkpoint: Ch
 
 def test_reference_labels_are_used_only_when_asked_for(checkpoint: Checkpoint, phantom: Corpus) -> None:
     studies = phantom.split("test")
-    settings = BeamSettings(max_words=checkpoint.max_words)
+    settings = checkpoint.search
     oracle = ReportGenerator(checkpoint, device=CPU, settings=settings, labels_from="reference")
     from xpronet.labels.label_tables import label_matrix, read_labels
 
@@ -122,7 +122,7 @@ def test_the_agreeing_report_says_what_the_findings_say(checkpoint: Checkpoint, 
 
     def apart(choose: Literal["likeliest", "agreeing"]) -> list[int]:
         # An untrained network's reports say little: any candidate may be nearer to what its head says.
-        settings = BeamSettings(beams=6, max_words=checkpoint.max_words, choose=choose)
+        settings = BeamSettings(beams=6, max_words=checkpoint.search.max_words, choose=choose)
         written = _write(ReportGenerator(checkpoint, device=CPU, settings=settings), studies)
         return [
             disagreements(labeler.label(report.text), {finding.name: finding.present for finding in report.findings})

@@ -17,6 +17,7 @@ from xpronet.model.checkpoint import (
     load_tensors,
     write_manifest,
 )
+from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 
 NAMES = ("Edema", "Fracture", "Pneumonia", "No Finding")
@@ -29,7 +30,7 @@ def checkpoint(make_network) -> Checkpoint:
         vocabulary=Vocabulary([".", "clear", "heart", "lungs", "normal", "the", "ü"], VocabularySettings(min_count=2)),
         images=ImageSettings(size=64, short_side=70, test="pad"),
         max_views=3,
-        max_words=40,
+        search=BeamSettings(beams=5, max_words=40, choose="agreeing"),
         findings=NAMES,
         thresholds={"Edema": 0.25, "Fracture": 0.5, "Pneumonia": 0.75, "No Finding": 0.5},
         training={"epoch": 3, "score": 0.5},
@@ -206,12 +207,6 @@ def test_a_damaged_or_missing_manifest_is_refused(folder):
     refuse(folder, "manifest.json: no such file")
 
 
-def test_checkpoints_from_before_there_were_manifests_are_read(folder):
-    change(folder / "config.json", lambda record: record.update(format=1))
-    (folder / "manifest.json").unlink()
-    assert load_checkpoint(folder).findings == NAMES
-
-
 def test_a_run_that_goes_on_does_not_mix_two_checkpoints(checkpoint, tmp_path):
     checkpoint.save(tmp_path / "checkpoints" / "best-1")
     point(tmp_path / "checkpoints" / "best", "best-1")
@@ -221,7 +216,7 @@ def test_a_run_that_goes_on_does_not_mix_two_checkpoints(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("file", "edit", "told"),
     [
-        ("config.json", lambda record: record.update(format=3), "not a checkpoint of format 1 or 2"),
+        ("config.json", lambda record: record.update(format=2), "not a checkpoint of format 3"),
         ("config.json", lambda record: record.pop("model"), "damaged checkpoint"),
         ("config.json", lambda record: record["model"].update(wings=2), "wings"),
         ("config.json", lambda record: record["model"].update(heads=3), r"model\.heads = 3"),
@@ -272,19 +267,12 @@ def test_calibration_is_kept_and_changes_probabilities(checkpoint, folder):
     assert back.predict_findings(patches)[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def unsealed(folder, edit) -> None:
-    """Change findings.json of a checkpoint from before there was a manifest."""
-    (folder / "manifest.json").unlink()
-    change(folder / "config.json", lambda record: record.update(format=1))
-    change(folder / "findings.json", edit)
-
-
 def test_a_checkpoint_without_calibration_is_used_as_it_was(folder):
-    unsealed(folder, lambda record: record.pop("calibration"))
+    change(folder / "findings.json", lambda record: record.pop("calibration"))
     assert load_checkpoint(folder).network.calibration.tolist() == [[1.0] * 4, [0.0] * 4]
 
 
 @pytest.mark.parametrize("pair", [[0.0, 0.0], [-1.0, 0.0], [1.0], "1", [1.0, None], [float("nan"), 0.0]])
 def test_a_calibration_that_is_none_is_refused(folder, pair):
-    unsealed(folder, lambda record: record["calibration"].update(Edema=pair))
+    change(folder / "findings.json", lambda record: record["calibration"].update(Edema=pair))
     refuse(folder, "damaged")

@@ -252,10 +252,10 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         InputError: a file is missing or has changed since it was saved, or the format is unknown.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
+    check_files(folder, files)
     config = read_json(folder / CONFIG_FILE)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
-    check_files(folder, files)
 
 
 def load_weights(network: XProNet, path: Path) -> None:
