@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from xpronet.data.grey_range import low_range_summary
 from xpronet.data.records import SPLITS
 from xpronet.data.release import LEFT_OUT_FILE, Prepared
 
@@ -50,6 +51,8 @@ def print_prepared(
             f"warning: {prepared.pictureless:,} studies have no picture; training refuses them, "
             "--without-picture drop leaves them out"
         )
+    if prepared.low_range:
+        console.print(f"warning: {low_range_summary(prepared.low_range)}")
     if prepared.straddling:
         console.print(
             f"warning: {len(prepared.straddling):,} patients are in more than one split; scores will be too good"

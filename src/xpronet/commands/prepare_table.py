@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from xpronet.data.cache import PictureForm
+from xpronet.data.grey_range import low_range_summary
 from xpronet.data.images import Depth
 from xpronet.data.table import TableSettings, make_table
 from xpronet.data.table_rows import Form
@@ -71,5 +72,7 @@ def table(
     console.print(f"{out}: {sum(made.studies.values())} studies ({counts})")
     for reason, ids in made.left_out.items():
         console.print(f"left out: {len(ids)} with {reason}")
+    if made.low_range:
+        console.print(f"warning: {low_range_summary(made.low_range)}")
     if made.straddling:
         console.print(f"warning: {len(made.straddling)} patients are in more than one split; scores will be too good")

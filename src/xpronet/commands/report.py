@@ -20,13 +20,14 @@ def report(
     runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     strict: bool = False,
+    frame: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a draft report about one study.
 
     Args:
         run: run or checkpoint folder, or a folder that `xpronet export` wrote.
-        images: the study's views, frontal first: PNG, JPEG or DICOM files.
+        images: the study's views, frontal first: PNG, JPEG, TIFF or DICOM files.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with pictures, findings and evidence to this file.
         sr: also write the text and the findings to this file, as a DICOM structured report, partial and unverified.
@@ -36,10 +37,12 @@ def report(
             best with the findings; by default as the run's recipe says, else the likeliest.
         runtime: what computes the network; if left out, what the folder was made for.
         precision: arithmetic of the backbone; bf16 is faster where the device multiplies it itself.
-        strict: refuse pictures that the run's gate warns of.
+        strict: refuse images that are warned of: by the run's gate, or since they use little of their grey range.
+        frame: which frame of files that hold several (DICOM, TIFF) to read, from 1; such files are refused without.
         overwrite: replace files that are there.
     """
     from xpronet.commands.opening import model_fingerprint, open_writer
+    from xpronet.data.grey_range import low_range_warning
     from xpronet.data.images import read_grey
     from xpronet.data.transforms import test_view
     from xpronet.errors import InputError
@@ -47,12 +50,12 @@ def report(
     from xpronet.generate.writer import pad_views
 
     if not images:
-        raise InputError("no picture given: name at least one PNG, JPEG or DICOM file")
+        raise InputError("no picture given: name at least one PNG, JPEG, TIFF or DICOM file")
     for path in (json, html, sr):
         if path is not None and path.exists() and not overwrite:
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
-    # Pictures first: a wrong file is told before the model is loaded.
-    pictures = [read_grey(path) for path in images]
+    # Images first: a wrong file is told before the model is loaded.
+    pictures = [read_grey(path, frame=frame) for path in images]
     if sr is not None:
         from xpronet.serve.films import read_films
 
@@ -63,7 +66,9 @@ def report(
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
     with_evidence = json is not None or html is not None
     [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
-    warnings = written.warnings([path.name for path in images])
+    ranges = zip(images, map(low_range_warning, pictures), strict=True)
+    warnings = [f"{path.name}: {warning}" for path, warning in ranges if warning is not None]
+    warnings += written.warnings([path.name for path in images])
     if strict and warnings:
         raise InputError(f"{'; '.join(warnings)}; leave out --strict to have a report anyway")
     for warning in warnings:
@@ -71,6 +76,8 @@ def report(
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     if json is not None:
         answer = written.answer(model=model_fingerprint(run), views=[path.name for path in images])
+        if warnings:
+            answer["warnings"] = warnings
         write_json(json, answer, overwrite=overwrite)
     if html is not None:
         from xpronet.show.page import PageStudy, write_page

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from xpronet.data.cache import PictureForm, Unreadable, make_cache
+from xpronet.data.cache import LowRange, PictureForm, Unreadable, make_cache
 from xpronet.data.corpus import IMAGES_FOLDER
 from xpronet.data.dicom import read_view_position
 from xpronet.data.drafts import Draft
@@ -55,7 +55,7 @@ def name_places(drafts: Sequence[Draft]) -> Places:
     for draft in drafts:
         name = names[draft.id]
         if name != draft.id or uses[name.lower()] > 1:
-            name += "-" + hashlib.sha256(draft.id.encode()).hexdigest()[:8]
+            name += "-" + hashlib.sha256(os.fsencode(draft.id)).hexdigest()[:8]
         places[draft.id] = [f"{IMAGES_FOLDER}/{name}-{view}.png" for view in range(1, len(draft.pictures) + 1)]
     return places
 
@@ -78,16 +78,21 @@ def clear_waiting(out: Path) -> None:
 
 
 def cache_pictures(
-    drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker
+    drafts: Sequence[Draft],
+    images: Path,
+    out: Path,
+    form: PictureForm,
+    track: Tracker,
+    warn: Callable[[LowRange], object],
 ) -> list[Unreadable]:
-    """Make the grey pictures of all studies beside `out`; return those that cannot be read.
+    """Make the grey pictures of all studies beside `out`; return those that cannot be read, warn of dark ones.
 
     What is made stays there until `place_pictures` moves it, so that the next try goes on where this one stopped. The
     names there stand for source, size and depth: another choice of studies finds its own pictures and no other's.
     """
     kept = kept_pictures(out)
     sources = dict.fromkeys(images / path for draft in drafts for path, _ in draft.pictures)
-    return make_cache([(source, _kept(kept, source, form)) for source in sources], form, track=track)
+    return make_cache([(source, _kept(kept, source, form)) for source in sources], form, track=track, warn=warn)
 
 
 def place_pictures(drafts: Sequence[Draft], images: Path, out: Path, folder: Path, form: PictureForm) -> Places:
@@ -126,7 +131,7 @@ def finished_study(draft: Draft, places: Sequence[str], folder: Path) -> Study:
 
 
 def _kept(kept: Path, source: Path, form: PictureForm) -> Path:
-    name = hashlib.sha256(f"{form.short_side} {form.depth} {source.absolute()}".encode()).hexdigest()
+    name = hashlib.sha256(os.fsencode(f"{form.short_side} {form.depth} {source.absolute()}")).hexdigest()
     return kept / f"{name}.png"
 
 

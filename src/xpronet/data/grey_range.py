@@ -1,5 +1,7 @@
 """Images that use little of their grey range, such as a film of 12 bits in a file of 16, which is nearly black."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
@@ -13,6 +15,16 @@ TAILS = (0.5, 99.5)
 """Percentiles between which the range is measured: burnt-in letters and a few dead pixels do not count."""
 MEASURED_PIXELS = 1 << 20
 """About as many pixels, evenly spaced, are measured; percentiles of more would say the same."""
+
+
+def low_range_summary(warnings: Sequence[str]) -> str:
+    """Return one line about the images of a corpus that use little of their grey range.
+
+    Args:
+        warnings: what is said of each, its name first; at least one.
+    """
+    count = f"{len(warnings):,} images use" if len(warnings) > 1 else "1 image uses"
+    return f"{count} little of the grey range and may be nearly black or flat to the network (first {warnings[0]})"
 
 
 def low_range_warning(grey: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]) -> str | None:

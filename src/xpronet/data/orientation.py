@@ -45,7 +45,7 @@ def stored_orientation(info: Mapping[str | tuple[int, int], Any]) -> int:
         if orientation is not None:
             return orientation
     for packet in (info.get(key) for key in XMP_KEYS):
-        content = packet.encode() if isinstance(packet, str) else packet
+        content = packet.encode(errors="replace") if isinstance(packet, str) else packet
         found = XMP_ORIENTATION.search(content) if isinstance(content, bytes) else None
         if found is not None:
             return int(found[1])
@@ -80,7 +80,7 @@ def exif_orientation(block: bytes) -> int | None:
 
 
 def _raw_profile(text: str) -> bytes:
-    """Return the bytes of a raw profile, whose lines are its name, their number, and the bytes in hexadecimal digits."""
+    """Return the bytes of a raw profile, whose lines are its name, their number, and hexadecimal digits."""
     try:
         return bytes.fromhex("".join(text.strip().split("\n")[2:]))
     except ValueError:

@@ -15,7 +15,7 @@ from xpronet.data.assembly import (
     place_pictures,
     waiting_pictures,
 )
-from xpronet.data.cache import STANDARD, PictureForm
+from xpronet.data.cache import STANDARD, LowRange, PictureForm
 from xpronet.data.corpus import write_corpus
 from xpronet.data.drafts import Draft, straddling
 from xpronet.data.records import SPLITS
@@ -76,6 +76,8 @@ class Prepared:
     """Studies in the corpus without any picture."""
     straddling: Sequence[str]
     """Patients whom the split puts on more than one side; scores on them are too good."""
+    low_range: Sequence[str] = ()
+    """A warning for each image that uses little of its grey range."""
 
     def lost_by_reason(self) -> Counter[str]:
         """Return how many are lost for each reason, without the names."""
@@ -121,13 +123,14 @@ def write_release(
         InputError: more is lost than tolerated, no study is left, or `out` exists without `overwrite`.
     """
     lost, dropped = list(lost), Counter(dropped)
+    low_range: list[LowRange] = []
     with new_folder(out, overwrite=overwrite) as folder:
         named = len(lost) + sum(len(draft.pictures) for draft in drafts)
         _check_tolerance(lost, named, settings, out)
         places: Places = {draft.id: () for draft in drafts}
         if settings.images is not None:
             order_views(drafts, settings.images)
-            lost += _cached(drafts, settings.images, out, settings.pictures, track)
+            lost += _cached(drafts, settings.images, out, settings.pictures, track, low_range.append)
             _check_tolerance(lost, named, settings, out)
             if settings.without_picture == "drop":
                 kept = [draft for draft in drafts if draft.pictures]
@@ -160,6 +163,7 @@ def write_release(
         lost=lost,
         pictureless=sum(not draft.pictures for draft in drafts),
         straddling=straddling([(draft.patient, draft.split) for draft in drafts]),
+        low_range=[image.warning for image in low_range],
     )
 
 
@@ -168,9 +172,16 @@ def explain_dropped(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} with {reason}" for reason, count in dropped.items() if count) or "none was given"
 
 
-def _cached(drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker) -> list[Lost]:
+def _cached(
+    drafts: Sequence[Draft],
+    images: Path,
+    out: Path,
+    form: PictureForm,
+    track: Tracker,
+    warn: Callable[[LowRange], object],
+) -> list[Lost]:
     """Make the pictures, take those that cannot be read off their studies, and return them."""
-    unreadable = cache_pictures(drafts, images, out, form, track)
+    unreadable = cache_pictures(drafts, images, out, form, track, warn)
     reasons = {picture.path: picture.reason.replace(f"{images}/", "", 1) for picture in unreadable}
     lost = []
     for draft in drafts if reasons else ():

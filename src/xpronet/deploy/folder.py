@@ -16,7 +16,7 @@ from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
-from xpronet.files import new_folder, read_json, write_json
+from xpronet.files import check_utf8_name, new_folder, read_json, write_json
 from xpronet.generate.beam import BeamSettings
 from xpronet.model.checkpoint import (
     CONFIG_FILE,
@@ -92,8 +92,9 @@ def read_exported(folder: Path) -> Exported:
     """Read what a folder says beside its graphs.
 
     Raises:
-        InputError: the folder is none, or a file in it is damaged.
+        InputError: the folder is none, a file in it is damaged, or its name is not UTF-8, which the runtimes need.
     """
+    check_utf8_name(folder)
     config = read_json(folder / CONFIG_FILE)
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
     findings = read_json(folder / FINDINGS_FILE)
@@ -139,11 +140,12 @@ def export_folder(
         Each file's name and size in bytes.
 
     Raises:
-        InputError: a package that exporting needs is not installed, or the folder exists.
+        InputError: a package that exporting needs is not installed, or the folder exists or has a name not in UTF-8.
     """
     missing = [package for package in TRACED_WITH[to] if find_spec(package) is None]
     if missing:
         raise InputError(f"--to {to} needs {', '.join(missing)}: pip install 'xpronet[onnx,openvino]'")
+    check_utf8_name(folder)
     settings = checkpoint.network.settings
     config = {
         "format": to,

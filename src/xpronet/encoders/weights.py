@@ -15,6 +15,7 @@ from torch import Tensor
 from xpronet.encoders.hub import HUB, hub_file
 from xpronet.encoders.resnet import BLOCKS, BackboneSettings, ResNet
 from xpronet.errors import InputError
+from xpronet.files import utf8_name
 
 RANDOM = "random"
 HUB_FILE = "model.safetensors"
@@ -83,7 +84,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files; convert it to one of them")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            with utf8_name(path) as name:
+                return load_file(name)
         with warnings.catch_warnings():
             # What a strange or damaged file leads to is said below, in one line.
             warnings.simplefilter("ignore", UserWarning)

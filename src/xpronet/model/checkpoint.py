@@ -16,7 +16,7 @@ from xpronet.data.transforms import ImageSettings
 from xpronet.data.vocabulary import Vocabulary, read_vocabulary
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.files import new_file, new_folder, read_json, write_json
+from xpronet.files import new_file, new_folder, read_json, utf8_name, write_json
 from xpronet.model.gate import Gate
 from xpronet.model.manifest import MANIFEST_FILE, check_files, listed_files, write_manifest
 from xpronet.model.network import XProNet
@@ -252,7 +252,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         InputError: the file is missing or damaged.
     """
     try:
-        return load_file(path)
+        with utf8_name(path) as name:
+            return load_file(name)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
