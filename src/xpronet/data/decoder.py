@@ -47,6 +47,8 @@ def decompress(dicom: bytes, codec: Codec = "gdcm", frame: int = 0) -> Shaped[np
         raise DecodingError(f"not decoded in {SECONDS} seconds") from None
     if done.returncode == 1:
         raise RuntimeError(f"the decoder process failed: {done.stderr.decode(errors='replace')}")
+    if done.returncode == REFUSED:
+        raise DecodingError("the decoder refuses its pixels")
     if done.returncode != 0:
         raise DecodingError(f"the decoder ended with status {done.returncode}")
     stored: np.ndarray = np.load(io.BytesIO(done.stdout), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""From a grey picture of any size to the square the network sees."""
+"""From a grey image of any size to the square the network sees."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,16 +14,16 @@ Square = UInt8[np.ndarray, "size size"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
-    """How pictures become squares."""
+    """How images become squares."""
 
     size: int = 224
     """Side of the square the network sees, in pixels."""
     short_side: int = 256
-    """Short side of the resized picture that the square is cut from."""
+    """Short side of the resized image that the square is cut from."""
     train: Literal["short-side", "square"] = "short-side"
-    """The train view is cut from the picture resized to that short side, or squashed to that square (paper)."""
+    """The train view is cut from the image resized to that short side, or squashed to that square (paper)."""
     test: Literal["crop", "squash", "pad"] = "crop"
-    """The test view: the centre square, the whole picture squashed to a square (as published), or padded with black."""
+    """The test view: the centre square, the whole image squashed to a square (as published), or padded with black."""
 
     def __post_init__(self) -> None:
         if self.size < 32:
@@ -40,9 +40,9 @@ class ImageSettings:
 
 
 def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) -> Square:
-    """Resize the picture as `settings.train` says and cut a square at random.
+    """Resize the image as `settings.train` says and cut a square at random.
 
-    The resized pixels are those of the field's usual `Resize` of a Pillow picture in 8 bits.
+    The resized pixels are those of the field's usual `Resize` of a Pillow image in 8 bits.
     """
     if settings.train == "square":
         resized = eight_bits(resize(eight_bits(grey), settings.short_side, settings.short_side))
@@ -55,7 +55,7 @@ def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) ->
 
 
 def test_view(grey: Grey, settings: ImageSettings) -> Square:
-    """Return the square that `settings.test` names; the same picture always gives the same square."""
+    """Return the square that `settings.test` names; the same image always gives the same square."""
     size = settings.size
     if settings.test == "squash":
         return eight_bits(resize(eight_bits(grey), size, size))
