@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from xpronet.cli import app, run
 from xpronet.files import read_json_lines
@@ -191,3 +193,22 @@ def test_the_readme_shows_commands_that_exist(command: str) -> None:
     _, bound, ignored = app.parse_args(command.split()[1:], exit_on_error=False, print_error=False)
     assert bound.arguments
     assert not ignored
+
+
+def test_images_of_a_low_range_are_warned_of(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark, answer = tmp_path / "dark.png", tmp_path / "answer.json"
+    Image.fromarray(np.linspace(0, 4095, 80 * 64).reshape(80, 64).astype(np.uint16)).save(dark)
+    assert run(["report", str(tiny_run), str(dark), "--json", str(answer)]) == 0
+    warning = "dark.png: uses 6% of its grey range (20 to 4,074 of 65,535); it looks like a film of 12 bits"
+    assert f"warning: {warning}" in capsys.readouterr().err
+    assert json.loads(answer.read_text())["warnings"][0].startswith(warning)
+
+
+def test_a_frame_is_chosen(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (80, 64), dtype=np.uint8)) for n in range(2)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    assert run(["report", str(tiny_run), str(tmp_path / "pages.tif")]) == 2
+    assert "holds 2 frames; choose one with --frame (1 to 2)" in capsys.readouterr().err
+    assert run(["report", str(tiny_run), str(tmp_path / "pages.tif"), "--frame", "2"]) == 0

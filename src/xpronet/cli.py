@@ -3,6 +3,7 @@
 Exit status: 0 done; 1 the work failed; 2 the user's input or settings are wrong; 130 interrupted.
 """
 
+import io
 import os
 import sys
 import time
@@ -20,8 +21,9 @@ app = App(
     name="xpronet",
     help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.",
     version=__version__,
-    # A flag that is not given is off: no --no-flag, no --empty-list.
-    default_parameter=Parameter(negative=()),
+    # A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file
+    # name, as browsers and copies make them, and no JSON.
+    default_parameter=Parameter(negative=(), json_list=False, json_dict=False),
     # `run` tells of an interrupt itself: how far the work came and how to go on.
     suppress_keyboard_interrupt=False,
 )
@@ -82,6 +84,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; the user's mistakes are one line on standard error."""
+    _print_any_name()
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:
@@ -97,6 +100,13 @@ def run(arguments: list[str]) -> int:
             sys.stderr.write(f"xpronet: {str(interrupted) or 'interrupted'}\n")
         return 130
     return 0
+
+
+def _print_any_name() -> None:
+    """Let file names that are not UTF-8, which Python keeps as lone surrogates, be printed with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell(line: str) -> None:

@@ -14,6 +14,11 @@ from xpronet.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where nothing more fits."""
+ESCAPES = "backslashreplace"
+"""How lone surrogates, which stand for the bytes of file names that are not UTF-8, are written.
+
+JSON reads the escapes back as the surrogates that they were.
+"""
 
 
 @contextmanager
@@ -136,9 +141,9 @@ def check_writable(folder: Path) -> Path:
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, whole or not at all; lone surrogates (file names that are not UTF-8) as escapes."""
     with new_file(path, overwrite=overwrite) as temporary, _explained(path):
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPES)
 
 
 def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
@@ -148,7 +153,10 @@ def write_json(path: Path, value: Any, *, overwrite: bool = False) -> None:
 
 def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = False) -> None:
     """Write one JSON value a line, whole or not at all; `values` may be a generator."""
-    with new_file(path, overwrite=overwrite) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with (
+        new_file(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", errors=ESCAPES) as stream,
+    ):
         for value in values:
             line = json.dumps(value, ensure_ascii=False) + "\n"
             with _explained(path):
@@ -157,7 +165,7 @@ def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = Fal
 
 def append_json_line(path: Path, value: Any) -> None:
     """Append one JSON value as a line."""
-    with _explained(path), path.open("a", encoding="utf-8") as stream:
+    with _explained(path), path.open("a", encoding="utf-8", errors=ESCAPES) as stream:
         stream.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -213,6 +221,48 @@ def each_json_line(path: Path) -> Iterator[Any]:
         raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+@contextmanager
+def utf8_name(path: Path) -> Iterator[Path]:
+    """Yield a name in UTF-8 by which a library that needs one opens the file; mostly the path itself.
+
+    Raises:
+        InputError: the path is not UTF-8, and the file is missing or the system has no other name for it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        yield path
+        return
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    with stream:
+        other = Path(f"/proc/self/fd/{stream.fileno()}")
+        if not other.exists():
+            raise InputError(f"{path}: its name is not UTF-8; rename the file or its folder")
+        yield other
+
+
+def check_utf8_name(path: Path) -> None:
+    """Refuse a path that is not UTF-8, for libraries that cannot open it.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: its name is not UTF-8; rename the file or folder") from None
+
+
+def printable(text: str) -> str:
+    """Return a text that may hold a file's name with what is not UTF-8 in it as escapes, for libraries that draw it."""
+    return text.encode(errors=ESCAPES).decode()
 
 
 def confined(folder: Path, relative: str) -> Path:

@@ -163,7 +163,7 @@ try {
   // Refused uploads are told in words; the browser itself notes their status on the console, so they come last.
   await page.setInputFiles("#files", { name: "<img src=x>.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
   await page.waitForSelector("#state.bad");
-  assert.match(await page.textContent("#state"), /view 1: neither PNG, JPEG nor DICOM/);
+  assert.match(await page.textContent("#state"), /view 1: neither PNG, JPEG, TIFF nor DICOM/);
   step("a wrong file is told");
   const elsewhere = asked.filter((url) => !url.startsWith(address) && !/^(data|blob):/.test(url));
   assert.deepEqual(elsewhere, [], "no request leaves the machine");

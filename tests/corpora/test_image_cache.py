@@ -176,3 +176,19 @@ def test_no_pictures_and_no_room(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder must go")
     with pytest.raises(InputError, match="cannot be written"):
         make_cache(pairs, workers=1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_images_of_a_low_range_are_warned_of_also_when_cached_before(
+    depth: Depth, workers: int, tmp_path: Path
+) -> None:
+    pairs = sources(tmp_path, 3)
+    dark = np.linspace(0, 4095, 60 * 48).reshape(60, 48).astype(np.uint16)
+    write_grey(pairs[1][0], dark, overwrite=True)
+    for _ in range(2):
+        warned: list[cache.LowRange] = []
+        form = PictureForm(short_side=32, depth=depth)
+        assert make_cache(pairs, form, workers=workers, warn=warned.append) == []
+        assert [image.path for image in warned] == [pairs[1][0]]
+        assert warned[0].warning.startswith(f"{pairs[1][0]}: uses 6% of its grey range"), warned[0].warning

@@ -137,7 +137,7 @@ def test_unusable_studies_are_counted_or_left_out(tmp_path: Path, pictures: Path
     with pytest.raises(InputError, match=r"5 of 8 studies .*1 with no report \(first s2\).*--tolerate 5") as refused:
         made(path, pictures)
     assert "\n" not in str(refused.value)
-    with pytest.raises(InputError, match=r"6 of 8 studies .*bad.png: neither PNG, JPEG nor DICOM.*--tolerate 6"):
+    with pytest.raises(InputError, match=r"6 of 8 studies .*bad.png: neither PNG, JPEG, TIFF nor DICOM.*--tolerate 6"):
         made(path, pictures, tolerate=5)
     assert not (tmp_path / "corpus").exists()
     corpus, prepared = made(path, pictures, tolerate=6)
@@ -276,3 +276,21 @@ def test_depth_on_the_command_line(tmp_path: Path, pictures: Path, capsys: pytes
     }
     assert run(["prepare", "check", str(tmp_path / "o"), "--decode"]) == 0
     assert "grey, 16 bits" in capsys.readouterr().out
+
+
+def test_images_of_a_low_range_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    film = np.linspace(0, 4095, 80 * 64).reshape(80, 64).astype(np.uint16)
+    Image.fromarray(film).save(folder / "dark.png")
+    Image.fromarray((film * 16).astype(np.uint16)).save(folder / "a.png")
+    images = ("dark.png", "a.png", "a.png")
+    rows = [row(number, name, split=split) for number, (name, split) in enumerate(zip(images, SPLITS, strict=True))]
+    table_file = written(tmp_path, rows, "csv")
+    status = run(
+        ["prepare", "table", "--csv", str(table_file), "--images", str(folder), "--out", str(tmp_path / "made")]
+    )
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "warning: 1 image uses little of the grey range" in printed.out
+    assert "dark.png: uses 6% of its grey range (20 to 4,074 of 65,535); it looks like a film of 12 bits" in printed.out

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from xpronet.corpora.build import LEFT_OUT_FILE, BuildSummary
 from xpronet.data.study import SPLITS
+from xpronet.images.grey_range import low_range_summary
 
 
 def print_prepared(
@@ -50,6 +51,8 @@ def print_prepared(
             f"warning: {prepared.pictureless:,} studies have no image; training refuses them, "
             "--without-image drop leaves them out"
         )
+    if prepared.low_range:
+        console.print(f"warning: {low_range_summary(prepared.low_range)}")
     if prepared.straddling:
         console.print(
             f"warning: {len(prepared.straddling):,} patients are in more than one split; scores will be too good"

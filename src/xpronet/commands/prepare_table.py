@@ -7,6 +7,7 @@ from rich.console import Console
 from xpronet.corpora.image_cache import PictureForm
 from xpronet.corpora.table import Form, TableSettings, make_table
 from xpronet.errors import InputError
+from xpronet.images.grey_range import low_range_summary
 from xpronet.images.read import Depth
 from xpronet.progress import on_console
 
@@ -70,5 +71,7 @@ def table(
     console.print(f"{out}: {sum(made.studies.values())} studies ({counts})")
     for reason, ids in made.left_out.items():
         console.print(f"left out: {len(ids)} with {reason}")
+    if made.low_range:
+        console.print(f"warning: {low_range_summary(made.low_range)}")
     if made.straddling:
         console.print(f"warning: {len(made.straddling)} patients are in more than one split; scores will be too good")

@@ -20,6 +20,7 @@ def report(
     runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     strict: bool = False,
+    frame: int | None = None,
     allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -37,7 +38,8 @@ def report(
             the findings; by default as the checkpoint says.
         runtime: what computes the network; by default what the folder was made for.
         precision: arithmetic of the image encoder; bf16 is faster where the device multiplies it itself.
-        strict: refuse images that are out of distribution for the model.
+        strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
+        frame: which frame of files that hold several (DICOM, TIFF) to read, from 1; such files are refused without.
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace files that are there.
     """
@@ -49,7 +51,7 @@ def report(
     files = ReportFiles(json=json, html=html, sr=sr, overwrite=overwrite)
     files.check()
     # Images first: a wrong file is named before the model is loaded.
-    study = read_study(images)
+    study = read_study(images, frame=frame)
     files.check_study(study)
     generator = load(
         run,

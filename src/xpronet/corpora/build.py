@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xpronet.corpora.image_cache import STANDARD, PictureForm, Unreadable, make_cache
+from xpronet.corpora.image_cache import STANDARD, LowRange, PictureForm, Unreadable, make_cache
 from xpronet.corpora.staging import Draft, straddling
 from xpronet.data.corpus import IMAGES_FOLDER, write_corpus
 from xpronet.data.study import SPLITS, Study, View
@@ -58,7 +58,7 @@ def name_places(drafts: Sequence[Draft]) -> Places:
     for draft in drafts:
         name = names[draft.id]
         if name != draft.id or uses[name.lower()] > 1:
-            name += "-" + hashlib.sha256(draft.id.encode()).hexdigest()[:8]
+            name += "-" + hashlib.sha256(os.fsencode(draft.id)).hexdigest()[:8]
         places[draft.id] = [f"{IMAGES_FOLDER}/{name}-{view}.png" for view in range(1, len(draft.pictures) + 1)]
     return places
 
@@ -81,16 +81,21 @@ def clear_waiting(out: Path) -> None:
 
 
 def cache_pictures(
-    drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker
+    drafts: Sequence[Draft],
+    images: Path,
+    out: Path,
+    form: PictureForm,
+    track: Tracker,
+    warn: Callable[[LowRange], object],
 ) -> list[Unreadable]:
-    """Make the grey images of all studies beside `out`; return those that cannot be read.
+    """Make the grey images of all studies beside `out`; return those that cannot be read, warn of dark ones.
 
     What is made stays there until `place_pictures` moves it, so that the next try goes on where this one stopped. The
     names there stand for source, size and depth: another choice of studies finds its own images and no other's.
     """
     kept = kept_pictures(out)
     sources = dict.fromkeys(images / path for draft in drafts for path, _ in draft.pictures)
-    return make_cache([(source, _kept(kept, source, form)) for source in sources], form, track=track)
+    return make_cache([(source, _kept(kept, source, form)) for source in sources], form, track=track, warn=warn)
 
 
 def place_pictures(drafts: Sequence[Draft], images: Path, out: Path, folder: Path, form: PictureForm) -> Places:
@@ -129,7 +134,7 @@ def finished_study(draft: Draft, places: Sequence[str], folder: Path) -> Study:
 
 
 def _kept(kept: Path, source: Path, form: PictureForm) -> Path:
-    name = hashlib.sha256(f"{form.short_side} {form.depth} {source.absolute()}".encode()).hexdigest()
+    name = hashlib.sha256(os.fsencode(f"{form.short_side} {form.depth} {source.absolute()}")).hexdigest()
     return kept / f"{name}.png"
 
 
@@ -193,6 +198,8 @@ class BuildSummary:
     """Studies in the corpus without any image."""
     straddling: Sequence[str]
     """Patients whom the split puts on more than one side; scores on them are too good."""
+    low_range: Sequence[str] = ()
+    """A warning for each image that uses little of its grey range."""
 
     def lost_by_reason(self) -> Counter[str]:
         """Return how many are lost for each reason, without the names."""
@@ -238,13 +245,14 @@ def write_release(
         InputError: more is lost than tolerated, no study is left, or `out` exists without `overwrite`.
     """
     lost, dropped = list(lost), Counter(dropped)
+    low_range: list[LowRange] = []
     with new_folder(out, overwrite=overwrite) as folder:
         named = len(lost) + sum(len(draft.pictures) for draft in drafts)
         _check_tolerance(lost, named, settings, out)
         places: Places = {draft.id: () for draft in drafts}
         if settings.images is not None:
             order_views(drafts, settings.images)
-            lost += _cached(drafts, settings.images, out, settings.pictures, track)
+            lost += _cached(drafts, settings.images, out, settings.pictures, track, low_range.append)
             _check_tolerance(lost, named, settings, out)
             if settings.without_picture == "drop":
                 kept = [draft for draft in drafts if draft.pictures]
@@ -277,6 +285,7 @@ def write_release(
         lost=lost,
         pictureless=sum(not draft.pictures for draft in drafts),
         straddling=straddling([(draft.patient, draft.split) for draft in drafts]),
+        low_range=[image.warning for image in low_range],
     )
 
 
@@ -285,9 +294,16 @@ def explain_dropped(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} with {reason}" for reason, count in dropped.items() if count) or "none was given"
 
 
-def _cached(drafts: Sequence[Draft], images: Path, out: Path, form: PictureForm, track: Tracker) -> list[Lost]:
+def _cached(
+    drafts: Sequence[Draft],
+    images: Path,
+    out: Path,
+    form: PictureForm,
+    track: Tracker,
+    warn: Callable[[LowRange], object],
+) -> list[Lost]:
     """Make the images, take those that cannot be read off their studies, and return them."""
-    unreadable = cache_pictures(drafts, images, out, form, track)
+    unreadable = cache_pictures(drafts, images, out, form, track, warn)
     reasons = {picture.path: picture.reason.replace(f"{images}/", "", 1) for picture in unreadable}
     lost = []
     for draft in drafts if reasons else ():

@@ -4,15 +4,16 @@ import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from xpronet.errors import InputError
-from xpronet.images.read import Depth, at_depth, read_grey, resize_short_side, write_grey
+from xpronet.images.grey_range import low_range_warning
+from xpronet.images.read import Depth, Grey, at_depth, read_grey, resize_short_side, write_grey
 from xpronet.progress import Tracker, silent
 
 WAITING_PER_WORKER = 4
@@ -29,6 +30,19 @@ class Unreadable:
     """The image as it was given."""
     reason: str
     """One line that names it, what is wrong and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowRange:
+    """An image that was cached, though it uses little of its grey range."""
+
+    path: Path
+    """The image as it was given."""
+    warning: str
+    """One line that names it and says what it uses."""
+
+
+Outcome: TypeAlias = Unreadable | LowRange | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +65,12 @@ STANDARD = PictureForm()
 
 
 def make_cache(
-    pairs: Sequence[Pair], form: PictureForm = STANDARD, *, workers: int | None = None, track: Tracker = silent
+    pairs: Sequence[Pair],
+    form: PictureForm = STANDARD,
+    *,
+    workers: int | None = None,
+    track: Tracker = silent,
+    warn: Callable[[LowRange], object] = lambda _: None,
 ) -> list[Unreadable]:
     """Write each image as grey PNG of one form; return those that cannot be read.
 
@@ -63,21 +82,28 @@ def make_cache(
         form: size and depth of the PNG.
         workers: processes; by default one for each core, and 1 stays in this process.
         track: told of each image done.
+        warn: told of each image that uses little of its grey range.
 
     Raises:
         InputError: a destination cannot be written.
     """
     workers = min(workers or _cores(), max(1, len(pairs)))
     outcomes = _here(pairs, form) if workers == 1 else _in_processes(pairs, form, workers)
-    return [outcome for outcome in track(outcomes, "Pictures", len(pairs)) if outcome is not None]
+    unreadable = []
+    for outcome in track(outcomes, "Pictures", len(pairs)):
+        if isinstance(outcome, LowRange):
+            warn(outcome)
+        elif outcome is not None:
+            unreadable.append(outcome)
+    return unreadable
 
 
-def _here(pairs: Iterable[Pair], form: PictureForm) -> Iterator[Unreadable | None]:
+def _here(pairs: Iterable[Pair], form: PictureForm) -> Iterator[Outcome]:
     for pair in pairs:
         yield _cache_one(pair, form)
 
 
-def _in_processes(pairs: Iterable[Pair], form: PictureForm, workers: int) -> Iterator[Unreadable | None]:
+def _in_processes(pairs: Iterable[Pair], form: PictureForm, workers: int) -> Iterator[Outcome]:
     """Yield each image's outcome in the order of completion, with a bounded number under way."""
     remaining = iter(pairs)
     under_way: list[Pair] = []
@@ -96,8 +122,8 @@ def _in_processes(pairs: Iterable[Pair], form: PictureForm, workers: int) -> Ite
 
 def _drain(
     pool: ProcessPoolExecutor, remaining: Iterator[Pair], under_way: list[Pair], form: PictureForm, limit: int
-) -> Iterator[Unreadable | None]:
-    futures: dict[Future[Unreadable | None], Pair] = {}
+) -> Iterator[Outcome]:
+    futures: dict[Future[Outcome], Pair] = {}
     while True:
         for pair in itertools.islice(remaining, limit - len(futures)):
             under_way.append(pair)
@@ -110,7 +136,7 @@ def _drain(
             yield outcome
 
 
-def _alone(pair: Pair, form: PictureForm) -> Unreadable | None:
+def _alone(pair: Pair, form: PictureForm) -> Outcome:
     with _pool(1) as pool:
         try:
             return pool.submit(_cache_one, pair, form).result()
@@ -133,30 +159,34 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _cache_one(pair: Pair, form: PictureForm) -> Unreadable | None:
+def _cache_one(pair: Pair, form: PictureForm) -> Outcome:
     source, destination = pair
-    try:
-        if _is_done(source, destination, form):
-            return None
-        grey = at_depth(read_grey(source), form.depth)
-        if form.short_side is not None:
-            grey = resize_short_side(grey, form.short_side)
-    except InputError as error:
-        reason = str(error)
-        return Unreadable(path=source, reason=reason if str(source) in reason else f"{source}: {reason}")
-    # Unsynced: an image that a power cut tears is found and made again by the next run.
-    write_grey(destination, grey, overwrite=True, synced=False)
-    return None
+    cached = _cached_already(source, destination, form)
+    if cached is None:
+        try:
+            whole = read_grey(source)
+            warning = low_range_warning(whole)
+            cached = at_depth(whole, form.depth)
+            if form.short_side is not None:
+                cached = resize_short_side(cached, form.short_side)
+        except InputError as error:
+            reason = str(error)
+            return Unreadable(path=source, reason=reason if str(source) in reason else f"{source}: {reason}")
+        # Unsynced: an image that a power cut tears is found and made again by the next run.
+        write_grey(destination, cached, overwrite=True, synced=False)
+    else:
+        warning = low_range_warning(cached)
+    return None if warning is None else LowRange(path=source, warning=f"{source}: {warning}")
 
 
-def _is_done(source: Path, destination: Path, form: PictureForm) -> bool:
-    """Tell whether a whole, recent PNG of the right form is there; doubtful ones are made again."""
+def _cached_already(source: Path, destination: Path, form: PictureForm) -> Grey | None:
+    """Return the cached image if a whole, recent PNG of the right form is there; doubtful ones are made again."""
     if form.short_side is None or not destination.is_file() or not source.is_file():
-        return False
+        return None
     if destination.stat().st_mtime < source.stat().st_mtime:
-        return False
+        return None
     try:
         cached = read_grey(destination)
     except InputError:
-        return False
-    return cached.dtype.itemsize * 8 == form.depth and min(cached.shape) == form.short_side
+        return None
+    return cached if cached.dtype.itemsize * 8 == form.depth and min(cached.shape) == form.short_side else None

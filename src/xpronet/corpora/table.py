@@ -15,7 +15,7 @@ from xpronet.corpora.build import (
     place_pictures,
     waiting_pictures,
 )
-from xpronet.corpora.image_cache import STANDARD, PictureForm, Unreadable
+from xpronet.corpora.image_cache import STANDARD, LowRange, PictureForm, Unreadable
 from xpronet.corpora.staging import Draft, draw_splits, straddling
 from xpronet.csv_files import read_rows
 from xpronet.data.corpus import write_corpus
@@ -205,6 +205,8 @@ class TableSummary:
     """Ids of the studies left out, by reason."""
     straddling: Sequence[str]
     """Patients whom the table's own split puts on more than one side; scores on them are too good."""
+    low_range: Sequence[str] = ()
+    """A warning for each image that uses little of its grey range."""
 
 
 def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, track: Tracker = silent) -> TableSummary:
@@ -224,9 +226,10 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
         if usable and usable[0].split is None:
             draw_splits(usable, settings.seed, str(settings.table))
         places: Places = {draft.id: () for draft in drafts}
+        low_range: list[LowRange] = []
         if settings.images is not None:
             order_views(usable, settings.images)
-            unreadable = cache_pictures(usable, settings.images, out, settings.pictures, track)
+            unreadable = cache_pictures(usable, settings.images, out, settings.pictures, track, low_range.append)
             bad = {picture.path for picture in unreadable}
             for draft in usable:
                 if any(settings.images / path in bad for path, _ in draft.pictures):
@@ -257,6 +260,7 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, t
         studies={split: counts[split] for split in SPLITS},
         left_out=left_out,
         straddling=straddling([(draft.patient, draft.split) for draft in usable]),
+        low_range=[image.warning for image in low_range],
     )
 
 

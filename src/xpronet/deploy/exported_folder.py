@@ -14,7 +14,7 @@ import torch
 
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
-from xpronet.files import new_folder, read_json, write_json
+from xpronet.files import check_utf8_name, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import (
     CONFIG_FILE,
@@ -90,8 +90,9 @@ def read_exported(folder: Path) -> Exported:
     """Read an exported folder, except its graphs.
 
     Raises:
-        InputError: it is not an exported folder, or a file in it is damaged.
+        InputError: it is not an exported folder, a file in it is damaged, or its name is not UTF-8, which runtimes need.
     """
+    check_utf8_name(folder)
     config = read_json(folder / CONFIG_FILE)
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
     findings = read_json(folder / FINDINGS_FILE)
@@ -135,11 +136,12 @@ def export_folder(
         Name and size in bytes of each file.
 
     Raises:
-        InputError: a package that export needs is not installed, or the folder exists.
+        InputError: a package that export needs is not installed, or the folder exists or has a name not in UTF-8.
     """
     missing = [package for package in TRACED_WITH[to] if find_spec(package) is None]
     if missing:
         raise InputError(f"--to {to} needs {', '.join(missing)}: pip install 'xpronet[onnx,openvino]'")
+    check_utf8_name(folder)
     settings = checkpoint.network.settings
     config = {
         "format": to,

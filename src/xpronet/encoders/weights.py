@@ -16,6 +16,7 @@ from xpronet.encoders.densenet import DenseNet121, current_names
 from xpronet.encoders.hub import HUB, hub_file
 from xpronet.encoders.resnet import BLOCKS, ResNet
 from xpronet.errors import InputError
+from xpronet.files import utf8_name
 
 HUB_FILE = "model.safetensors"
 
@@ -81,7 +82,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: weights are read from .safetensors, .pth and .pt files; convert it to one of them")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            with utf8_name(path) as name:
+                return load_file(name)
         with warnings.catch_warnings():
             # What a strange or damaged file leads to is said below, in one line.
             warnings.simplefilter("ignore", UserWarning)

@@ -83,8 +83,18 @@ class Recipe:
     """What warns of images unlike those of the train studies."""
 
     def to_toml(self) -> str:
-        """Return the recipe with every value spelled out."""
-        return tomli_w.dumps(dataclasses.asdict(self))
+        """Return the recipe with every value spelled out.
+
+        Raises:
+            InputError: it names a file or folder whose name is not UTF-8, which TOML cannot hold.
+        """
+        text = tomli_w.dumps(dataclasses.asdict(self))
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            named = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+            raise InputError(f"{named}: a recipe holds UTF-8 only; rename that file or folder") from None
+        return text
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

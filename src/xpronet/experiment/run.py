@@ -103,6 +103,7 @@ def train_run(
     if processes.is_main:
         # Before the hours that prototypes of a large corpus take.
         check_writable(run)
+        recipe.to_toml()
     # All have looked at the folder before one of them writes into it.
     processes.wait()
     prepared = prepare(recipe, bank=bank, processes=processes, track=track)

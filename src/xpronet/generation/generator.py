@@ -124,7 +124,9 @@ class ReportGenerator:
         squares = [[test_view(image, self.checkpoint.images) for image in study.images] for study in studies]
         reports = self.generate([study.id for study in studies], *pad_views(squares), with_evidence=with_evidence)
         for study, views, report in zip(studies, squares, reports, strict=True):
-            yield dataclasses.replace(report, view_names=study.names, images=np.stack(views))
+            yield dataclasses.replace(
+                report, view_names=study.names, images=np.stack(views), study_warnings=study.warnings
+            )
 
     def generate(
         self,

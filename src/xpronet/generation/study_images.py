@@ -11,6 +11,7 @@ from PIL import Image
 from xpronet.data.corpus import CORPUS_FILE, Corpus, each_study, open_corpus
 from xpronet.data.study import Study
 from xpronet.errors import InputError
+from xpronet.images.grey_range import low_range_warning
 from xpronet.images.read import Grey, read_grey
 
 ImageSource: TypeAlias = str | Path | Image.Image | np.ndarray
@@ -33,6 +34,8 @@ class StudyImages:
     """Grey images of any size, 8 or 16 bits."""
     files: tuple[Path, ...] = ()
     """The files that the images were read from; empty where they were given as arrays."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the images, a line each."""
 
 
 StudySource: TypeAlias = ImageSource | Sequence[ImageSource] | StudyImages
@@ -42,12 +45,18 @@ StudiesSource: TypeAlias = str | Path | Corpus | Mapping[str, StudySource] | Seq
 """Many studies: a folder, a corpus, a mapping from ids to studies, or a sequence."""
 
 
-def read_study(images: StudySource, *, id: str | None = None) -> StudyImages:  # noqa: A002 - a study's id
+def read_study(
+    images: StudySource,
+    *,
+    id: str | None = None,  # noqa: A002 - a study's id
+    frame: int | None = None,
+) -> StudyImages:
     """Read the images of one study.
 
     Args:
         images: one image or several, frontal first.
         id: the study's id; by default the name of its first image.
+        frame: which frame of files that hold several to read, from 1; without it such files are refused.
 
     Raises:
         InputError: there is no image, or one cannot be read or is no chest image by its form.
@@ -62,22 +71,25 @@ def read_study(images: StudySource, *, id: str | None = None) -> StudyImages:  #
         Path(source).name if isinstance(source, str | Path) else f"view {number}"
         for number, source in enumerate(sources, 1)
     )
+    greys = tuple(as_grey(source, name, frame=frame) for source, name in zip(sources, names, strict=True))
+    odd = zip(names, map(low_range_warning, greys), strict=True)
     return StudyImages(
         id=id if id is not None else Path(names[0]).stem if files else "study",
         names=names,
-        images=tuple(as_grey(source, name) for source, name in zip(sources, names, strict=True)),
+        images=greys,
+        warnings=tuple(f"{name}: {warning}" for name, warning in odd if warning is not None),
         files=files if len(files) == len(sources) else (),
     )
 
 
-def as_grey(source: ImageSource, name: str = "image") -> Grey:
+def as_grey(source: ImageSource, name: str = "image", *, frame: int | None = None) -> Grey:
     """Return one image as grey levels.
 
     Raises:
         InputError: the file cannot be read, or the array is of another shape or type.
     """
     if isinstance(source, str | Path):
-        return read_grey(Path(source))
+        return read_grey(Path(source), frame=frame)
     if isinstance(source, Image.Image):
         # 16-bit modes keep their depth; everything else becomes 8-bit grey.
         deep = source.mode.startswith("I")

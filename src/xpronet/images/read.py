@@ -1,67 +1,58 @@
-"""Images as grey arrays: read PNG, JPEG and DICOM, write PNG, resize."""
+"""Images as grey arrays: read PNG, JPEG, TIFF and DICOM, write PNG, resize."""
 
 import io
 import struct
-import warnings
-import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import Image, ImageChops
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.files import new_file
-from xpronet.images.dicom import MARK, MARK_AT, read_dicom
+from xpronet.images.dicom import read_dicom
+from xpronet.images.dicom_file import HEAD, is_dicom
+from xpronet.images.raster import choose_frame, read_jpeg, read_png, read_tiff
 
 Grey: TypeAlias = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 Resized: TypeAlias = UInt8[np.ndarray, "new_height new_width"] | UInt16[np.ndarray, "new_height new_width"]
 Depth: TypeAlias = Literal[8, 16]
+Format: TypeAlias = Literal["png", "jpeg", "tiff", "dicom"]
 Source: TypeAlias = Path | BinaryIO | io.BytesIO  # BytesIO lacks some of BinaryIO's attributes at run time
 
 MAX_PIXELS = 100_000_000
-"""The largest chest film is a tenth of this; more is a mistake or an attack."""
+"""The largest chest film has a tenth of this; more is a mistake or an attack."""
 MAX_ELONGATION = 32
 """Long side to short side; anything slimmer is no film, and enlarging it would exhaust memory."""
 
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 JPEG_MARK = b"\xff\xd8\xff"
-
-ORIENTATION = 0x0112
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each value of EXIF's orientation tag."""
+TIFF_MARKS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+"""Little- and big-endian TIFF and BigTIFF."""
 
 
-def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS) -> Grey:
-    """Read a PNG, JPEG or DICOM image, told apart by content, as grey: air black, bone white.
+def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS, frame: int | None = None) -> Grey:
+    """Read a PNG, JPEG, TIFF or DICOM image, told apart by content, as grey: air black, bone white.
 
-    Colours become luminance, transparency becomes black, a camera's EXIF orientation is undone. Images of 16 bits
-    keep them; everything else has 8. A DICOM image is windowed as its header says and spans its type's range.
+    Colours become luminance, transparency becomes black, and the orientation that a camera or scanner noted is undone.
+    Images of 12 or 16 bits give 16 bits; everything else gives 8. A DICOM image is windowed as its header says and
+    spans its type's range.
 
     Args:
         source: a file, or an open one that can seek.
         max_pixels: larger images are refused before they are decoded.
+        frame: which frame of a DICOM or TIFF file to read, from 1; None refuses a file of several frames.
 
     Raises:
-        InputError: the file is missing, is none of the three, is damaged or is too large.
+        InputError: the file is missing, is none of the four, is damaged or too large, or has no such frame.
     """
     if not isinstance(source, Path):
         name = getattr(source, "name", None)
-        return _read(source, name if isinstance(name, str) else "the image", max_pixels)
+        return _read(source, name if isinstance(name, str) else "the image", max_pixels, frame)
     try:
         with source.open("rb") as stream:
-            return _read(stream, str(source), max_pixels)
+            return _read(stream, str(source), max_pixels, frame)
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except IsADirectoryError:
@@ -71,7 +62,7 @@ def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS) -> Grey:
 
 
 class PngHeader(NamedTuple):
-    """What a PNG file says of itself in its first bytes."""
+    """Size and depth of a PNG image, from the first bytes of its file."""
 
     width: int
     """Columns."""
@@ -85,7 +76,7 @@ def read_header(path: Path) -> PngHeader:
     """Return size and depth of a PNG file, from its first bytes.
 
     Raises:
-        InputError: the file is missing or no PNG.
+        InputError: the file is missing or is no PNG file.
     """
     try:
         with path.open("rb") as stream:
@@ -160,81 +151,27 @@ def resize_short_side(grey: Grey, short_side: int, *, enlarge: bool = False) -> 
     return resize(grey, *((short_side, long) if width <= height else (long, short_side)))
 
 
-def _read(stream: BinaryIO | io.BytesIO, name: str, max_pixels: int) -> Grey:
-    head = stream.read(MARK_AT + len(MARK))
+def image_format(head: bytes) -> Format | None:
+    """Return the format of an image file by its first `HEAD` bytes, None where it is none that is read."""
+    if is_dicom(head):
+        return "dicom"
+    marks: dict[Format, tuple[bytes, ...]] = {"png": (PNG_MARK,), "jpeg": (JPEG_MARK,), "tiff": TIFF_MARKS}
+    return next((name for name, starts in marks.items() if head.startswith(starts)), None)
+
+
+def _read(stream: BinaryIO | io.BytesIO, name: str, max_pixels: int, frame: int | None) -> Grey:
+    head = stream.read(HEAD)
     stream.seek(0)
-    if head[MARK_AT:] == MARK:
-        return read_dicom(stream, name, max_pixels=max_pixels)
-    if head.startswith(PNG_MARK):
-        return _read_pillow(PngImageFile, stream, name, max_pixels)
-    if head.startswith(JPEG_MARK):
-        return _read_pillow(_JpegWithoutExif, stream, name, max_pixels)
+    form = image_format(head)
+    if form == "dicom":
+        return read_dicom(stream, name, max_pixels=max_pixels, frame=frame)
+    if form == "tiff":
+        return read_tiff(stream, name, max_pixels=max_pixels, frame=frame)
+    if form is not None:
+        choose_frame(name, 1, frame)
+        return (read_png if form == "png" else read_jpeg)(stream, name, max_pixels=max_pixels)
     if not head:
         raise InputError(f"{name}: empty file; copy it again")
     if name.lower().endswith((".dcm", ".dicom")):
-        raise InputError(f"{name}: not a DICOM file (no DICM mark at byte {MARK_AT}); export it as DICOM Part 10")
-    raise InputError(f"{name}: neither PNG, JPEG nor DICOM by its content; convert it to one of them")
-
-
-class _JpegWithoutExif(JpegImageFile):
-    """A JPEG image whose EXIF block Pillow does not parse: a damaged one would warn, and we read one tag only."""
-
-    def getexif(self) -> Image.Exif:
-        return Image.Exif()
-
-
-def _read_pillow(
-    kind: type[PngImageFile] | type[_JpegWithoutExif], stream: BinaryIO | io.BytesIO, name: str, max_pixels: int
-) -> Grey:
-    # The plug-in's class is called by itself because Image.open would try every format and check against a global
-    # limit of its own, with a warning.
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Invalid APNG", category=UserWarning)  # we read one frame only
-            image = kind(stream)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise InputError(
-                f"{name}: {width} x {height} pixels are more than the {max_pixels:,} allowed; make it smaller"
-            )
-        turn = TURNS.get(_orientation(image.info.get("exif", b"")))
-        image.load()
-        if image.mode == "P" and image.palette is None:
-            raise ValueError("no palette")
-        grey = _grey(image if turn is None else image.transpose(turn))
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{name}: damaged or incomplete image ({reason}); copy or export it again") from None
-    return grey
-
-
-def _grey(image: Image.Image) -> Grey:
-    if image.mode.startswith("I"):
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)
-    if image.mode in ("1", "L") and not image.has_transparency_data:
-        return np.array(image.convert("L"))
-    if not image.has_transparency_data:
-        return np.array(image.convert("RGB").convert("L"))
-    full = image.convert("RGBA")
-    return np.array(ImageChops.multiply(full.convert("RGB").convert("L"), full.getchannel("A")))
-
-
-def _orientation(exif: bytes) -> int:
-    """Return EXIF's orientation tag, 1 (upright) where it is absent or the block is damaged."""
-    block = io.BytesIO(exif.removeprefix(b"Exif\x00\x00"))
-    order = {b"II": "<", b"MM": ">"}.get(block.read(2))
-    if order is None:
-        return 1
-    try:
-        (offset,) = struct.unpack(order + "2xI", block.read(6))
-        block.seek(offset)
-        (count,) = struct.unpack(order + "H", block.read(2))
-        for _ in range(count):
-            tag, value = struct.unpack(order + "H6xH2x", block.read(12))
-            if tag == ORIENTATION:
-                return int(value)
-    except struct.error:
-        pass
-    return 1
+        raise InputError(f"{name}: not a DICOM file by its content; export it as DICOM Part 10")
+    raise InputError(f"{name}: neither PNG, JPEG, TIFF nor DICOM by its content; convert it to one of them")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from xpronet.encoders.hub import HUB, hub_file
 from xpronet.errors import InputError
+from xpronet.files import utf8_name
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
 
 CLASSES = (State.NOT_MENTIONED, State.POSITIVE, State.NEGATIVE, State.UNCERTAIN)
@@ -173,7 +174,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     """Return named tensors, without what training in parallel put before their names."""
     try:
         if path.suffix == ".safetensors":
-            weights: Any = load_file(path)
+            with utf8_name(path) as name:
+                weights: Any = load_file(name)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 from xpronet.encoders.build import image_encoder_of_record, image_encoder_record
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
-from xpronet.files import new_file, new_folder, read_json, write_json
+from xpronet.files import new_file, new_folder, read_json, utf8_name, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.network import XProNet
 from xpronet.model.out_of_distribution import Gate
@@ -319,7 +319,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         InputError: the file is missing or damaged.
     """
     try:
-        return load_file(path)
+        with utf8_name(path) as name:
+            return load_file(name)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:

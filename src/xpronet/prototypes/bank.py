@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialised
 
 from xpronet.errors import InputError
-from xpronet.files import new_file
+from xpronet.files import new_file, utf8_name
 from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS
 
@@ -149,7 +149,7 @@ def _read(path: Path) -> tuple[Float32[np.ndarray, "rows width"], dict[str, Any]
     if not path.is_file():
         raise InputError(f"{path}: no such file; {REMEDY}")
     try:
-        with safe_open(path, framework="numpy") as file:
+        with utf8_name(path) as name, safe_open(name, framework="numpy") as file:
             about = json.loads((file.metadata() or {}).get(METADATA, "null"))
             vectors = file.get_tensor(TENSOR) if list(file.keys()) == [TENSOR] else None
     except (SafetensorError, json.JSONDecodeError):

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from PIL import Image
 
 from xpronet.errors import InputError
-from xpronet.images.dicom import MARK, MARK_AT
-from xpronet.images.read import PNG_MARK, Grey, eight_bits, read_grey, resize
+from xpronet.images.dicom_file import HEAD
+from xpronet.images.read import Grey, eight_bits, image_format, read_grey, resize
 from xpronet.images.transforms import ImageSettings, Square, test_view
 
 PREVIEW_SIDE = 1400
 """Long side of the image that the page shows, in pixels; a smaller one stays as it is."""
+
+SUFFIXES = {"dicom": "dcm", "png": "png", "jpeg": "jpg", "tiff": "tif", None: "jpg"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class _Named(io.BytesIO):
 def read_view(
     content: bytes, number: int, settings: ImageSettings, *, max_pixels: int, with_preview: bool = False
 ) -> UploadedView:
-    """Decode one uploaded PNG, JPEG or DICOM image, told apart by content.
+    """Decode one uploaded PNG, JPEG, TIFF or DICOM image, told apart by content.
 
     Args:
         content: the file.
@@ -63,21 +65,15 @@ def read_view(
         with_preview: also make what the page shows.
 
     Raises:
-        InputError: the image is none of the three, damaged, too large or no film.
+        InputError: the image is none of the four, damaged, too large or no film.
     """
     try:
         grey = read_grey(_Named(content, f"view {number}"), max_pixels=max_pixels)
         square = test_view(grey, settings)
     except MemoryError:
         raise InputError(f"view {number}: needs more memory than this server has; make it smaller") from None
-    name = f"view-{number}.{_suffix(content)}"
+    name = f"view-{number}.{SUFFIXES[image_format(content[:HEAD])]}"
     return UploadedView(name=name, square=square, preview=_preview(grey, settings) if with_preview else None)
-
-
-def _suffix(content: bytes) -> str:
-    if content[MARK_AT : MARK_AT + len(MARK)] == MARK:
-        return "dcm"
-    return "png" if content.startswith(PNG_MARK) else "jpg"
 
 
 def _preview(grey: Grey, settings: ImageSettings) -> Preview:

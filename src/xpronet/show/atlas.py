@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from xpronet.errors import InputError
+from xpronet.files import printable
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.prototypes.bank import PrototypeBank
@@ -159,7 +160,7 @@ def draw_atlas(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color("0.75")
-        axes.set_title(title, loc="left", fontsize=14)
+        axes.set_title(printable(title), loc="left", fontsize=14)
         axes.set_xlabel(
             f"{len(atlas.owners)} prototypes by t-SNE; distances between far groups mean nothing.\n"
             f"In the full space the nearest prototype is of the same finding for {atlas.purity:.0%} of them "

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.corpus import Corpus
+from xpronet.files import printable
 from xpronet.images.transforms import ImageSettings
 from xpronet.show.examples import region_view
 from xpronet.show.figures import AMBER, BLUE, GREY, WIDTH, house_style, save_figure
@@ -41,7 +42,7 @@ def draw_prototype(
             draw_box(axes, region.box, images.size)
             axes.set_axis_off()
             position = study.views[region.view].position or f"view {region.view + 1}"
-            axes.set_title(f"{study.id}, {position}\ncosine {region.cosine:.2f}", fontsize=9)
+            axes.set_title(printable(f"{study.id}, {position}\ncosine {region.cosine:.2f}"), fontsize=9)
         _draw_words(figure.add_subplot(whole[1]), neighbours)
         figure.suptitle(
             f"{neighbours.finding}, prototype {neighbours.index}: nearest of {neighbours.studies:,} train studies with "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from xpronet.files import printable
 from xpronet.show.figures import BLACK, save_figure
 
 POINTS_AN_INCH = 72
@@ -17,7 +18,7 @@ LEADING = 1.35
 
 def text_width(text: str, size: float | int, *, bold: bool = False) -> float:
     """Return how wide a text of `size` points is, in inches."""
-    return _width(text, bold) * size / POINTS_AN_INCH
+    return _width(printable(text), bold) * size / POINTS_AN_INCH
 
 
 def line_height(size: float | int) -> float:
@@ -87,7 +88,7 @@ class Sheet:
         """Write one line whose letters hang below `y`."""
         baseline = y + size / POINTS_AN_INCH
         weight = "bold" if bold else "normal"
-        self.axes.text(x, baseline, text, size=size, color=colour, weight=weight, ha=align, va="baseline")
+        self.axes.text(x, baseline, printable(text), size=size, color=colour, weight=weight, ha=align, va="baseline")
 
     def paragraph(
         self, x: float, y: float, text: str, *, width: float, size: float | int, colour: str = BLACK
