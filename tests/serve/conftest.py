@@ -12,14 +12,14 @@ from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
 from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
-from xpronet.serve.model_info import served_model
+from xpronet.serve.service import served_model
 from xpronet.serve.settings import ServeSettings
-from xpronet.serve.worker import Job, write_answers
+from xpronet.serve.worker import Job, generate_answers
 
 Opened = Callable[..., contextlib.AbstractContextManager[str]]
 
 
-class InThread:
+class ThreadWorker:
     """A worker without a process of its own."""
 
     def __init__(self, writer: ReportGenerator, model: str) -> None:
@@ -31,25 +31,25 @@ class InThread:
     def start(self) -> None:
         pass
 
-    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+    def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         self.batches.append(len(jobs))
         assert self.may_write.wait(300)
-        return write_answers(self.writer, jobs, model=self.model)
+        return generate_answers(self.writer, jobs, model=self.model)
 
     def stop(self) -> None:
         self.may_write.set()
 
 
 @pytest.fixture(scope="session")
-def worker(gated_run: Path) -> InThread:
+def worker(gated_run: Path) -> ThreadWorker:
     checkpoint = load_checkpoint(gated_run)
     settings = search_settings(gated_run, checkpoint, beams=None, choose=None)
     writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=settings)
-    return InThread(writer, fingerprint(gated_run))
+    return ThreadWorker(writer, fingerprint(gated_run))
 
 
 @pytest.fixture(scope="session")
-def opened(gated_run: Path, worker: InThread) -> Opened:
+def opened(gated_run: Path, worker: ThreadWorker) -> Opened:
     """Open a server with the settings given; its address is yielded."""
     from xpronet.serve.server import Listener
 

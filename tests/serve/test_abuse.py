@@ -154,7 +154,7 @@ def attacks(address: str) -> list[Callable[[], int]]:
         sends(*[noise_png()] * 9),
         sends(b"x", path="/v1/reports/stream"),
         sends(b"x", headers={"Content-Encoding": "gzip"}),
-        sends(b"x", headers={"Provenance": "http://evil.example"}),
+        sends(b"x", headers={"Origin": "http://evil.example"}),
         lambda: ask(address, "/v1/reports", method="POST", body=multipart([b"x"])).status,
         lambda: ask(address, "/static/../../../../etc/passwd").status,
         lambda: ask(address, "/static/%2e%2e/%2e%2e/pyproject.toml").status,

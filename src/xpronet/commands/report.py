@@ -43,6 +43,7 @@ def report(
     from xpronet.errors import InputError
     from xpronet.files import write_json
     from xpronet.generation.generator import pad_views
+    from xpronet.images.dicom_study import check_same_study, read_dicom_images
     from xpronet.images.read import read_grey
     from xpronet.images.transforms import test_view
 
@@ -53,10 +54,11 @@ def report(
             raise InputError(f"{path}: already exists; choose another name or add --overwrite")
     # Images first: a wrong file is told before the model is loaded.
     pictures = [read_grey(path) for path in images]
+    study_warnings = check_same_study(read_dicom_images(images), [path.name for path in images])
     if sr is not None:
-        from xpronet.serve.dicom_films import read_films
+        from xpronet.serve.structured_report import check_structured_report
 
-        read_films(images)
+        check_structured_report(images)
     writer = load_generator(
         run, beams=beams, choose=choose, labels_from=labels_from, precision=precision, runtime=runtime
     )
@@ -65,14 +67,16 @@ def report(
     views = [test_view(picture, writer.checkpoint.images) for picture in pictures]
     with_evidence = json is not None or html is not None
     [written] = writer.write([images[0].stem], *pad_views([views]), with_evidence=with_evidence)
-    warnings = written.warnings([path.name for path in images])
-    if strict and warnings:
-        raise InputError(f"{'; '.join(warnings)}; leave out --strict to have a report anyway")
+    gate_warnings = written.warnings([path.name for path in images])
+    if strict and gate_warnings:
+        raise InputError(f"{'; '.join(gate_warnings)}; leave out --strict to have a report anyway")
+    warnings = [*study_warnings, *gate_warnings]
     for warning in warnings:
         Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     if json is not None:
-        answer = written.answer(model=model_fingerprint(run), views=[path.name for path in images])
+        names = [path.name for path in images]
+        answer = written.answer(model=model_fingerprint(run), views=names, warnings=study_warnings)
         write_json(json, answer, overwrite=overwrite)
     if html is not None:
         from xpronet.show.page import PageStudy, write_page

@@ -102,19 +102,21 @@ class Report:
             record["words"] = [_word_record(word) for word in self.words]
         return record
 
-    def answer(self, *, model: str, views: Sequence[str]) -> dict[str, Any]:
+    def answer(self, *, model: str, views: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
         """Return the report as `report --json` and the HTTP interface give it.
 
         Args:
             model: the checkpoint's fingerprint.
             views: what each view is called, in order.
+            warnings: about the study as a whole, before those of the gate.
         """
         answer = {"model": model, "views": list(views), **self.record()}
         if self.gate:
             answer["gate"] = [
                 {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.gate
             ]
-            answer["warnings"] = self.warnings(views)
+        if self.gate or warnings:
+            answer["warnings"] = [*warnings, *self.warnings(views)]
         return answer
 
     def warnings(self, views: Sequence[str]) -> list[str]:
