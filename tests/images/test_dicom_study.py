@@ -54,10 +54,10 @@ def check(*contents: bytes) -> tuple[str, ...]:
     ],
 )
 def test_two_patients_or_studies_are_refused_without_naming_them(first: dict[str, str], second: dict[str, str]) -> None:
-    with pytest.raises(InputError, match="image 2: of another (patient|study) than image 1") as refused:
+    with pytest.raises(InputError, match=r"image 2: of another (patient|study) than image 1") as refused:
         check(dicom(**first), dicom(**second))
     assert not any(value in str(refused.value) for value in {**first, **second}.values() if len(value) > 1)
-    with pytest.raises(InputError, match="image 3: .* image 1"):
+    with pytest.raises(InputError, match=r"image 3: .* image 1"):
         check(dicom(**first), b"\x89PNG", dicom(**second))
 
 

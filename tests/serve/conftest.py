@@ -1,10 +1,12 @@
-"""Servers on loopback, with real routes and sockets; the model writes in the process of the test."""
+"""Servers on loopback, with real routes and sockets; the model runs in the process of the test."""
 
 import contextlib
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,6 +86,31 @@ def address(opened: Opened) -> Iterator[str]:
     """A server as `xpronet serve` opens it."""
     with opened() as where:
         yield where
+
+
+@pytest.fixture(scope="session")
+def dicom_image() -> Callable[..., bytes]:
+    """Make a DICOM file of noise, of an invented patient."""
+    pydicom = pytest.importorskip("pydicom")
+
+    def make(**elements: str) -> bytes:
+        image = pydicom.Dataset()
+        image.SOPClassUID, image.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", pydicom.uid.generate_uid()
+        image.StudyInstanceUID, image.SeriesInstanceUID = "1.2.3", "1.2.3.1"
+        image.PhotometricInterpretation, image.SamplesPerPixel = "MONOCHROME2", 1
+        image.Rows = image.Columns = 64
+        image.BitsAllocated = image.BitsStored = 8
+        image.HighBit, image.PixelRepresentation = 7, 0
+        image.PixelData = np.random.default_rng(0).integers(0, 256, 64 * 64).astype(np.uint8).tobytes()
+        for keyword, value in elements.items():
+            setattr(image, keyword, value)
+        image.file_meta = pydicom.dataset.FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        stream = io.BytesIO()
+        image.save_as(stream, enforce_file_format=True)
+        return stream.getvalue()
+
+    return make
 
 
 @pytest.fixture(scope="session")

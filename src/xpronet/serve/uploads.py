@@ -1,5 +1,6 @@
 """The files and fields of a multipart body, kept in memory."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,15 @@ async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> 
         def on_end(self) -> None:
             self.complete = True
 
+    async def complete_stream() -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not parser.complete:
+            # The parser drops a part that has no end: without this check a study would lose its last image.
+            raise MultiPartException("the body ends before its closing boundary (RFC 2046); send it again, complete")
+
     parser = InMemoryParser(
-        request.headers, request.stream(), max_files=max_files, max_fields=1, max_part_size=4 * MAX_TEXT
+        request.headers, complete_stream(), max_files=max_files, max_fields=1, max_part_size=4 * MAX_TEXT
     )
     try:
         form = await parser.parse()
@@ -58,17 +66,17 @@ async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> 
         raise RefusedError(400, str(error.message)) from None
     files: list[bytes] = []
     text: str | None = None
-    for name, value in form.multi_items():
-        if name == FILES_FIELD and isinstance(value, UploadFile):
-            files.append(await value.read())
-            await value.close()
-        elif name == TEXT_FIELD and isinstance(value, str):
-            text = value
-        else:
-            raise RefusedError(400, f"only parts named {FILES_FIELD} (files) and {TEXT_FIELD} (a field) are accepted")
-    if not parser.complete:
-        # The parser drops a part that has no end: without this check a study would lose its last image.
-        raise RefusedError(400, "the body ends before its closing boundary (RFC 2046); send it again, complete")
+    try:
+        for name, value in form.multi_items():
+            if name == FILES_FIELD and isinstance(value, UploadFile):
+                files.append(await value.read())
+            elif name == TEXT_FIELD and isinstance(value, str):
+                text = value
+            else:
+                detail = f"only parts named {FILES_FIELD} (files) and {TEXT_FIELD} (a field) are accepted"
+                raise RefusedError(400, detail)
+    finally:
+        await form.close()
     if not files:
         raise RefusedError(400, f"no image: send at least one part named {FILES_FIELD} with a file")
     if text is not None and len(text) > MAX_TEXT:

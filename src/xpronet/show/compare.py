@@ -84,7 +84,7 @@ def mark_text(text: str, reference: str, mark: MarkUnit) -> MarkedText:
     return MarkedText(pieces=tuple(spaced), shared=sum(without_stops), words=len(without_stops))
 
 
-def plain_text(marked: MarkUnitedText) -> str:
+def plain_text(marked: MarkedText) -> str:
     """Return a marked text without colours: what is shared is in [brackets]."""
     whole = "".join(f"[{text}]" if shared and not text.isspace() else text for text, shared in marked.pieces)
     # Adjacent words share their brackets.
@@ -143,7 +143,7 @@ def _study(sheet: Sheet | None, y: float, study: ComparedStudy, mark: MarkUnit) 
 
 
 def _block(
-    sheet: Sheet | None, x: float, y: float, name: str, note: str, marked: MarkUnitedText, *, dashed: bool
+    sheet: Sheet | None, x: float, y: float, name: str, note: str, marked: MarkedText, *, dashed: bool
 ) -> float:
     """Draw a text under its title, in a dashed frame if asked for; return where the next begins."""
     width = WIDTH - MARGIN - x
@@ -163,7 +163,7 @@ def _block(
     return y + height + 0.12
 
 
-def _draw_line(sheet: Sheet, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkUnitedText) -> None:
+def _draw_line(sheet: Sheet, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkedText) -> None:
     below = y + line_height(FONT_SIZE) - 0.04
     before: tuple[float, float] | None = None
     for start, number in line:

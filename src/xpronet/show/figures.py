@@ -73,7 +73,7 @@ def check_figure(path: Path, *, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """Draw in the style of this package inside the block, whatever the user's own settings of matplotlib are."""
     import matplotlib
 
@@ -86,7 +86,7 @@ def house_style() -> Iterator[None]:
 def save_figure(figure: Any, path: Path, *, overwrite: bool = False) -> None:
     """Write a figure in the format that the name ends in; the same figure gives the same bytes.
 
-    To be called inside `house_style`.
+    To be called inside `figure_style`.
 
     Raises:
         InputError: the file exists and `overwrite` is false, or it cannot be written.
