@@ -34,7 +34,7 @@ def test_purity_is_high_in_groups_and_near_chance_in_noise() -> None:
 
 def test_the_seed_decides_the_map() -> None:
     first, again = (make_atlas(_groups(1.0), OWNERS, AtlasSettings(seed=3)) for _ in range(2))
-    np.testing.assert_array_equal(first.places, again.places)
+    np.testing.assert_array_equal(first.coordinates, again.coordinates)
 
 
 def test_too_few_prototypes_and_odd_settings_are_refused() -> None:
