@@ -24,11 +24,13 @@ from measuring import (
 )
 from torch import Tensor
 
-from xpronet.generation.beam import BeamSettings, beam_search
+from xpronet.generation.beam import beam_search
 from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
+from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, XProNet
-from xpronet.training.precision import forward_precision
+from xpronet.model.precision import forward_precision
+from xpronet.model.search_settings import BeamSettings
 
 BEAMS, LENGTH = 3, 60
 BEGIN, END, FORBIDDEN = 1, 2, (0, 1, 2)
@@ -80,6 +82,8 @@ def first(found: list) -> list:
 def write(network: XProNet, studies: Studies, precision: str, *, plain: bool = False) -> list:
     """Encode and write all reports."""
     settings = BeamSettings(beams=BEAMS, max_words=LENGTH)
+    if not plain:
+        network = fast_copy(network)
     with torch.inference_mode(), forward_precision(studies.words.device, precision):
         encoded = network.encode(studies.patches, studies.findings)
         state = (

@@ -22,16 +22,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from xpronet.commands.opening import load_generator
 from xpronet.deploy.exported_folder import export_folder
+from xpronet.deploy.load import load
 from xpronet.encoders.resnet import BackboneSettings, ResNet
-from xpronet.generation.beam import BeamSettings
-from xpronet.generation.generator import ReportGenerator, pad_views
-from xpronet.images.read import read_grey
-from xpronet.images.transforms import ImageSettings, test_view
+from xpronet.generation.generator import ReportGenerator
+from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from xpronet.model.network import XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 
@@ -59,7 +58,7 @@ def make_checkpoint(folder: Path, *, small: bool) -> None:
         vocabulary=vocabulary,
         images=ImageSettings(),
         max_views=2,
-        max_words=60,
+        search=BeamSettings(max_words=60),
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, 0.5),
     ).save(folder)
@@ -76,9 +75,7 @@ def make_pictures(folder: Path) -> list[Path]:
 
 def write_one(writer: ReportGenerator, pictures: list[Path]) -> str:
     """Do what the command does after its start."""
-    views = [test_view(read_grey(path), writer.checkpoint.images) for path in pictures]
-    [report] = writer.write(["study"], *pad_views([views]))
-    return report.text
+    return writer.report(pictures, with_evidence=False).text
 
 
 def seconds(work: Callable[[], object], repeats: int) -> list[float]:
@@ -100,7 +97,7 @@ def measure(folder: Path, pictures: list[Path], choice: str, *, warm: int, cold:
     """Measure one runtime, warm and cold."""
     runtime, _, precision = choice.partition("-")
     precision = precision or "fp32"
-    writer = load_generator(folder, runtime=runtime, precision=precision)
+    writer = load(folder, runtime=runtime, precision=precision)
     first = seconds(lambda: write_one(writer, pictures), 2)
     taken = seconds(lambda: write_one(writer, pictures), warm)
     options = ["--runtime", runtime, "--precision", precision]

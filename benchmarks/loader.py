@@ -16,7 +16,7 @@ import torch
 from measuring import SIDE, machine, paper_network, paper_studies, precisions, read_options, show, spread, timed
 from step import backbone_step
 
-from xpronet.data.corpus import read_corpus
+from xpronet.data.corpus import open_corpus
 from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
 from xpronet.images.transforms import ImageSettings
@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "phantom"
         make_phantom(where, PhantomSettings(studies=num_studies, seed=0, size=256))
-        corpus = read_corpus(where)
+        corpus = open_corpus(where)
         vocabulary = build_vocabulary((study.report for study in corpus.studies), VocabularySettings(min_count=1))
         dataset = StudyDataset(
             corpus,

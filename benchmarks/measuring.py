@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
+from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import Patches, XProNet
+from xpronet.model.precision import settled_precision
 from xpronet.model.settings import ModelSettings
-from xpronet.training.precision import settled_precision
 
 NUM_FINDINGS = 14
 VOCABULARY = 760
@@ -133,7 +134,7 @@ def memory_rate(device: torch.device) -> float:
 
 
 def paper_network(device: torch.device, *, depth: int = 101, seed: int = 0) -> XProNet:
-    """Return a network of the paper's sizes with random weights, in training mode."""
+    """Return a network of the paper's sizes with random weights, in training mode, as training computes it."""
     torch.manual_seed(seed)
     network = XProNet(
         backbone=ResNet(BackboneSettings(depth=depth), seed=seed),
@@ -142,6 +143,7 @@ def paper_network(device: torch.device, *, depth: int = 101, seed: int = 0) -> X
         padding=0,
         num_findings=NUM_FINDINGS,
     )
+    speed_up(network)
     return network.to(device)
 
 

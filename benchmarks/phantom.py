@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.data.study import SPLITS
 from xpronet.files import read_json_lines
 from xpronet.labels.findings import ABNORMALITIES
@@ -48,7 +48,7 @@ def main() -> None:
             started = time.perf_counter()
             make_phantom(where, PhantomSettings(studies=chosen.studies, seed=chosen.seed, prevalence="balanced"))
             result["studies_per_second"] = round(chosen.studies / (time.perf_counter() - started), 1)
-        corpus = read_corpus(where)
+        corpus = open_corpus(where)
         result["linear"] = linear_scores(read_pixels(corpus, LINEAR_SIDE))
         if chosen.cnn:
             result["network"] = network_scores(read_pixels(corpus, NETWORK_SIDE), chosen.epochs)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from measuring import machine, show
 
-from xpronet.data.corpus import read_corpus
-from xpronet.generation.beam import BeamSettings
+from xpronet.data.corpus import open_corpus
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
 from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.model.search_settings import BeamSettings
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--beams", type=int, default=5)
     parser.add_argument("--studies", type=int, help="no more than so many")
     chosen = parser.parse_args()
-    corpus, checkpoint, device = read_corpus(chosen.corpus), load_checkpoint(chosen.run), best_device()
+    corpus, checkpoint, device = open_corpus(chosen.corpus), load_checkpoint(chosen.run), best_device()
     studies = corpus.split(chosen.split)[: chosen.studies]
     reports, seconds = {}, {}
     for precision in ("fp32", "bf16"):

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import dataclasses
 import http.client
 import json
 import math
@@ -74,22 +75,17 @@ def batches(address: str) -> tuple[float, float, float]:
 
 def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
-    from xpronet.commands.searching import search_settings
-    from xpronet.generation.generator import ReportGenerator, pad_views
-    from xpronet.images.read import read_grey
-    from xpronet.images.transforms import test_view
+    from xpronet.generation.generator import ReportGenerator
     from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run)
-    search = search_settings(run, checkpoint, beams=None, choose=None)
-    writer = ReportGenerator(checkpoint, device=best_device(), settings=search)
+    writer = ReportGenerator(checkpoint, device=best_device())
     model = fingerprint(run)
 
     def write(pictures: Sequence[Path]) -> dict[str, Any]:
-        views = [test_view(read_grey(picture), checkpoint.images) for picture in pictures]
-        [report] = writer.write(["view-1"], *pad_views([views]), with_evidence=True)
-        names = [f"view-{number}{picture.suffix}" for number, picture in enumerate(pictures, 1)]
-        answer: dict[str, Any] = json.loads(json.dumps(report.answer(model=model, views=names)))
+        names = tuple(f"view-{number}{picture.suffix}" for number, picture in enumerate(pictures, 1))
+        report = dataclasses.replace(writer.report(pictures, study_id="view-1"), view_names=names)
+        answer: dict[str, Any] = json.loads(json.dumps(report.answer(model=model)))
         return answer
 
     return write
@@ -118,9 +114,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores of all workers together")
     arguments = parser.parse_args()
 
-    from xpronet.data.corpus import read_corpus
+    from xpronet.data.corpus import open_corpus
 
-    corpus = read_corpus(arguments.corpus)
+    corpus = open_corpus(arguments.corpus)
     studies = [
         [corpus.view_path(view) for view in study.views[: 1 + number % 2]]
         for number, study in enumerate(corpus.split("test"))

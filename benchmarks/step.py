@@ -24,9 +24,9 @@ from measuring import (
 )
 
 from xpronet.model.network import Outputs, Patches, XProNet
+from xpronet.model.precision import forward_precision
 from xpronet.training.losses import LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients, make_optimiser
-from xpronet.training.precision import forward_precision
 
 Step = Callable[[], None]
 STILL = {"learning_rate": 0.0, "backbone_learning_rate": 0.0}

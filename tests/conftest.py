@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.experiment.recipe import Recipe, make_recipe
 from xpronet.experiment.run import train_run
 from xpronet.generation.fit_gate import fit_run_gate
@@ -74,7 +74,7 @@ def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def phantom(phantom_folder: Path) -> Corpus:
     """The small drawn corpus, read."""
-    return read_corpus(phantom_folder)
+    return open_corpus(phantom_folder)
 
 
 @pytest.fixture(scope="session")

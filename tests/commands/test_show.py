@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.cli import run as command_line
-from xpronet.data.corpus import read_corpus
+from xpronet.data.corpus import open_corpus
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.labels.findings import FINDINGS
@@ -67,7 +67,7 @@ def test_curves_are_drawn(tiny_run: Path, bare_run: Path, tmp_path: Path, capsys
 def test_words_are_drawn_from_a_corpus_and_from_pictures(
     tiny_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = read_corpus(phantom_folder).split("test")[0]
+    study = open_corpus(phantom_folder).split("test")[0]
     whole, out = tmp_path / "whole.svg", tmp_path / "one.svg"
     text = show(capsys, "words", tiny_run, study.id, "--corpus", phantom_folder, "--out", whole).split("\n")[0]
     said, word = whole.read_text(), text.split()[0].lower().rstrip(".")
@@ -87,7 +87,7 @@ def test_words_are_drawn_from_a_corpus_and_from_pictures(
 def test_words_without_prototypes_still_looked_somewhere(
     bare_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = read_corpus(phantom_folder).split("test")[0]
+    study = open_corpus(phantom_folder).split("test")[0]
     out = tmp_path / "words.svg"
     show(capsys, "words", bare_run, study.id, "--corpus", phantom_folder, "--out", out)
     said = out.read_text()
@@ -98,7 +98,7 @@ def test_words_without_prototypes_still_looked_somewhere(
 def test_reports_are_compared_as_text_and_as_figure(
     tiny_run: Path, bare_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = read_corpus(phantom_folder).split("test")[1]
+    study = open_corpus(phantom_folder).split("test")[1]
     out = tmp_path / "compare.png"
     copy = tmp_path / "copy"
     shutil.copytree(tiny_run, copy)

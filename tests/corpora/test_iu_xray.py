@@ -26,7 +26,7 @@ from xpronet.corpora.iu_reports import (
     read_projections,
 )
 from xpronet.corpora.iu_xray import PUBLISHED_STUDIES, IuPrepared, IuSettings, annotated_picture, make_iu_xray
-from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.images.read import eight_bits, read_grey, resize_short_side
 
@@ -78,7 +78,7 @@ def made(reports: Path, images: Path | None, out: Path, **values: Any) -> tuple[
     prepared = make_iu_xray(
         out, settings, ReleaseSettings(images=None, pictures=PictureForm(short_side=32), **release), overwrite=True
     )
-    return read_corpus(out), prepared
+    return open_corpus(out), prepared
 
 
 def test_a_drawn_split(reports: Path, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_a_table_marks_all_views_and_keeps_them(
     printed = capsys.readouterr().out
     assert "views: frontal 18, lateral 17\n" in printed
     assert "Open-i does not say" not in printed
-    corpus = read_corpus(tmp_path / "iu")
+    corpus = open_corpus(tmp_path / "iu")
     assert corpus.made["projections"] == table.name
     views = {study.id: study.views for study in corpus.studies}
     assert [view.position for view in views["CXR5"]] == ["FRONTAL", "FRONTAL", "LATERAL"]
@@ -512,7 +512,7 @@ def test_command_on_the_real_collection(shared: Path, tmp_path: Path, capsys: py
     assert "2,955 studies, 9 images" in printed
     assert "missing: 5,901 files" in printed
     assert "2,955 of 2,955 findings equal" in printed
-    corpus = read_corpus(tmp_path / "iu")
+    corpus = open_corpus(tmp_path / "iu")
     annotation = json.loads((folder / "annotation.json").read_text())
     assert [(study.id, study.split) for study in corpus.studies] == [
         (record["id"], name) for name, records in annotation.items() for record in records

@@ -15,7 +15,7 @@ from xpronet.commands.prepare_mimic_cxr import mimic_cxr
 from xpronet.corpora.build import LEFT_OUT_FILE, ReleaseSettings
 from xpronet.corpora.image_cache import PictureForm
 from xpronet.corpora.mimic_cxr import MimicPrepared, MimicSettings, find_table, make_mimic_cxr
-from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.labels.label_tables import read_labels
 
@@ -37,7 +37,7 @@ def made(root: Path, out: Path, *, images: bool = True, **values: Any) -> tuple[
         ReleaseSettings(images=root if images else None, pictures=PictureForm(short_side=32), **release),
         overwrite=True,
     )
-    return read_corpus(out), prepared
+    return open_corpus(out), prepared
 
 
 def left(truths: list[Truth], section: str = "findings") -> list[Truth]:
@@ -151,7 +151,7 @@ def test_command_joins_labels(
     printed = capsys.readouterr().out
     assert "270,790" in printed
     assert "studies with no row in the label table" in printed
-    corpus = read_corpus(out)
+    corpus = open_corpus(out)
     labels = read_labels(out / "labels.csv", [study.id for study in corpus.studies])
     examinations = {study.id: study.source.rpartition("/")[2] for study in corpus.studies}
     original = read_labels(find_table(root, "chexpert"), sorted(set(examinations.values())))

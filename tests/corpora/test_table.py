@@ -14,7 +14,7 @@ from xpronet.cli import run
 from xpronet.commands.prepare_table import table
 from xpronet.corpora.image_cache import PictureForm
 from xpronet.corpora.table import TableSettings, TableSummary, make_table
-from xpronet.data.corpus import Corpus, read_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.data.study import SPLITS, Study
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
@@ -51,7 +51,7 @@ def made(path: Path, pictures: Path | None, **values: Any) -> tuple[Corpus, Tabl
     )
     out = path.parent / "corpus"
     prepared = make_table(out, chosen, overwrite=True)
-    return read_corpus(out), prepared
+    return open_corpus(out), prepared
 
 
 def row(number: int, image: Any = "a.png", **values: Any) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def test_command_on_real_texts(shared: Path, tmp_path: Path, capsys: pytest.Capt
     out = tmp_path / "iu"
     table(out=out, annotation=shared / "data" / "iu_xray" / "annotation.json", no_images=True)
     assert "2955 studies (train 2069, val 296, test 590)" in capsys.readouterr().out
-    assert len(read_corpus(out).split("test")) == 590
+    assert len(open_corpus(out).split("test")) == 590
     with pytest.raises(InputError, match="already exists"):
         table(out=out, annotation=shared / "data" / "iu_xray" / "annotation.json", no_images=True)
 
@@ -255,7 +255,7 @@ def test_command_on_real_pictures(shared: Path, tmp_path: Path, capsys: pytest.C
     folder = shared / "data" / "covid_chestxray"
     table(out=tmp_path / "covid", annotation=folder / "annotation.json", images=folder, licence="CC BY-NC-SA")
     assert "526 studies (train 372, val 44, test 110)" in capsys.readouterr().out
-    corpus = read_corpus(tmp_path / "covid")
+    corpus = open_corpus(tmp_path / "covid")
     assert corpus.licence == "CC BY-NC-SA"
     for study in corpus.studies[::50]:
         (view,) = study.views
@@ -269,7 +269,7 @@ def test_depth_on_the_command_line(tmp_path: Path, pictures: Path, capsys: pytes
     assert run([*command, "--depth", "12"]) == 2
     assert "12" in capsys.readouterr().err
     assert run([*command, "--depth", "16"]) == 0
-    corpus = read_corpus(tmp_path / "o")
+    corpus = open_corpus(tmp_path / "o")
     assert corpus.made["depth"] == 16
     assert {read_grey(corpus.view_path(view)).dtype for study in corpus.studies for view in study.views} == {
         np.dtype("uint16")

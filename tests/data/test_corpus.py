@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xpronet.data.corpus import read_corpus, relative_path, write_corpus
+from xpronet.data.corpus import open_corpus, relative_path, write_corpus
 from xpronet.data.study import Study, View
 from xpronet.errors import InputError
 
@@ -40,10 +40,10 @@ def test_round_trip(tmp_path: Path) -> None:
     )
     counts = write_corpus(tmp_path, (one for one in studies), name="a name", licence="CC0", made={"seed": 3})
     assert counts == {"train": 1, "val": 1, "test": 1}
-    corpus = read_corpus(tmp_path)
+    corpus = open_corpus(tmp_path)
     assert corpus.studies == studies
     assert (corpus.name, corpus.licence, corpus.made) == ("a name", "CC0", {"seed": 3})
-    assert read_corpus(tmp_path, with_sections=False).studies == tuple(
+    assert open_corpus(tmp_path, with_sections=False).studies == tuple(
         dataclasses.replace(one, sections={}) for one in studies
     )
     assert corpus.split("test") == studies[1:2]
@@ -52,21 +52,21 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_absent_split_is_named(tmp_path: Path) -> None:
-    corpus = read_corpus(written(tmp_path, study(1), study(2, "val")))
+    corpus = open_corpus(written(tmp_path, study(1), study(2, "val")))
     with pytest.raises(InputError, match="no study in split 'test'; it has train, val"):
         corpus.split("test")
 
 
 def test_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no corpus here"):
-        read_corpus(tmp_path)
+        open_corpus(tmp_path)
     written(tmp_path, study(1))
     (tmp_path / "corpus.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="not a corpus of format 1"):
-        read_corpus(tmp_path)
+        open_corpus(tmp_path)
     written(tmp_path)
     with pytest.raises(InputError, match="no studies"):
-        read_corpus(tmp_path)
+        open_corpus(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_wrong_studies_are_named(wrong: dict[str, Any], tmp_path: Path) -> None:
     folder = written(tmp_path, study(1), study(2))
     change(folder, **wrong)
     with pytest.raises(InputError, match="study 1: ") as refused:
-        read_corpus(folder)
+        open_corpus(folder)
     assert "studies.jsonl" in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -97,16 +97,16 @@ def test_record_that_is_no_object(tmp_path: Path) -> None:
     written(tmp_path, study(1))
     (tmp_path / "studies.jsonl").write_text("[]\n")
     with pytest.raises(InputError, match="study 1: not a study record"):
-        read_corpus(tmp_path)
+        open_corpus(tmp_path)
 
 
 def test_repeated_ids_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 study ids stand twice, first study 1"):
-        read_corpus(written(tmp_path, study(1), study(2), study(1)))
+        open_corpus(written(tmp_path, study(1), study(2), study(1)))
 
 
 def test_views_stay_in_the_corpus(tmp_path: Path) -> None:
-    corpus = read_corpus(written(tmp_path, study(1)))
+    corpus = open_corpus(written(tmp_path, study(1)))
     with pytest.raises(InputError, match="leads out"):
         corpus.view_path(View(path="../secret.png", width=1, height=1))
 

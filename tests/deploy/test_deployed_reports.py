@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xpronet.cli import run as run_command
-from xpronet.commands.opening import load_generator
 from xpronet.data.corpus import Corpus
+from xpronet.deploy.load import load
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.predictions import write_reports
 from xpronet.generation.report import Report
@@ -24,12 +24,12 @@ def writer(request: pytest.FixtureRequest) -> ReportGenerator:
     to, runtime = request.param.split(":")
     if find_spec(runtime) is None:
         pytest.skip(f"{runtime} is not installed")
-    return load_generator(request.getfixturevalue(f"{to}_folder"), beams=3, runtime=runtime)
+    return load(request.getfixturevalue(f"{to}_folder"), beams=3, runtime=runtime)
 
 
 @pytest.fixture(scope="module")
 def reference(tiny_run: Path) -> ReportGenerator:
-    return load_generator(tiny_run, beams=3)
+    return load(tiny_run, beams=3)
 
 
 def _assert_same(got: Report, expected: Report) -> None:
@@ -69,8 +69,8 @@ def test_any_number_of_views_and_beams(
     views = [square(read_grey(phantom.view_path(view)), writer.checkpoint.images) for view in study.views]
     pictures = pad_views([(views * 2)[:num_views]])
     for beams in (1, 4):
-        writers = (load_generator(folder, beams=beams) for folder in (onnx_folder, tiny_run))
-        [ours], [theirs] = (one.write(["study"], *pictures) for one in writers)
+        writers = (load(folder, beams=beams) for folder in (onnx_folder, tiny_run))
+        [ours], [theirs] = (one.generate(["study"], *pictures) for one in writers)
         _assert_same(ours, theirs)
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from xpronet.cli import run as run_command
-from xpronet.commands.opening import load_generator, model_fingerprint
 from xpronet.deploy.exported_folder import is_exported, read_exported
+from xpronet.deploy.load import load, model_fingerprint
 from xpronet.errors import InputError
 from xpronet.files import read_json
 from xpronet.model.checkpoint import GATE_FILE, fingerprint, load_checkpoint
@@ -26,9 +26,9 @@ def test_a_run_runs_on_pytorch_alone(tiny_run: Path) -> None:
     assert not is_exported(tiny_run)
     assert not is_exported(tiny_run / "no such folder")
     with pytest.raises(InputError, match=r"--runtime openvino needs an exported folder; .*--to openvino --out"):
-        load_generator(tiny_run, beams=3, runtime="openvino")
+        load(tiny_run, beams=3, runtime="openvino")
     with pytest.raises(InputError, match=r"--to onnx --out"):
-        load_generator(tiny_run, beams=3, runtime="onnxruntime")
+        load(tiny_run, beams=3, runtime="onnxruntime")
 
 
 @pytest.mark.slow
@@ -43,15 +43,15 @@ def test_a_folder_says_where_it_is_from(onnx_folder: Path, tiny_run: Path) -> No
 @pytest.mark.slow
 def test_a_runtime_must_fit_the_folder(onnx_folder: Path, copied: Path) -> None:
     with pytest.raises(InputError, match="has no PyTorch network"):
-        load_generator(onnx_folder, beams=3, runtime="torch")
+        load(onnx_folder, beams=3, runtime="torch")
     with pytest.raises(InputError, match="fp32 alone"):
-        load_generator(onnx_folder, beams=3, precision="bf16")
+        load(onnx_folder, beams=3, precision="bf16")
     with pytest.raises(InputError, match=r"neither a checkpoint nor a run|not a checkpoint of format"):
         load_checkpoint(onnx_folder)
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "format": "openvino"}))
     with pytest.raises(InputError, match="which onnxruntime does not read"):
-        load_generator(copied, beams=3, runtime="onnxruntime")
+        load(copied, beams=3, runtime="onnxruntime")
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_folder_has_the_gate_of_its_checkpoint(
 def test_a_folder_of_another_version_is_told(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "version": 1}))
-    with pytest.raises(InputError, match="not an exported folder of version 2; export it again"):
+    with pytest.raises(InputError, match="not an exported folder of version 3; export it again"):
         read_exported(copied)
 
 
@@ -99,8 +99,8 @@ def test_a_damaged_graph_is_told(copied: Path) -> None:
     whole = (copied / "look.onnx").read_bytes()
     for contents in (b"", b"no graph", whole[: len(whole) // 2]):
         (copied / "look.onnx").write_bytes(contents)
-        with pytest.raises(InputError, match="not a whole ONNX graph"):
+        with pytest.raises(InputError, match="not a complete ONNX graph"):
             make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})
     (copied / "look.onnx").unlink()
-    with pytest.raises(InputError, match="not a whole ONNX graph"):
+    with pytest.raises(InputError, match="not a complete ONNX graph"):
         make_engine(read_exported(copied), "onnxruntime", threads=1).run("look", {})

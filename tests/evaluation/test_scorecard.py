@@ -124,7 +124,7 @@ def test_all_normal_studies_and_empty_reports(predict: Predict) -> None:
     assert card.model.abnormal == {}
     assert "macro-F1 of 13" not in card.model.scores  # nothing there, nothing named: undefined
     assert "1 reports are empty." in card.warnings
-    json.dumps(card.record(), allow_nan=False)
+    json.dumps(card.to_dict(), allow_nan=False)
     seen(scorecard_view(card))
 
 
@@ -155,12 +155,12 @@ def test_the_views_fit_eighty_columns_and_say_it_all(perfect: Scorecard, constan
         for warning in card.warnings:
             assert warning in page
         assert "…" not in text
-    record = json.loads(json.dumps(perfect.record(), allow_nan=False))
+    record = json.loads(json.dumps(perfect.to_dict(), allow_nan=False))
     assert record["model"]["scores"]["BLEU-4"]["value"] == perfect.model.scores["BLEU-4"].value
 
 
 def test_a_scorecard_quotes_no_report(perfect: Scorecard, reports_of: Reports) -> None:
-    text = json.dumps(perfect.record()) + scorecard_markdown(perfect)
+    text = json.dumps(perfect.to_dict()) + scorecard_markdown(perfect)
     assert "heart is normal" not in text
 
 

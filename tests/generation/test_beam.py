@@ -1,4 +1,6 @@
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -8,9 +10,10 @@ from torch import Tensor
 
 from xpronet.encoders.resnet import BackboneSettings, ResNet
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings, Hypothesis, beam_search
+from xpronet.generation.beam import Hypothesis, _Search, beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Patches, XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 
 BEGIN, END = 0, 1
@@ -87,15 +90,22 @@ def same(found: list[Hypothesis], expected: list[Hypothesis], tolerance: float =
         assert report.log_probability == pytest.approx(other.log_probability, abs=tolerance)
 
 
+@contextmanager
+def never_stopping_early() -> Iterator[None]:
+    """Search on while any beam runs, even one that cannot win any more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Search, "running", lambda search: search.scores.amax(1).isfinite().nonzero().squeeze(1))
+        yield
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 1000), min_size=1, max_size=3),
     num_words=st.integers(2, 4),
     max_words=st.integers(1, 4),
-    stop_early=st.booleans(),
     forbid=st.booleans(),
 )
-def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, stop_early, forbid):
+def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, forbid):
     forbidden = (num_words - 1,) if forbid and num_words > 2 else ()
     model = Prefixes(list(seeds), num_words)
     expected = [exhaustive(model, study, max_words, forbidden) for study in range(len(seeds))]
@@ -105,7 +115,6 @@ def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, st
         forbidden=forbidden,
         beams=num_words**max_words,
         max_words=max_words,
-        stop_early=stop_early,
     )
     same(found, expected)
 
@@ -118,13 +127,14 @@ def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, st
     sharpness=st.sampled_from([0.5, 2.0, 6.0]),
 )
 def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpness):
-    def found(chosen: list[int], stop_early: bool) -> list[Hypothesis]:
+    def found(chosen: list[int]) -> list[Hypothesis]:
         model = Prefixes(list(chosen), 5, sharpness)
-        return search(model, len(chosen), beams=beams, max_words=max_words, stop_early=stop_early)
+        return search(model, len(chosen), beams=beams, max_words=max_words)
 
-    together = found(seeds, True)
-    same(found(seeds, False), together, 1e-6)
-    same([found([seed], True)[0] for seed in seeds], together, 1e-6)
+    together = found(seeds)
+    with never_stopping_early():
+        same(found(seeds), together, 1e-6)
+    same([found([seed])[0] for seed in seeds], together, 1e-6)
 
 
 @settings(max_examples=40, deadline=None)
@@ -146,18 +156,19 @@ def test_candidates_are_the_likeliest_finished_reports(seeds, beams, max_words, 
         assert len({report.words for report in reports}) == len(reports)
     # The first is the one that a search for a single report finds, and an early stop loses none.
     same(best(several), best(found()), 1e-6)
-    assert [len(reports) for reports in several] == [
-        len(reports) for reports in found(choose="agreeing", stop_early=False)
-    ]
+    with never_stopping_early():
+        assert [len(reports) for reports in several] == [len(reports) for reports in found(choose="agreeing")]
 
 
 def test_early_stop_saves_steps():
-    def steps(stop_early: bool) -> int:
+    def steps() -> int:
         model = Prefixes([3], 6, 6.0)
-        search(model, 1, beams=3, max_words=30, stop_early=stop_early)
+        search(model, 1, beams=3, max_words=30)
         return model.steps
 
-    assert steps(True) < steps(False)
+    early = steps()
+    with never_stopping_early():
+        assert early < steps()
 
 
 def test_one_beam_is_greedy():
@@ -179,10 +190,9 @@ def test_all_beams_may_end_at_once():
             scores[END if len(prefix) == 3 else len(prefix) + 1] = 0.0
             return scores
 
-    for stop_early in (True, False):
-        model = Ends([0, 0], 5)
-        same(search(model, 2, beams=4, max_words=10, stop_early=stop_early), [Hypothesis((2, 3), 0.0)] * 2)
-        assert model.steps == 3
+    model = Ends([0, 0], 5)
+    same(search(model, 2, beams=4, max_words=10), [Hypothesis((2, 3), 0.0)] * 2)
+    assert model.steps == 3
 
 
 def test_reports_that_never_end_stop_at_the_longest():
@@ -305,11 +315,10 @@ CHOICES = [
 
 @pytest.mark.parametrize("choices", CHOICES, ids=str)
 @pytest.mark.parametrize("beams", [1, 3])
-@pytest.mark.parametrize("stop_early", [True, False])
-def test_cache_gives_what_reading_everything_again_gives(choices, beams, stop_early):
+def test_cache_gives_what_reading_everything_again_gives(choices, beams):
     network = small_network(**choices)
     patches, findings = studies()
-    limits = {"beams": beams, "max_words": 12, "stop_early": stop_early}
+    limits = {"beams": beams, "max_words": 12}
     with torch.inference_mode():
         plain = beam_search(
             Recomputed(network, patches, findings),

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from xpronet.cli import run as run_command
-from xpronet.commands.opening import load_generator
 from xpronet.data.corpus import Corpus
+from xpronet.deploy.load import load
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.files import read_json
@@ -121,7 +121,7 @@ def test_report_warns_and_strict_refuses(
 def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
     gated_run: Path, phantom: Corpus, black: Path
 ) -> None:
-    writer = load_generator(gated_run, beams=1)
+    writer = load(gated_run, beams=1)
     film = phantom.view_path(phantom.split("val")[0].views[0])
     paths = [film, black]
     alone = writer.checkpoint.gate.scores(pooled_features(load_checkpoint(gated_run), paths))
@@ -135,9 +135,7 @@ def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
 
 
 def test_a_model_without_a_gate_says_nothing_of_one(tiny_run: Path, black: Path) -> None:
-    [answer] = generate_answers(
-        load_generator(tiny_run, beams=1), [Job(views=_squares([black]), names=("a.png",))], model="m"
-    )
+    [answer] = generate_answers(load(tiny_run, beams=1), [Job(views=_squares([black]), names=("a.png",))], model="m")
     assert "gate" not in json.loads(answer)
 
 

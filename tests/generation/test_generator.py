@@ -10,7 +10,7 @@ import torch
 
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings, disagreements
+from xpronet.generation.beam import disagreements
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.predictions import predictions, write_reports
 from xpronet.generation.report import Report
@@ -19,6 +19,7 @@ from xpronet.images.transforms import test_view as square
 from xpronet.labels.findings import FINDINGS, NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.search_settings import BeamSettings
 
 CPU = torch.device("cpu")
 
@@ -39,7 +40,7 @@ def _views(corpus: Corpus, checkpoint: Checkpoint, number: int) -> list[np.ndarr
 
 
 def _write(writer: ReportGenerator, studies: list[list[np.ndarray]], *, evidence: bool = False) -> list[Report]:
-    return writer.write([str(n) for n in range(len(studies))], *pad_views(studies), with_evidence=evidence)
+    return writer.generate([str(n) for n in range(len(studies))], *pad_views(studies), with_evidence=evidence)
 
 
 def test_a_report_does_not_depend_on_its_neighbours(

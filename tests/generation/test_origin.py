@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from xpronet.data.corpus import read_corpus
+from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import Provenance, provenance_path, read_provenance, write_predictions
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.model.search_settings import BeamSettings
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def place(tiny_run: Path, phantom_folder: Path, tmp_path: Path) -> tuple[Path, P
         load_checkpoint(home / "run"), device=torch.device("cpu"), settings=BeamSettings(max_words=5)
     )
     path = home / "predictions.jsonl"
-    return path, write_predictions(path, writer, run=home / "run", corpus=read_corpus(home / "corpus"), split="val")
+    return path, write_predictions(path, writer, run=home / "run", corpus=open_corpus(home / "corpus"), split="val")
 
 
 def test_there_and_back_also_after_a_move(place: tuple[Path, Provenance], tmp_path: Path) -> None:
@@ -68,6 +68,6 @@ def test_what_is_there_is_not_replaced(place: tuple[Path, Provenance]) -> None:
     )
     again = path.with_name("predictions.csv")  # another name, the same file beside it
     with pytest.raises(InputError, match="already exists"):
-        write_predictions(again, writer, run=origin.run, corpus=read_corpus(origin.corpus), split="val")
+        write_predictions(again, writer, run=origin.run, corpus=open_corpus(origin.corpus), split="val")
     assert not again.exists()
     assert read_provenance(path) == origin

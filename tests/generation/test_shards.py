@@ -13,17 +13,18 @@ import pytest
 import torch
 
 from xpronet.cli import run as xpronet
-from xpronet.data.corpus import Corpus, open_corpus, read_corpus, write_corpus
+from xpronet.data.corpus import Corpus, open_corpus, read_corpus_header, write_corpus
 from xpronet.data.dataset import Shard
 from xpronet.errors import InputError
 from xpronet.files import read_json_lines, write_json_lines
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import predictions
-from xpronet.generation.shards import ArchiveSettings, PredictionShards, read_shard
+from xpronet.generation.settings import GenerationSettings
+from xpronet.generation.shards import PredictionShards, read_shard
 from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.search_settings import BeamSettings
 
-SETTINGS = ArchiveSettings(batch=4)
+SETTINGS = GenerationSettings(batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,14 @@ def expected(writer: ReportGenerator, phantom: Corpus) -> list[dict[str, Any]]:
 def parts_of(out: Path, writer: ReportGenerator, folder: Path, **changes: Any) -> PredictionShards:
     return PredictionShards(
         out,
-        **{"model": "a", "corpus": open_corpus(folder), "split": "train", "writer": writer, "part_size": 8, **changes},
+        **{
+            "model": "a",
+            "corpus": read_corpus_header(folder),
+            "split": "train",
+            "writer": writer,
+            "part_size": 8,
+            **changes,
+        },
     )
 
 
@@ -145,7 +153,7 @@ def test_a_mistake_leaves_no_folder(writer: ReportGenerator, phantom_folder: Pat
 def test_memory_does_not_grow_with_the_corpus(writer: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
     def peak(num_studies: int) -> int:
         folder = tmp_path / str(num_studies)
-        pattern = read_corpus(phantom_folder).studies[0]
+        pattern = open_corpus(phantom_folder).studies[0]
         for view in pattern.views:
             (folder / view.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(phantom_folder / view.path, folder / view.path)

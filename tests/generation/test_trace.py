@@ -8,7 +8,6 @@ import torch
 
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.evidence import CHOSEN, WordTrace, trace_words
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.report import Report
@@ -32,8 +31,8 @@ def images(checkpoint: Checkpoint, phantom: Corpus) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def report(checkpoint: Checkpoint, images: torch.Tensor) -> Report:
-    writer = ReportGenerator(checkpoint, device=CPU, settings=BeamSettings(max_words=checkpoint.max_words))
-    [report] = writer.write(["x"], images, torch.ones(1, images.shape[1], dtype=torch.bool), with_evidence=True)
+    writer = ReportGenerator(checkpoint, device=CPU, settings=checkpoint.search)
+    [report] = writer.generate(["x"], images, torch.ones(1, images.shape[1], dtype=torch.bool), with_evidence=True)
     return report
 
 

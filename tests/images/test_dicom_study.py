@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.images.dicom_study import check_same_study, read_dicom_images
+from xpronet.images.dicom_study import check_same_study, read_dicom_image
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -34,7 +34,8 @@ def dicom(**elements: str) -> bytes:
 
 
 def check(*contents: bytes) -> tuple[str, ...]:
-    return check_same_study(read_dicom_images(contents), [f"view {number}" for number, _ in enumerate(contents, 1)])
+    images = [read_dicom_image(content, f"image {number}") for number, content in enumerate(contents, 1)]
+    return check_same_study(images, [f"view {number}" for number, _ in enumerate(contents, 1)])
 
 
 @pytest.mark.parametrize(
@@ -95,4 +96,4 @@ def test_messages_name_files_as_given(tmp_path: Path) -> None:
     for path, patient in zip(paths, ("P1", "P2"), strict=True):
         path.write_bytes(dicom(PatientID=patient))
     with pytest.raises(InputError, match=r"b\.dcm: of another patient than .*a\.dcm"):
-        check_same_study(read_dicom_images(paths), ["a", "b"])
+        check_same_study([read_dicom_image(path) for path in paths], ["a", "b"])

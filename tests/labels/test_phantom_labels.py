@@ -25,9 +25,9 @@ def test_every_statement_of_the_grammar_is_read(rules, prevalence):
 
 
 def test_a_corpus_as_it_is_made(rules, tmp_path):
-    from xpronet.data.corpus import read_corpus
+    from xpronet.data.corpus import open_corpus
 
     make_phantom(tmp_path / "phantom", PhantomSettings(studies=10, size=64, prevalence="balanced"))
-    corpus = read_corpus(tmp_path / "phantom")
+    corpus = open_corpus(tmp_path / "phantom")
     truth = read_labels(tmp_path / "phantom" / "labels.csv", [study.id for study in corpus.studies])
     assert {study.id: rules.label(study.report) for study in corpus.studies} == truth

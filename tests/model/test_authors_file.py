@@ -105,7 +105,7 @@ def test_namespace_is_tolerated_only_while_reading(weights, tmp_path):
 def test_other_objects_are_refused_by_name(weights, tmp_path, content, name, zipped):
     path = tmp_path / "file.pth"
     torch.save({"state_dict": weights, "args": content}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(InputError, match=rf"file\.pth: the file asks Python for {name}, .* state_dict alone$"):
+    with pytest.raises(InputError, match=rf"file\.pth: contains the Python object {name}, .* state_dict alone$"):
         read_authors_file(path)
 
 
@@ -113,7 +113,7 @@ def test_other_objects_are_refused_by_name(weights, tmp_path, content, name, zip
 def test_nothing_in_the_file_is_run(weights, tmp_path, zipped):
     path, marker = tmp_path / "file.pth", tmp_path / "marker"
     torch.save({"state_dict": weights, "args": Malicious(marker)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(InputError, match=r"file\.pth: the file asks Python for \w+\.mkdir"):
+    with pytest.raises(InputError, match=r"file\.pth: contains the Python object \w+\.mkdir"):
         read_authors_file(path)
     assert not marker.exists()
 
@@ -123,7 +123,7 @@ def test_damaged_files_are_refused(weights, tmp_path, kept):
     path = save(tmp_path / "file.pth", weights)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
-    with pytest.raises(InputError, match=r"file\.pth: not a whole file"):
+    with pytest.raises(InputError, match=r"file\.pth: not a complete file"):
         read_authors_file(path)
 
 
@@ -131,7 +131,7 @@ def test_damaged_files_are_refused(weights, tmp_path, kept):
 def test_other_files_are_refused(tmp_path, text):
     for name in ("file.pth", "file.safetensors"):
         (tmp_path / name).write_bytes(text)
-        with pytest.raises(InputError, match="not a whole"):
+        with pytest.raises(InputError, match="not a complete"):
             read_authors_file(tmp_path / name)
 
 
@@ -149,10 +149,10 @@ def test_plain_pickle_is_refused_unread(tmp_path):
     [
         ([1, 2], "holds a list"),
         (torch.zeros(2), "holds a Tensor"),
-        ({}, "no tensors by name"),
+        ({}, "instead of tensors by name"),
         ({"state_dict": 3}, "holds a int"),
-        ({"epoch": 3, "a": torch.zeros(1)}, "'epoch' is no tensor"),
-        ({3: torch.zeros(1)}, "3 is no tensor"),
+        ({"epoch": 3, "a": torch.zeros(1)}, "'epoch' is not a tensor"),
+        ({3: torch.zeros(1)}, "3 is not a tensor"),
     ],
     ids=str,
 )
@@ -214,7 +214,7 @@ def test_published_corpora_are_set_up_as_published():
 
 def test_another_vocabulary_is_refused(weights, make_settings):
     other = build_vocabulary([*REPORTS, *["More words."] * 10], PUBLISHED_CORPORA["iu-xray"].vocabulary)
-    with pytest.raises(InputError, match="a file: scores 10 words, the train reports give 12; give the annotation"):
+    with pytest.raises(InputError, match="a file: has 10 words, but the train reports have 12; give the annotation"):
         import_published(
             weights,
             other,

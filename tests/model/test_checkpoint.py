@@ -120,9 +120,9 @@ def refuse(folder, told: str) -> None:
 def test_truncated_weights_are_refused(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    refuse(folder, r"model.safetensors: damaged \(\d+ bytes, \d+ were saved\); take another checkpoint")
+    refuse(folder, r"model.safetensors: damaged \(\d+ bytes instead of \d+\); use another checkpoint")
     write_manifest(folder)
-    refuse(folder, "not a whole safetensors file")
+    refuse(folder, "not a complete safetensors file")
 
 
 def test_pickle_bytes_are_refused_unread(folder):
@@ -133,11 +133,11 @@ def test_pickle_bytes_are_refused_unread(folder):
     (folder / "model.safetensors").write_bytes(pickle.dumps(ConstantBaseline()))
     refuse(folder, "model.safetensors: damaged")
     write_manifest(folder)
-    refuse(folder, "not a whole safetensors file")
+    refuse(folder, "not a complete safetensors file")
     torch.save({"word_output.bias": ConstantBaseline()}, folder / "model.safetensors")
     refuse(folder, "model.safetensors: damaged")
     write_manifest(folder)
-    refuse(folder, "not a whole safetensors file")
+    refuse(folder, "not a complete safetensors file")
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "vocabulary.json", "findings.json", "training.json"])
@@ -188,7 +188,7 @@ def test_one_flipped_bit_is_refused_by_name(folder, file):
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    refuse(folder, f"{file}: damaged \\(not the bytes that were saved\\)")
+    refuse(folder, f"{file}: damaged \\(its hash has changed\\)")
 
 
 def test_a_damaged_or_missing_manifest_is_refused(folder):
@@ -197,8 +197,8 @@ def test_a_damaged_or_missing_manifest_is_refused(folder):
     for text, told in [
         ("{", "manifest.json: not JSON"),
         ("[]", "not a manifest"),
-        ('{"files": {}}', "says nothing of config.json"),
-        (whole.replace("model.safetensors", "model.safetensor"), "says nothing of model.safetensors"),
+        ('{"files": {}}', "does not list config.json"),
+        (whole.replace("model.safetensors", "model.safetensor"), "does not list model.safetensors"),
     ]:
         manifest.write_text(text)
         refuse(folder, told)

@@ -4,7 +4,6 @@ import torch
 from xpronet.errors import InputError
 from xpronet.model.network import Patches
 from xpronet.model.transformer import sinusoids
-from xpronet.model.visibility import Trust, present_findings
 
 WORDS = torch.tensor([[1, 5, 6, 7], [1, 8, 0, 0], [1, 9, 4, 0]])
 
@@ -135,22 +134,6 @@ def test_findings_head_pools_real_regions_only(make_network):
     with torch.no_grad():
         probabilities = network.predict_findings(Patches(features, mask))
     torch.testing.assert_close(probabilities[0], expected.sigmoid())
-
-
-def test_a_trusting_study_queries_what_the_head_predicts(make_network):
-    network = make_network()
-    images, view_mask, findings = studies()
-    with torch.no_grad():
-        predicted = present_findings(
-            network.predict_findings(network.encode_images(images, view_mask)), torch.full((4,), 0.5), 3
-        )
-        findings = ~predicted  # what the head says matters, wherever it is heard
-        trust = Trust(torch.tensor([True, False, True]), torch.full((4,), 0.5), 3)
-        mixed = network(images, view_mask, WORDS, findings, trust=trust).logits
-        own, given = (network(images, view_mask, WORDS, labels).logits for labels in (predicted, findings))
-    torch.testing.assert_close(mixed[[0, 2]], own[[0, 2]], rtol=0, atol=1e-5)
-    torch.testing.assert_close(mixed[1], given[1], rtol=0, atol=1e-5)
-    assert not torch.allclose(own, given, atol=1e-3)
 
 
 def test_no_head_no_prediction(make_network):

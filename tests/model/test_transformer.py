@@ -67,9 +67,10 @@ def test_decoder_sees_no_later_word_and_reports_its_attention(make_settings):
     assert plain.attention is None
 
     looked = decoder(words, causal, regions, region_mask, with_attention=True)
-    assert looked.words.equal(plain.words)
-    torch.testing.assert_close(looked.attention.sum(-1), torch.ones(2, 5))
-    assert looked.attention[1, :, 3:].eq(0).all()
+    torch.testing.assert_close(looked.words, plain.words)
+    assert looked.attention.shape == (2, 2, 2, 5, 6)
+    torch.testing.assert_close(looked.attention.sum(-1), torch.ones(2, 2, 2, 5))
+    assert looked.attention[:, 1, ..., 3:].eq(0).all()
 
 
 def test_reported_attention_is_what_moves_the_words(make_settings):
@@ -86,6 +87,5 @@ def test_reported_attention_is_what_moves_the_words(make_settings):
     sources, words = torch.randn(1, 6, 16), torch.randn(1, 4, 16)
     mask, causal = torch.ones(1, 6, dtype=torch.bool), torch.ones(1, 4, 4, dtype=torch.bool).tril()
     looked = decoder(words, causal, decoder.project(sources), mask, with_attention=True)
-    normed = layer.self_norm(words)
-    before = words + layer.self_attention.attend(normed, layer.self_attention.project(normed), causal)
-    torch.testing.assert_close(looked.words, decoder.norm(before + looked.attention @ sources))
+    before = words + layer.self_attention.attend_to_self(layer.self_norm(words), causal)
+    torch.testing.assert_close(looked.words, decoder.norm(before + looked.attention[0, :, 0] @ sources))

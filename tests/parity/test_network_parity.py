@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from xpronet.generation.beam import BeamSettings, beam_search
+from xpronet.generation.beam import beam_search
 from xpronet.model.decoding import Decoding
 from xpronet.model.network import Outputs, Patches, XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.training.losses import Losses, LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, make_optimiser
 
@@ -59,13 +60,10 @@ def test_text_term_needs_the_published_mean(outputs, figures, ids, target_mask, 
     assert abs(ours.text_contrast.item() - figures["txt_con"].item()) > 1e-4
 
 
-@pytest.mark.parametrize("stop_early", [True, False])
-def test_beam_search(network, patches, labels, figures, stop_early):
+def test_beam_search(network, patches, labels, figures):
     with torch.inference_mode():
         decoding = Decoding(network, network.encode(patches, labels), num_beams=3, max_steps=60)
-        found = beam_search(
-            decoding, num_studies=6, begin=0, end=0, settings=BeamSettings(beams=3, max_words=60, stop_early=stop_early)
-        )
+        found = beam_search(decoding, num_studies=6, begin=0, end=0, settings=BeamSettings(beams=3, max_words=60))
     expected = [row[: np.argmax(row == 0) if (row == 0).any() else None].tolist() for row in figures["beam3_tokens"]]
     found = [reports[0] for reports in found]
     assert [list(report.words) for report in found] == expected

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpronet.corpora.check import check_corpus
-from xpronet.data.corpus import read_corpus
+from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
 from xpronet.files import read_json_lines
 from xpronet.images.read import eight_bits, read_grey
@@ -31,7 +31,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_corpus_is_complete(folder: Path) -> None:
-    corpus = read_corpus(folder)
+    corpus = open_corpus(folder)
     assert corpus.name == "phantom"
     assert corpus.made["seed"] == 3
     assert [len(corpus.split(name)) for name in ("train", "val", "test")] == [42, 6, 12]
@@ -61,7 +61,7 @@ def test_sixteen_bits_show_the_same_pictures(folder: Path, tmp_path: Path) -> No
     few = dataclasses.replace(SMALL, studies=10)
     make_phantom(tmp_path / "eight", few, workers=1)
     make_phantom(tmp_path / "sixteen", dataclasses.replace(few, depth=16), workers=1)
-    corpus = read_corpus(tmp_path / "sixteen")
+    corpus = open_corpus(tmp_path / "sixteen")
     assert corpus.made["depth"] == 16
     assert check_corpus(tmp_path / "sixteen").problems == []
     for study in corpus.studies:
@@ -80,7 +80,7 @@ def test_a_longer_corpus_begins_with_the_shorter_one(folder: Path) -> None:
     settings = PhantomSettings(studies=500, seed=3, prevalence="balanced", size=64)
     plan = plan_studies(500, "balanced", 3)
     assert plan[:60] == plan_studies(60, "balanced", 3)
-    corpus = read_corpus(folder)
+    corpus = open_corpus(folder)
     for number in (0, 31, 59):
         phantom = draw_phantom(plan[number][0], number, settings)
         assert phantom.report == corpus.studies[number].report
@@ -144,6 +144,6 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_no_regions_are_refused(folder: Path) -> None:
-    corpus = read_corpus(folder)
+    corpus = open_corpus(folder)
     with pytest.raises(InputError, match="no regions"):
         read_regions(corpus.view_path(corpus.studies[0].views[0]))

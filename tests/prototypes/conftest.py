@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpronet.data.corpus import Corpus, read_corpus, write_corpus
+from xpronet.data.corpus import Corpus, open_corpus, write_corpus
 from xpronet.data.study import Study, View
 from xpronet.images.read import write_grey
 from xpronet.labels.findings import State
@@ -40,7 +40,7 @@ def write_hearts(folder: Path, *, train: int = 12) -> Corpus:
         1: {"No Finding": State.POSITIVE},
     }
     write_labels(folder / "labels.csv", [(study.id, labels[number % 2]) for number, study in enumerate(studies)])
-    return read_corpus(folder)
+    return open_corpus(folder)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from xpronet.commands.searching import search_settings
 from xpronet.data.corpus import Corpus
 from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
@@ -45,8 +44,7 @@ class ThreadWorker:
 @pytest.fixture(scope="session")
 def worker(gated_run: Path) -> ThreadWorker:
     checkpoint = load_checkpoint(gated_run)
-    settings = search_settings(gated_run, checkpoint, beams=None, choose=None)
-    writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=settings)
+    writer = ReportGenerator(checkpoint, device=torch.device("cpu"))
     return ThreadWorker(writer, fingerprint(gated_run))
 
 

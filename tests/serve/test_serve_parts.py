@@ -136,7 +136,7 @@ logging.getLogger("uvicorn.error").warning("an oddity")
 def test_a_report_comes_back_from_its_record():
     score = FindingScore(name="Edema", probability=0.25, threshold=0.5, present=False)
     report = Report(id="a", text="Clear.", findings=(score,), labels_from="predicted", log_probability=-1.5)
-    assert Report.from_record(json.loads(json.dumps(report.answer(model="m", views=["v"])))) == report
+    assert Report.from_record(json.loads(json.dumps(report.answer(model="m")))) == report
 
 
 def test_the_page_asks_for_nothing_elsewhere_and_builds_no_markup():

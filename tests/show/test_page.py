@@ -14,8 +14,9 @@ from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.generation.report import FindingScore, PrototypeUse, Report, WordEvidence
+from xpronet.images.data_uri import image_uri
 from xpronet.labels.findings import FINDINGS
-from xpronet.show.page import PageStudy, evidence_record, image_uri, write_page
+from xpronet.show.page import PageStudy, evidence_record, write_page
 
 TOKENS = ["the", "heart", "is", "enlarged", ".", "no", "effusion", "."]
 WARNING = "Research software, not a medical device. A draft, never a diagnosis."

@@ -77,25 +77,6 @@ def test_resuming_after_an_epoch_equals_never_stopping(tiny_recipe: Recipe, tiny
     assert [event["epoch"] for event in read_journal(tmp_path / "run", "epoch")] == [1, 2]
 
 
-def test_training_with_predicted_findings_resumes_to_the_bit(
-    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
-) -> None:
-    trusting = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, predicted_labels=1.0))
-    train_run(trusting, tmp_path / "whole")
-    assert not _equal(tiny_run / WEIGHTS, tmp_path / "whole" / WEIGHTS)
-
-    def stop_in_the_second_epoch(items, description, total):  # type: ignore[no-untyped-def]
-        for number, item in enumerate(items):
-            if description.startswith("epoch 2") and number == 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield item
-
-    with pytest.raises(Interrupted):
-        train_run(trusting, tmp_path / "parts", track=stop_in_the_second_epoch)
-    train_run(trusting, tmp_path / "parts", resumed=True)
-    assert _equal(tmp_path / "whole" / WEIGHTS, tmp_path / "parts" / WEIGHTS)
-
-
 def test_resuming_in_the_middle_of_an_epoch_equals_never_stopping(
     tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
 ) -> None:

@@ -14,8 +14,8 @@ import torch
 from xpronet.errors import InputError
 from xpronet.experiment.build import PreparedExperiment, prepare
 from xpronet.experiment.recipe import Recipe
+from xpronet.model.precision import make_scaler
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.training.precision import make_scaler
 from xpronet.training.run_folder import read_journal
 
 STEPS = 4
@@ -109,7 +109,6 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: PreparedExperiment
             optimiser,
             make_scaler(torch.device("cpu"), "fp32"),
             step=0,
-            steps=4,
             settings=settings,
             loss_settings=prepared.recipe.loss,
             processes=prepared.processes,
@@ -129,7 +128,7 @@ def test_fp16_resumes_with_its_scale(prepared: PreparedExperiment, tmp_path: Pat
 
 
 def test_fp16_is_refused_where_there_is_none() -> None:
-    with pytest.raises(InputError, match="not on meta; choose bf16 or fp32"):
+    with pytest.raises(InputError, match="not supported on meta; choose bf16 or fp32"):
         make_scaler(torch.device("meta"), "fp16")
 
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import torch
 
-from xpronet.data.corpus import read_corpus
+from xpronet.data.corpus import open_corpus
 from xpronet.files import read_json
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import predictions
 from xpronet.model.checkpoint import check_checkpoint, load_checkpoint
+from xpronet.model.search_settings import BeamSettings
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.training.checkpoints import OPTIMISER_FILE, last_checkpoint, read_trainer_state
 from xpronet.training.run_folder import read_journal, read_starts
@@ -76,7 +76,7 @@ class Torture:
 
     def reports(self, run: Path) -> list[dict[str, Any]]:
         """Return what the run's best checkpoint writes about the test studies."""
-        corpus = read_corpus(self.corpus)
+        corpus = open_corpus(self.corpus)
         checkpoint = load_checkpoint(run)
         writer = ReportGenerator(checkpoint, device=torch.device("cpu"), settings=BeamSettings(beams=2, max_words=20))
         return list(predictions(writer, corpus, corpus.split("test")))

@@ -22,12 +22,12 @@ def constants(
         protocol: the form of the texts that is compared.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
     """
-    from xpronet.data.corpus import read_corpus
+    from xpronet.data.corpus import open_corpus
     from xpronet.evaluation.constant_scores import find_constant_baselines
     from xpronet.evaluation.inputs import corpus_context
     from xpronet.evaluation.render import constant_baselines_view
 
-    read = read_corpus(corpus)
+    read = open_corpus(corpus)
     around = corpus_context(read, split)
     baselines = find_constant_baselines(
         tuple(around.references.values()),

@@ -20,8 +20,7 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
         corpus: the corpus folder.
         scorecard: JSON that `xpronet evaluate` wrote.
     """
-    from xpronet.commands.searching import search_settings
-    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.data.corpus import LABELS_FILE, open_corpus
     from xpronet.files import read_json
     from xpronet.generation.generator import ReportGenerator
     from xpronet.generation.predictions import write_reports
@@ -32,13 +31,11 @@ def write_demo_page(page: Path, *, run: Path, corpus: Path, scorecard: Path) -> 
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.page import PageStudy, write_page
 
-    folder = read_corpus(corpus)
+    folder = open_corpus(corpus)
     studies = _chosen(folder.split("test"))
     labels = read_labels(corpus / LABELS_FILE, [study.id for study in studies])
     checkpoint = load_checkpoint(run)
-    writer = ReportGenerator(
-        checkpoint, device=best_device(), settings=search_settings(run, checkpoint, beams=None, choose=None)
-    )
+    writer = ReportGenerator(checkpoint, device=best_device())
     shown = [
         PageStudy(
             report=report,

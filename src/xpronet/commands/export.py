@@ -22,12 +22,9 @@ def export(
         out: folder to write: graphs, vocabulary, findings with thresholds, settings.
         overwrite: replace the folder if it is there.
     """
-    from xpronet.commands.searching import search_settings
     from xpronet.deploy.exported_folder import export_folder
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
-    checkpoint = load_checkpoint(run)
-    search = search_settings(run, checkpoint, beams=None, choose=None)
-    files = export_folder(checkpoint, out, to=to, model=fingerprint(run), search=search, overwrite=overwrite)
+    files = export_folder(load_checkpoint(run), out, to=to, model=fingerprint(run), overwrite=overwrite)
     megabytes = sum(size for _, size in files) / 1e6
     Console(soft_wrap=True).print(f"Wrote {len(files)} files, {megabytes:.1f} MB, to {out}")

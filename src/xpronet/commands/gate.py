@@ -14,10 +14,10 @@ def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 
         quantile: part of the validation images below which the threshold lies, but for the margin.
         margin: the threshold is so many times that score; the larger, the less is warned of.
     """
-    from xpronet.data.corpus import read_corpus
+    from xpronet.data.corpus import open_corpus
     from xpronet.generation.fit_gate import fit_run_gate
     from xpronet.model.out_of_distribution import GateSettings
     from xpronet.progress import on_console
 
-    fitted = fit_run_gate(run, read_corpus(corpus), GateSettings(quantile=quantile, margin=margin), track=on_console)
+    fitted = fit_run_gate(run, open_corpus(corpus), GateSettings(quantile=quantile, margin=margin), track=on_console)
     Console(soft_wrap=True).print(fitted.line(), markup=False, highlight=False)

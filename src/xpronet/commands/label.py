@@ -43,7 +43,7 @@ def label(
         overwrite: replace labels.csv, or the file of --json.
     """
     from xpronet.commands import label_output
-    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.data.corpus import LABELS_FILE, open_corpus
     from xpronet.errors import InputError
     from xpronet.files import write_json
     from xpronet.labels.label_tables import read_labels
@@ -56,7 +56,7 @@ def label(
     if json is not None and against is None:
         raise InputError("--json is for --against; labels are written to CORPUS/labels.csv")
     console = Console(highlight=False, markup=False)
-    read = read_corpus(corpus)
+    read = open_corpus(corpus)
     if explain is not None:
         label_output.print_explanation(console, explain, *explained(read, explain, labeler, section))
         return

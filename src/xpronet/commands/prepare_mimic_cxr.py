@@ -10,7 +10,7 @@ from xpronet.commands.prepare_output import print_prepared
 from xpronet.corpora.build import ReleaseSettings
 from xpronet.corpora.image_cache import PictureForm
 from xpronet.corpora.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
-from xpronet.data.corpus import LABELS_FILE, read_corpus
+from xpronet.data.corpus import LABELS_FILE, open_corpus
 from xpronet.errors import InputError
 from xpronet.images.read import Depth
 from xpronet.labels.label_tables import read_labels, write_labels
@@ -73,7 +73,7 @@ def mimic_cxr(
     def write_table(folder: Path, ids: Sequence[str]) -> None:
         if table is None:
             return
-        examinations = {study.id: study.source.rpartition("/")[2] for study in read_corpus(folder).studies}
+        examinations = {study.id: study.source.rpartition("/")[2] for study in open_corpus(folder).studies}
         states = read_labels(table, sorted(set(examinations.values())))
         write_labels(folder / LABELS_FILE, ((name, states[examinations[name]]) for name in ids))
 

@@ -47,7 +47,7 @@ def prototypes(
     """
     import torch
 
-    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.data.corpus import LABELS_FILE, open_corpus
     from xpronet.encoders.resnet import BackboneSettings
     from xpronet.encoders.text_encoders import TFIDF, BertEncoder, TextEncoder, TfidfEncoder
     from xpronet.encoders.weights import backbone_name, load_backbone
@@ -64,7 +64,7 @@ def prototypes(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # Opened first: hours of work should not end with a refusal to write.
     with new_file(out, overwrite=overwrite) as temporary:
-        studies = read_corpus(corpus)
+        studies = open_corpus(corpus)
         train = studies.split("train")
         ids = [study.id for study in train]
         labels = label_matrix(read_labels(corpus / LABELS_FILE, ids), ids)

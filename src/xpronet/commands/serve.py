@@ -70,12 +70,11 @@ def serve(
         from xpronet.serve.server import serve as listen
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
-    from xpronet.commands.searching import search_settings
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.serve.service import served_model
 
     checkpoint = load_checkpoint(run)
-    search = search_settings(run, checkpoint, beams=beams, choose=choose)
+    search = checkpoint.search.override(beams=beams, choose=choose)
     model = served_model(run, checkpoint, search, labels_from=labels_from)
     del checkpoint  # the workers have the weights
     configure_log(sys.stderr)

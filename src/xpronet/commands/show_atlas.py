@@ -50,10 +50,10 @@ def atlas(
 
 def _counts(folder: Path) -> dict[str, int]:
     """Return how many train studies have each finding."""
-    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.data.corpus import LABELS_FILE, open_corpus
     from xpronet.labels.findings import FINDINGS
     from xpronet.labels.label_tables import label_matrix, read_labels
 
-    ids = [study.id for study in read_corpus(folder).split("train")]
+    ids = [study.id for study in open_corpus(folder).split("train")]
     labels = label_matrix(read_labels(folder / LABELS_FILE, ids), ids)
     return {name: int(count) for name, count in zip(FINDINGS, (labels == 1).sum(0), strict=True)}

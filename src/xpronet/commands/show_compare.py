@@ -34,7 +34,7 @@ def compare(
         overwrite: replace an existing file.
     """
     from xpronet.commands.show_studies import StudyViews, study_of, write_one
-    from xpronet.data.corpus import read_corpus
+    from xpronet.data.corpus import open_corpus
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.show.compare import ComparedStudy, ModelReport, draw_comparison
     from xpronet.show.figures import check_figure, run_names
@@ -42,7 +42,7 @@ def compare(
     if out is not None:
         check_figure(out, overwrite=overwrite)
     names = run_names(runs)
-    folder = read_corpus(corpus)
+    folder = open_corpus(corpus)
     if not study:
         test = folder.split("test")
         study = tuple(dict.fromkeys(test[number * len(test) // 3].id for number in range(3)))

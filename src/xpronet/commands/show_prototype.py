@@ -153,10 +153,10 @@ def _column(finding: str, findings: tuple[str, ...]) -> int:
 
 def _train(corpus: Path) -> "tuple[Corpus, tuple[Study, ...], np.ndarray]":
     """Return a corpus, its train studies and their labels."""
-    from xpronet.data.corpus import LABELS_FILE, read_corpus
+    from xpronet.data.corpus import LABELS_FILE, open_corpus
     from xpronet.labels.label_tables import label_matrix, read_labels
 
-    folder = read_corpus(corpus)
+    folder = open_corpus(corpus)
     train = folder.split("train")
     ids = [study.id for study in train]
     return folder, train, label_matrix(read_labels(corpus / LABELS_FILE, ids), ids)

@@ -51,6 +51,8 @@ def words(
         raise InputError(f"{len(study)} studies named; with --corpus name the id of one")
     else:
         shown = corpus_study(corpus, study[0], checkpoint)
+    for warning in shown.warnings:
+        Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
     report = write_one(checkpoint, shown, beams=beams, with_evidence=True)
     images, _ = pad_views([shown.views])
     if report.labels_from == "predicted":

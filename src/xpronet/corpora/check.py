@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xpronet.corpora.staging import straddling
-from xpronet.data.corpus import CORPUS_FILE, IMAGES_FOLDER, Corpus, read_corpus
+from xpronet.data.corpus import CORPUS_FILE, IMAGES_FOLDER, Corpus, open_corpus
 from xpronet.data.study import SPLITS, Study
 from xpronet.errors import InputError
 from xpronet.files import read_json
@@ -56,7 +56,7 @@ def check_corpus(folder: Path, *, decode: bool = False, track: Tracker = silent)
     Raises:
         InputError: the folder is no corpus, or a record is malformed.
     """
-    corpus = read_corpus(folder)
+    corpus = open_corpus(folder)
     studies = corpus.studies
     problems = [*_count_problems(corpus), *_text_problems(studies), *_patient_problems(studies)]
     problems += _picture_problems(corpus, decode, track)

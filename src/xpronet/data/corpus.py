@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -57,6 +58,15 @@ class Corpus:
             raise InputError(f"{self.folder}: no study in split {name!r}; it has {present}")
         return studies
 
+    def _repr_html_(self) -> str:
+        """Return name, counts and licence, for a notebook."""
+        counts = Counter(study.split for study in self.studies)
+        rows = "".join(f"<tr><td>{split}</td><td>{counts[split]}</td></tr>" for split in SPLITS if counts[split])
+        return (
+            f"<p><strong>Corpus {escape(self.name)}</strong>, {len(self.studies)} studies, "
+            f"licence: {escape(self.licence)}</p><table><tbody>{rows}</tbody></table>"
+        )
+
     def view_path(self, view: View) -> Path:
         """Return where a view's image lies, confined to the corpus folder."""
         return confined(self.folder, view.path)
@@ -85,8 +95,8 @@ def write_corpus(
     return counts
 
 
-def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
-    """Read a corpus folder; images are not opened.
+def open_corpus(folder: str | Path, *, with_sections: bool = True) -> Corpus:
+    """Read a corpus folder with all its studies; images are not opened.
 
     Args:
         folder: the corpus.
@@ -95,7 +105,8 @@ def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
     Raises:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
     """
-    corpus = open_corpus(folder)
+    folder = Path(folder)
+    corpus = read_corpus_header(folder)
     path = folder / STUDIES_FILE
     found = each_study(folder)
     studies = tuple(found if with_sections else (dataclasses.replace(study, sections={}) for study in found))
@@ -107,7 +118,7 @@ def read_corpus(folder: Path, *, with_sections: bool = True) -> Corpus:
     return dataclasses.replace(corpus, studies=studies)
 
 
-def open_corpus(folder: Path) -> Corpus:
+def read_corpus_header(folder: Path) -> Corpus:
     """Read what a corpus folder says of itself, without its studies: for corpora too large to hold in memory.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 SPLITS = ("train", "val", "test")
 
@@ -38,3 +39,11 @@ class Study:
     """Who was examined, where the source says; one patient stays on one side of a split."""
     source: str = ""
     """The file or record that this study was read from."""
+
+    def _repr_html_(self) -> str:
+        """Return the views' names and the report, for a notebook; a study does not know where its corpus lies."""
+        views = ", ".join(f"{escape(view.path)} ({escape(view.position or 'view unknown')})" for view in self.views)
+        return (
+            f"<p><strong>Study {escape(self.id)}</strong> ({self.split}): {views or 'no views'}</p>"
+            f"<p>{escape(self.report)}</p>"
+        )

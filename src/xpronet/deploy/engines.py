@@ -1,4 +1,4 @@
-"""The runtimes that compute exported graphs: named arrays in, arrays out."""
+"""Engines that run exported graphs, from named input arrays to output arrays."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,17 +16,17 @@ Precision = Literal["fp32", "bf16"]
 READS = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx")}
 """The formats that each engine reads."""
 PREFERRED: dict[str, EngineName] = {"onnx": "onnxruntime", "openvino": "openvino"}
-"""The engine for each format where none is asked for."""
+"""The default engine for each format."""
 EXTRA = {"onnxruntime": "onnx", "openvino": "openvino"}
-"""What to install for each engine."""
+"""The optional dependency that each engine needs."""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Computes the graphs of one exported folder; a graph is loaded when it is first needed."""
+    """Runs the graphs of one exported folder; each graph is loaded when it is first needed."""
 
     def run(self, graph: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return a graph's outputs in their order; arrays that the graph has no input for are passed over."""
+        """Return a graph's outputs in order; arrays that are not among its inputs are ignored."""
         ...
 
 
@@ -35,8 +35,8 @@ def make_engine(exported: Exported, name: EngineName, *, threads: int, precision
 
     Args:
         exported: the folder.
-        name: which engine.
-        threads: how many it computes with.
+        name: of the engine.
+        threads: to compute with.
         precision: arithmetic of matrix products and convolutions.
 
     Raises:
@@ -44,14 +44,14 @@ def make_engine(exported: Exported, name: EngineName, *, threads: int, precision
     """
     if exported.format not in READS[name]:
         raise InputError(
-            f"{exported.folder}: exported for {exported.format}, which {name} does not read; leave --runtime out, or "
+            f"{exported.folder}: exported as {exported.format}, which {name} does not read; leave out --runtime, or "
             "export it again with --to onnx"
         )
     if find_spec(name) is None:
         raise InputError(f"{name} is not installed: pip install 'xpronet[{EXTRA[name]}]'")
     if name == "onnxruntime":
         if precision != "fp32":
-            raise InputError(f"--precision {precision}: onnxruntime computes in fp32 alone; take openvino or torch")
+            raise InputError(f"--precision {precision}: onnxruntime supports fp32 alone; use openvino or torch")
         return OnnxRuntime(exported, threads)
     return OpenVino(exported, threads, precision)
 
@@ -60,13 +60,13 @@ class OnnxRuntime:
     """ONNX Runtime on the CPU."""
 
     def __init__(self, exported: Exported, threads: int) -> None:
-        """Load nothing yet."""
+        """Prepare the engine without loading a graph."""
         self._exported = exported
         self._threads = threads
         self._sessions: dict[str, Any] = {}
 
     def run(self, graph: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return a graph's outputs in their order."""
+        """Return a graph's outputs in order."""
         if graph not in self._sessions:
             self._sessions[graph] = self._load(self._exported.graph_file(graph))
         session, inputs = self._sessions[graph]
@@ -91,7 +91,7 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except broken as error:
-            raise InputError(f"{path}: not a whole ONNX graph ({error}); export it again") from None
+            raise InputError(f"{path}: not a complete ONNX graph ({error}); export it again") from None
         return session, [value.name for value in session.get_inputs()]
 
 
@@ -99,7 +99,7 @@ class OpenVino:
     """OpenVINO on the CPU."""
 
     def __init__(self, exported: Exported, threads: int, precision: Precision) -> None:
-        """Load nothing yet."""
+        """Prepare the engine without loading a graph."""
         import openvino
 
         self._exported = exported
@@ -107,16 +107,16 @@ class OpenVino:
         self._config = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads),
-            # Left to itself it computes in bfloat16 where the CPU has it.
+            # By default it computes in bfloat16 if the CPU supports it.
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
-            # Its generated kernels for chains of element-wise layers give wrong numbers once a cache that grows from
-            # call to call passes 16 words (seen in 2026.4).
+            # The kernels that it generates for chains of element-wise layers give wrong results once a cache that grows
+            # with each call exceeds 16 words (seen in 2026.4).
             "SNIPPETS_MODE": "DISABLE",
         }
         self._requests: dict[str, Any] = {}
 
     def run(self, graph: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return a graph's outputs in their order."""
+        """Return a graph's outputs in order."""
         if graph not in self._requests:
             self._requests[graph] = self._load(self._exported.graph_file(graph))
         request, inputs, outputs = self._requests[graph]
@@ -128,6 +128,6 @@ class OpenVino:
             compiled = self._core.compile_model(path, "CPU", self._config)
         except RuntimeError as error:
             [*_, reason] = str(error).strip().splitlines()
-            raise InputError(f"{path}: not a whole graph ({reason}); export it again") from None
+            raise InputError(f"{path}: not a complete OpenVINO graph ({reason}); export it again") from None
         names = [value.get_any_name() for value in compiled.inputs]
         return compiled.create_infer_request(), names, list(compiled.outputs)

@@ -1,4 +1,4 @@
-"""An exported folder: graphs for a runtime, and everything else that is needed to write reports with them."""
+"""An exported folder: graphs for an inference engine and everything else that generating reports needs."""
 
 import dataclasses
 import logging
@@ -15,7 +15,6 @@ import torch
 from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import new_folder, read_json, write_json
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import (
     CONFIG_FILE,
@@ -27,35 +26,34 @@ from xpronet.model.checkpoint import (
     save_tensors,
 )
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 
-VERSION = 2
+VERSION = 3
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
-"""What a graph's file ends with, by the folder's format."""
+"""File name extension of the graphs, by format."""
 TRACED_WITH = {"onnx": ("onnx", "onnxscript"), "openvino": ("onnx", "onnxscript", "openvino")}
-"""Packages that exporting needs beyond PyTorch; OpenVINO's graphs are converted from ONNX ones."""
+"""Packages that export needs in addition to PyTorch; OpenVINO graphs are converted from ONNX."""
 
 Format = Literal["onnx", "openvino"]
 
 
 @dataclass(kw_only=True)
 class Exported:
-    """What a folder says beside its graphs: all that a writer must know of the model."""
+    """The contents of a folder apart from its graphs: what report generation needs to know about the model."""
 
     folder: Path
-    """Where it is."""
+    """The folder."""
     format: Format
-    """What its graphs are written in."""
+    """Format of its graphs."""
     model: str
-    """The fingerprint of the checkpoint it was made from."""
+    """Fingerprint of the checkpoint that was exported."""
     vocabulary: Vocabulary
     """The model's words."""
     images: ImageSettings
-    """How images are shown to it."""
+    """How its input images are prepared."""
     max_views: int
     """Views it uses of each study."""
-    max_words: int
-    """Longest report it writes."""
     findings: tuple[str, ...]
     """Names of its findings, in the order of its outputs."""
     thresholds: dict[str, float]
@@ -63,17 +61,17 @@ class Exported:
     per_finding: int | None
     """Prototypes of each finding; None where prototypes belong to no finding."""
     search: BeamSettings
-    """How its reports are searched for."""
+    """Settings of the beam search."""
     predicts_findings: bool
     """Whether it has a findings head."""
     layers: int
-    """Decoder layers: pairs of caches."""
+    """Decoder layers; each has a cache of keys and one of values."""
     heads: int
     """Attention heads."""
     head_width: int
-    """Width of each."""
+    """Width of a head."""
     gate: Gate | None
-    """Warns of images unlike those the model learned from, where the checkpoint had one."""
+    """Detects out-of-distribution images; None if the checkpoint had none."""
 
     def graph_file(self, name: str) -> Path:
         """Return the file of one graph."""
@@ -81,7 +79,7 @@ class Exported:
 
 
 def is_exported(path: Path) -> bool:
-    """Say whether a folder was written by `export_folder`."""
+    """Return whether a folder was written by `export_folder`."""
     if not (path / CONFIG_FILE).is_file():
         return False
     config = read_json(path / CONFIG_FILE)
@@ -89,10 +87,10 @@ def is_exported(path: Path) -> bool:
 
 
 def read_exported(folder: Path) -> Exported:
-    """Read what a folder says beside its graphs.
+    """Read an exported folder, except its graphs.
 
     Raises:
-        InputError: the folder is none, or a file in it is damaged.
+        InputError: it is not an exported folder, or a file in it is damaged.
     """
     config = read_json(folder / CONFIG_FILE)
     vocabulary = read_vocabulary(read_json(folder / VOCABULARY_FILE), str(folder / VOCABULARY_FILE))
@@ -107,7 +105,6 @@ def read_exported(folder: Path) -> Exported:
             vocabulary=vocabulary,
             images=ImageSettings(**config["images"]),
             max_views=int(config["max_views"]),
-            max_words=int(config["max_words"]),
             findings=tuple(findings["names"]),
             thresholds={name: float(findings["thresholds"][name]) for name in findings["names"]},
             per_finding=config["per_finding"],
@@ -119,27 +116,26 @@ def read_exported(folder: Path) -> Exported:
             gate=_read_gate(folder) if config["gate"] else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: a damaged exported folder ({error}); export it again") from None
+        raise InputError(f"{folder}: damaged exported folder ({error}); export it again") from None
 
 
 def export_folder(
-    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, search: BeamSettings, overwrite: bool = False
+    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, overwrite: bool = False
 ) -> list[tuple[str, int]]:
-    """Write a model as graphs that run without PyTorch's network, with all that belongs to it.
+    """Write a model as graphs, with everything else that generating reports needs.
 
     Args:
         checkpoint: the model, on the CPU.
         folder: where to.
         to: the graphs' format.
         model: the checkpoint's fingerprint.
-        search: how its reports are searched for.
         overwrite: replace a folder that is there.
 
     Returns:
-        Each file's name and size in bytes.
+        Name and size in bytes of each file.
 
     Raises:
-        InputError: a package that exporting needs is not installed, or the folder exists.
+        InputError: a package that export needs is not installed, or the folder exists.
     """
     missing = [package for package in TRACED_WITH[to] if find_spec(package) is None]
     if missing:
@@ -151,9 +147,8 @@ def export_folder(
         "model": model,
         "images": dataclasses.asdict(checkpoint.images),
         "max_views": checkpoint.max_views,
-        "max_words": checkpoint.max_words,
         "per_finding": checkpoint.per_finding,
-        "search": dataclasses.asdict(search),
+        "search": dataclasses.asdict(checkpoint.search),
         "predicts_findings": checkpoint.network.findings_head is not None,
         "layers": settings.layers,
         "heads": settings.heads,
@@ -179,7 +174,7 @@ def _read_gate(folder: Path) -> Gate:
 
 
 def _write_onnx(graph: Graph, path: Path) -> None:
-    """Trace a graph and write it, weights inside: one graph stays far below the format's two gigabytes."""
+    """Trace a graph and write it with its weights, which stay far below the format's limit of two gigabytes."""
     shapes = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in graph.inputs.values()]
     named, rest = shapes[: graph.fixed], shapes[graph.fixed :]
     with torch.no_grad(), _quiet():
@@ -200,7 +195,7 @@ def _write_onnx(graph: Graph, path: Path) -> None:
 
 
 def _convert(source: Path, target: Path) -> None:
-    """Rewrite an ONNX graph as OpenVINO's, weights in full precision, and remove the source."""
+    """Convert an ONNX graph to OpenVINO with weights in full precision, and remove the source."""
     import openvino
 
     openvino.save_model(openvino.convert_model(source), target, compress_to_fp16=False)
@@ -209,7 +204,7 @@ def _convert(source: Path, target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what the exporter says of packages that we do not use, and of its own use of PyTorch."""
+    """Silence the exporter's messages about packages that we do not use and about its own use of PyTorch."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

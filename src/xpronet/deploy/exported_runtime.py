@@ -1,4 +1,4 @@
-"""A writer's network as graphs that an engine computes: the same search writes with it as with PyTorch's.
+"""A runtime that computes the network with exported graphs; the search is the same as with PyTorch.
 
 Shape legend: B studies, V views, S regions of a study, K findings, P prototypes, N beams, T words.
 """
@@ -18,17 +18,17 @@ from xpronet.generation.runtime import EncodedImages, pool_views
 
 
 class Regions(NamedTuple):
-    """What the images look like to the graphs."""
+    """Features of the images, as arrays for the graphs."""
 
     features: Float[np.ndarray, "B S channels"]
     mask: Bool[np.ndarray, "B S"]
 
 
 class ExportedRuntime:
-    """A network as graphs."""
+    """A network that is computed with exported graphs."""
 
     def __init__(self, exported: Exported, engine: Engine) -> None:
-        """Join a folder and the engine that computes its graphs."""
+        """Combine an exported folder and the engine that runs its graphs."""
         self.device = torch.device("cpu")
         self.predicts_findings = exported.predicts_findings
         self._exported = exported
@@ -38,7 +38,7 @@ class ExportedRuntime:
         self._word_names = [f"word_{kind}" for kind in kinds]
 
     def encode_images(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> EncodedImages:
-        """Look at the images."""
+        """Return the features of the images and the probabilities of the findings."""
         features, mask, *probabilities = self._engine.run(
             "look", {"images": images.numpy(), "view_mask": view_mask.numpy()}
         )
@@ -49,19 +49,19 @@ class ExportedRuntime:
         )
 
     def finding_regions(self, patches: Regions) -> Float[Tensor, "B S K"]:
-        """Return what each region adds to each finding's logit."""
+        """Return the contribution of each region to each finding's logit."""
         [shares] = self._engine.run("locate", {"features": patches.features, "mask": patches.mask})
         return torch.from_numpy(shares)
 
     def encode(self, patches: Regions, findings: Bool[Tensor, "B K"]) -> dict[str, np.ndarray]:
-        """Return what the words are written about, with the prototypes of these findings visible."""
+        """Encode the regions, with the prototypes of these findings visible."""
         visible, *regions = self._engine.run(
             "encode", {"features": patches.features, "mask": patches.mask, "findings": findings.numpy()}
         )
         return {"mask": patches.mask, "visible": visible, **dict(zip(self._region_names, regions, strict=True))}
 
     def begin(self, encoded: dict[str, np.ndarray], *, num_beams: int, max_words: int) -> NextWord:
-        """Begin reports."""
+        """Start decoding."""
         cache = WordCache(
             self._word_names,
             studies=len(encoded["mask"]),
@@ -72,28 +72,28 @@ class ExportedRuntime:
         return ExportedDecoding(self._engine, encoded, cache)
 
     def word_evidence(self, encoded: dict[str, np.ndarray], words: Int[Tensor, "B T"]) -> Reread:
-        """Read written reports once more; `words` are ids from the BOS on."""
+        """Return the evidence for the words of finished reports; `words` are ids from BOS on."""
         outputs = self._engine.run("explain", {"words": words.numpy(), **encoded})
         chosen, attention, *shares = (torch.from_numpy(output) for output in outputs)
         return Reread(chosen, attention, shares[0] if shares else None)
 
 
 WORDS_AT_A_TIME = 16
-"""Words by which a cache grows: an engine plans anew for every shape that it has not met."""
+"""Words by which a cache grows, because an engine optimises again for every new shape."""
 
 
 class WordCache:
-    """Keys and values of the words that the beams of each study have written, side by side in one cache.
+    """Keys and values of the words of all beams of each study, in one cache for each layer.
 
-    Each beam sees the words that it is made of. When beams change places only this knowledge moves, and nothing is
-    copied but when the cache grows.
+    A mask says which of the words each beam consists of. When beams are reordered, only this mask moves; the words are
+    copied only when the cache grows.
     """
 
     def __init__(self, names: list[str], *, studies: int, beams: int, heads: int, head_width: int) -> None:
-        """Begin empty.
+        """Make an empty cache.
 
         Args:
-            names: of each layer's keys and values, as the graph calls them.
+            names: of each layer's keys and values, as in the graph.
             studies: B.
             beams: N.
             heads: H.
@@ -109,11 +109,11 @@ class WordCache:
         self._grow()
 
     def follow(self, origin: Int[np.ndarray, "B N"]) -> None:
-        """Let each beam continue another of its study."""
+        """Reorder the beams: each continues the beam of the same study that `origin` names."""
         self.own = np.take_along_axis(self.own, origin[:, :, None], axis=1)
 
     def add(self, newest: list[np.ndarray]) -> None:
-        """Lay the newest words' keys and values, (B, H, N, D) each, into the cache."""
+        """Append the keys and values of the newest words, (B, H, N, D) each."""
         places = slice(self.position * self._beams, (self.position + 1) * self._beams)
         for (name, array), new in zip(self.arrays.items(), newest, strict=True):
             if _are_keys(name):
@@ -126,7 +126,7 @@ class WordCache:
             self._grow()
 
     def keep(self, studies: Int[np.ndarray, " kept"]) -> None:
-        """Go on with these studies only."""
+        """Continue with these studies only."""
         self.own = self.own[studies]
         self.arrays = {name: array[studies] for name, array in self.arrays.items()}
 
@@ -146,10 +146,10 @@ class ExportedDecoding:
     """The state of several beams for each of several studies."""
 
     def __init__(self, engine: Engine, encoded: dict[str, np.ndarray], cache: WordCache) -> None:
-        """Begin.
+        """Start decoding.
 
         Args:
-            engine: computes the step.
+            engine: runs the step graph.
             encoded: the studies.
             cache: of the words, empty.
         """
@@ -160,7 +160,7 @@ class ExportedDecoding:
     def step(
         self, words: Int[Tensor, "B N"], origin: Int[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N vocabulary"]:
-        """Take the newest word of every beam and the beam it continues; return log-probabilities of the next."""
+        """Take the newest word of every beam and the beam it continues; return log-probabilities of the next word."""
         cache = self._cache
         if origin is not None:
             cache.follow(origin.numpy())
@@ -170,7 +170,7 @@ class ExportedDecoding:
         return torch.from_numpy(log_probabilities)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
-        """Go on with these studies only."""
+        """Continue with these studies only."""
         kept = studies.numpy()
         self._encoded = {name: array[kept] for name, array in self._encoded.items()}
         self._cache.keep(kept)

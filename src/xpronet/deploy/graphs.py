@@ -1,7 +1,7 @@
-"""The network in the graphs that are exported: once an image, once a study, once a word, once a finished report.
+"""The network as the graphs that are exported: one for images, one for studies, one for words, one for reports.
 
-Each takes and returns tensors alone and chooses nothing by their values, so that it can be traced once and run by any
-engine for any number of studies, views, beams and words.
+Each takes and returns only tensors and has no control flow that depends on their values, so it is traced once and runs
+in any engine for any number of studies, views, beams and words.
 
 Shape legend: B studies, V views, S regions of a study, K findings, P prototypes, N beams, C words in the cache of a
 study's beams, T words of a report, H heads, D width of a head.
@@ -16,39 +16,38 @@ from torch import Tensor, nn
 
 from xpronet.encoders.resnet import to_rgb
 from xpronet.generation.evidence import reread_words
-from xpronet.model.attention import KeysValues, join_heads, split_heads
-from xpronet.model.matching import HIDDEN
+from xpronet.model.attention import KeysValues
+from xpronet.model.fast_cpu import use_plain_attention
 from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
-from xpronet.model.transformer import DecoderLayer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """One graph: a module to trace, tensors to trace it with, and what its inputs and outputs are called."""
+    """One graph: a module to trace, example inputs, and the names of inputs and outputs."""
 
     name: str
-    """Its file's name, without ending."""
+    """Name of its file, without extension."""
     module: nn.Module
     """Takes and returns tensors."""
     example: tuple[Tensor, ...]
-    """One tensor an input."""
+    """One tensor for each input."""
     inputs: dict[str, dict[int, str]]
-    """Each input's name and the names of those of its axes that vary."""
+    """Name of each input, with the names of its dynamic axes."""
     fixed: int
-    """Inputs that the module names itself; those after them are as many as the network has layers."""
+    """Number of named parameters of the module; the inputs after them depend on the number of layers."""
     outputs: tuple[str, ...]
-    """Each output's name."""
+    """Name of each output."""
 
 
 class EncodeImages(nn.Module):
-    """Images (B, V, height, width) to features (B, S, channels), their mask (B, S) and the findings (B, K)."""
+    """Images (B, V, height, width) to features (B, S, channels), their mask (B, S) and probabilities (B, K)."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor, view_mask: Tensor) -> tuple[Tensor, ...]:
-        """Compute absent views too and blank them: how many images there are must not depend on a value."""
+        """Compute absent views as well and set them to zero: the number of images must not depend on a value."""
         seen = self.network.backbone(to_rgb(images.flatten(0, 1)))
         regions = seen.flatten(2).transpose(1, 2)
         features = regions.reshape(*view_mask.shape, *regions.shape[1:]) * view_mask[:, :, None, None]
@@ -60,21 +59,21 @@ class EncodeImages(nn.Module):
 
 
 class FindingRegions(nn.Module):
-    """Features (B, S, channels) and their mask to what each region adds to each finding's logit (B, S, K)."""
+    """Features (B, S, channels) and their mask to each region's contribution to each finding's logit (B, S, K)."""
 
     def __init__(self, head: FindingsHead) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor]:
-        """Return the shares."""
+        """Return the contributions."""
         return (self.head.region_shares(Patches(features, mask)),)
 
 
 class Encode(nn.Module):
     """Patch features and findings (B, K) to visible prototypes (B, P) and each layer's keys and values.
 
-    Keys come as (B, H, D, S), as the step multiplies them, values as (B, H, S, D).
+    Keys are laid out as (B, H, D, S), ready for the products of a step, values as (B, H, S, D).
     """
 
     def __init__(self, network: XProNet) -> None:
@@ -89,7 +88,7 @@ class Encode(nn.Module):
 
 
 class _Written(nn.Module):
-    """What the graphs share that read words: the study as `Encode` returned it."""
+    """Base of the graphs that read words about a study as `Encode` returned it."""
 
     def __init__(self, network: XProNet) -> None:
         super().__init__()
@@ -109,77 +108,62 @@ class Step(_Written):
     ) -> tuple[Tensor, ...]:
         """Return log-probabilities, then each layer's keys and values of the newest words (B, H, N, D).
 
-        Whoever calls lays these into the caches: copying a whole cache in and out would take longer than the step.
+        The caller appends these to the caches: returning a whole cache would take longer than the step.
 
         Args:
             words: the newest word of every beam.
-            position: where they stand, (1,).
-            own: which words of the cache each beam is made of, (B, N, C); all beams of a study share one.
+            position: their position, (1,).
+            own: which words of the cache each beam consists of, (B, N, C); all beams of a study share one cache.
             mask: regions of real views.
             visible: prototypes.
             rest: each layer's keys (B, H, D, S) and values (B, H, S, D) of the regions, then each layer's keys
                 (B, H, D, C) and values (B, H, C, D) of the words so far.
         """
-        layers = list(self.network.decoder.each_layer())
-        regions, caches = rest[: 2 * len(layers)], rest[2 * len(layers) :]
-        features, _ = self.network.embed(words, self.study(mask, visible, regions), position)
-        newest: list[Tensor] = []
-        for layer, seen, written in zip(layers, _two(regions), _two(caches), strict=True):
-            features, keys_and_values = _attend_to_words(layer, features, own, *written)
-            features = features + _attend_to_regions(layer, features, mask, *seen)
-            features = features + layer.feed_forward(layer.feed_forward_norm(features))
-            newest += keys_and_values
-        logits = self.network.word_output(self.network.decoder.norm(features))
-        return logits.log_softmax(-1), *newest
+        split = 2 * self.network.settings.layers
+        study = self.study(mask, visible, rest[:split])
+        caches = [_GraphCache(keys, values) for keys, values in _two(rest[split:])]
+        embedded, _ = self.network.embed(words, study, position)
+        # Each beam sees its own newest word, and no other's.
+        beams = torch.arange(words.shape[1])
+        itself = (beams == beams.unsqueeze(1)).expand(words.shape[0], -1, -1)
+        sees = torch.cat([own, itself], dim=-1)
+        decoded = self.network.decoder(embedded, sees, study.regions, mask, caches=caches)
+        log_probabilities = self.network.word_output(decoded.words).log_softmax(-1)
+        return log_probabilities, *(tensor for cache in caches for tensor in cache.newest)
 
 
-def _attend_to_words(
-    layer: DecoderLayer, features: Tensor, own: Tensor, keys: Tensor, values: Tensor
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Return features after self-attention, and the newest words' keys and values (B, H, N, D).
+class _GraphCache:
+    """The cache of a layer as a graph gets it: keys (B, H, D, C) and values (B, H, C, D), which are not changed."""
 
-    Keys of the cache are (B, H, D, C), its values (B, H, C, D).
-    """
-    attention = layer.self_attention
-    normed = layer.self_norm(features)
-    query, key, value = (
-        split_heads(part(normed), attention.heads) for part in (attention.query, attention.key, attention.value)
-    )
-    query = query * query.shape[-1] ** -0.5
-    before = (query @ keys).masked_fill(~own.unsqueeze(1), HIDDEN)
-    # Each beam sees its own newest word, and no other's.
-    itself = (query * key).sum(-1, keepdim=True)
-    weights = torch.cat([before, itself], dim=-1).softmax(-1)
-    mixed = weights[..., :-1] @ values + weights[..., -1:] * value
-    return features + attention.output(join_heads(mixed)), (key, value)
+    newest: KeysValues
 
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self._keys, self._values = keys, values
 
-def _attend_to_regions(layer: DecoderLayer, features: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Return what cross-attention adds to the features; keys are (B, H, D, S), values (B, H, S, D)."""
-    attention = layer.cross_attention
-    query = split_heads(attention.query(layer.cross_norm(features)), attention.heads)
-    scores = (query * query.shape[-1] ** -0.5) @ keys
-    weights = scores.masked_fill(~mask[:, None, None], HIDDEN).softmax(-1)
-    return attention.output(join_heads(weights @ values))
+    def extend(self, newest: KeysValues) -> KeysValues:
+        """Keep the newest words for the caller and return the keys and values of all words so far."""
+        self.newest = newest
+        keys = torch.cat([self._keys, newest.keys.transpose(-2, -1)], dim=-1)
+        return KeysValues(keys.transpose(-2, -1), torch.cat([self._values, newest.values], dim=-2))
 
 
 class ReadWordEvidence(_Written):
     """Finished reports (B, T + 1) to log-probabilities (B, T), attention (B, T, S) and prototypes' shares (B, T, P)."""
 
     def forward(self, words: Tensor, mask: Tensor, visible: Tensor, *regions: Tensor) -> tuple[Tensor, ...]:
-        """Read the reports once more; shares are left out of a network without prototypes."""
+        """Return the evidence for every word; a network without prototypes has no shares."""
         reading = reread_words(self.network, self.study(mask, visible, regions), words)
         return tuple(tensor for tensor in reading if tensor is not None)
 
 
 def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
-    """Return the graphs of a network, with examples on which no two axes that vary are equally long.
+    """Return the graphs of a network, with examples in which no two dynamic axes have the same length.
 
     Args:
-        network: in evaluation mode, on the CPU; it stays as it is.
+        network: in evaluation mode, on the CPU; it is not changed.
         size: side of the images in pixels.
     """
-    network = _with_projected_bank(network)
+    network = _prepared(network)
     settings = network.settings
     studies, views, beams, so_far = 2, 3, 5, 20
     images = torch.zeros(studies, views, size, size, dtype=torch.uint8)
@@ -270,9 +254,13 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
     ]
 
 
-def _with_projected_bank(network: XProNet) -> XProNet:
-    """Return a copy whose bank is stored in the network's width (eq. 8): the same results from fewer weights."""
+def _prepared(network: XProNet) -> XProNet:
+    """Return a copy with plain attention, whose bank is stored in the network's width (eq. 8).
+
+    It gives the same results from fewer weights.
+    """
     network = copy.deepcopy(network)
+    use_plain_attention(network)
     if network.matching is not None:
         with torch.inference_mode(False), torch.no_grad():
             network.matching.bank = nn.Parameter(network.matching.projected().clone())
@@ -290,10 +278,10 @@ def _num_findings(network: XProNet) -> int:
 
 
 def _axis(name: str) -> int:
-    """Return on which axis an input's regions or words lie: the last of keys, the last but one of values."""
+    """Return the axis of an input's regions or words: the last of keys, the last but one of values."""
     return 3 if "_keys_" in name else 2
 
 
 def _two(tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Return keys and values of each layer."""
+    """Return the keys and values of each layer."""
     return list(zip(tensors[::2], tensors[1::2], strict=True))

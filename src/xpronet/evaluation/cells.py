@@ -1,6 +1,7 @@
 """Numbers and tables as scorecards show them: for a terminal of 80 columns, and in Markdown."""
 
 from collections.abc import Sequence
+from html import escape
 
 from rich import box
 from rich.table import Table
@@ -53,3 +54,10 @@ def markdown(header: Cells, rows: Sequence[Cells]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def html_table(header: Cells, rows: Sequence[Cells]) -> str:
+    """Return a table in HTML."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

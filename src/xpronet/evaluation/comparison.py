@@ -9,6 +9,7 @@ from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.intervals import Difference, Estimate, compare
 from xpronet.evaluation.measure import measure, yardstick
+from xpronet.evaluation.metrics import Metric
 from xpronet.evaluation.prediction_files import Prediction, same_studies
 from xpronet.evaluation.scorecard import measurement_stamp, report_set
 from xpronet.evaluation.text_protocol import find_protocol
@@ -38,6 +39,9 @@ class Comparison:
     warnings: tuple[str, ...]
     """What a reader must not miss, a sentence each."""
 
+    metrics: tuple[str, ...] = ()
+    """Names of the scores that metrics beside the built-in ones gave."""
+
     def record(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
         return asdict(self)
@@ -53,6 +57,7 @@ def compare_predictions(
     seed: int = 0,
     truth: Mapping[str, Mapping[str, State]] | None = None,
     with_meteor: bool = True,
+    metrics: Sequence[Metric] = (),
 ) -> Comparison:
     """Compare two sets of predictions study by study, under one protocol.
 
@@ -65,6 +70,7 @@ def compare_predictions(
         seed: as in `score`.
         truth: as in `score`.
         with_meteor: as in `score`.
+        metrics: as in `score`.
 
     Raises:
         InputError: the two are not about the same studies, or have other references for them.
@@ -78,10 +84,8 @@ def compare_predictions(
         table=truth,
     )
     sets = [report_set("first", first), report_set("second", second)]
-    (one, two), meteor = measure(sets, against, with_meteor=with_meteor)
-    assert one.language is not None
-    assert two.language is not None
-    pairs = ((one.language, two.language), (one.clinical, two.clinical))
+    (one, two), meteor = measure(sets, against, with_meteor=with_meteor, metrics=metrics)
+    pairs = tuple(zip(one.statistics, two.statistics, strict=True))
     differences: dict[str, Difference] = {}
     abnormal: dict[str, Difference] = {}
     for ours, theirs in pairs:
@@ -97,6 +101,7 @@ def compare_predictions(
         differences=differences,
         abnormal=abnormal,
         warnings=tuple(_warnings(first, second, names)),
+        metrics=tuple(metric.name for metric in metrics),
     )
 
 

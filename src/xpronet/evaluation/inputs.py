@@ -1,18 +1,16 @@
 """What scoring needs: predictions, the corpus around them, and the model behind them."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xpronet.data.corpus import CORPUS_FILE, LABELS_FILE, Corpus, read_corpus
+from xpronet.data.corpus import CORPUS_FILE, LABELS_FILE, Corpus, open_corpus
 from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.measure import Yardstick, yardstick
 from xpronet.evaluation.prediction_files import Prediction, read_predictions
 from xpronet.evaluation.text_protocol import find_protocol
-from xpronet.generation.beam import BeamSettings
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import Alteration, Provenance, read_provenance, write_reports
 from xpronet.generation.report import Report
@@ -156,9 +154,9 @@ def open_source(
         raise InputError(
             f"{run}: holds other weights than those that wrote the predictions; write new ones with `xpronet generate`"
         )
-    settings = BeamSettings(max_words=checkpoint.max_words)
+    settings = checkpoint.search
     if origin is not None:
-        settings = dataclasses.replace(settings, beams=origin.beams, choose=origin.choose)
+        settings = settings.override(beams=origin.beams, choose=origin.choose)
     writer = ReportGenerator(
         checkpoint,
         device=best_device(),
@@ -211,9 +209,9 @@ class ScoringInputs:
 
 
 def gather_inputs(
-    path: Path,
+    given: Path | Sequence[Prediction],
     *,
-    corpus: Path | None = None,
+    corpus: str | Path | Corpus | None = None,
     split: str | None = None,
     run: Path | None = None,
     table: bool = False,
@@ -224,7 +222,7 @@ def gather_inputs(
     """Read predictions, and what the file beside them or the user says of corpus and run.
 
     Args:
-        path: predictions, as JSON lines or CSV.
+        given: predictions, or the file that holds them as JSON lines or CSV.
         corpus: corpus folder; by default the one that the predictions were written about, where it is still there.
         split: the split that was predicted; by default the one that was written about, else test.
         run: the run that wrote them; by default the one that the file beside them names.
@@ -236,13 +234,13 @@ def gather_inputs(
     Raises:
         InputError: a file is missing or damaged, or does not fit the others.
     """
-    origin = read_provenance(path)
+    origin = read_provenance(given) if isinstance(given, Path) else None
     notes: list[str] = []
     folder = _corpus(corpus, origin, notes)
     around = CorpusContext()
     if folder is not None:
         around = corpus_context(folder, split or (origin.split if origin is not None else "test"))
-    predictions = read_predictions(path, around.references)
+    predictions = read_predictions(given, around.references) if isinstance(given, Path) else tuple(given)
     stamp, told = around.check(predictions)
     notes += told
     source = None
@@ -253,24 +251,27 @@ def gather_inputs(
             if needs_model or run is not None:
                 raise
             notes.append(f"No most similar train image stands beside the model: {error}.")
+    name = given.name if isinstance(given, Path) else "given in memory"
     return ScoringInputs(
         predictions=predictions,
         around=around,
         table=around.table(predictions) if table else None,
         origin=origin,
         source=source,
-        stamp={"predictions": path.name, **stamp, **_written(origin)},
+        stamp={"predictions": name, **stamp, **_written(origin)},
         notes=tuple(notes),
     )
 
 
-def _corpus(named: Path | None, origin: Provenance | None, notes: list[str]) -> Corpus | None:
+def _corpus(named: str | Path | Corpus | None, origin: Provenance | None, notes: list[str]) -> Corpus | None:
+    if isinstance(named, Corpus):
+        return named
     if named is not None:
-        return read_corpus(named)
+        return open_corpus(Path(named))
     if origin is None:
         return None
     if (origin.corpus / CORPUS_FILE).is_file():
-        return read_corpus(origin.corpus)
+        return open_corpus(origin.corpus)
     notes.append(f"The corpus that was written about is not at {origin.corpus} any more: name the --corpus.")
     return None
 

@@ -12,6 +12,7 @@ from xpronet.evaluation.finding_f1 import FindingReader, Labels, finding_statist
 from xpronet.evaluation.intervals import StudyStatistics
 from xpronet.evaluation.language import language_statistics
 from xpronet.evaluation.meteor import Unavailable, meteor_statistics
+from xpronet.evaluation.metrics import Metric, metric_statistics
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.evaluation.text_protocol import TextProtocol
 from xpronet.labels.findings import ABNORMALITIES, State
@@ -44,6 +45,13 @@ class Measured:
     """For BLEU, ROUGE-L, CIDEr-D and METEOR; None where there are no texts."""
     clinical: StudyStatistics
     """For the F1 scores of findings."""
+    outside: tuple[StudyStatistics, ...] = ()
+    """For metrics beside the built-in ones, one each; none where there are no texts."""
+
+    @property
+    def statistics(self) -> tuple[StudyStatistics, ...]:
+        """All of them, language first."""
+        return (*(() if self.language is None else (self.language,)), self.clinical, *self.outside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +125,9 @@ def yardstick(
     )
 
 
-def measure(sets: Sequence[ReportSet], against: Yardstick, *, with_meteor: bool = True) -> tuple[list[Measured], str]:
+def measure(
+    sets: Sequence[ReportSet], against: Yardstick, *, with_meteor: bool = True, metrics: Sequence[Metric] = ()
+) -> tuple[list[Measured], str]:
     """Measure sets of reports, with one Java process for all of them or none.
 
     Returns:
@@ -131,7 +141,11 @@ def measure(sets: Sequence[ReportSet], against: Yardstick, *, with_meteor: bool 
         if reports.name in forms:
             language = language_statistics(against.forms, forms[reports.name], meteor=meteor.get(reports.name))
         clinical = finding_statistics(against.truth, against.labels(reports))
-        measured.append(Measured(name=reports.name, how=reports.how, language=language, clinical=clinical))
+        texts = reports.reports
+        outside = () if texts is None else tuple(metric_statistics(one, against.references, texts) for one in metrics)
+        measured.append(
+            Measured(name=reports.name, how=reports.how, language=language, clinical=clinical, outside=outside)
+        )
     return measured, clause
 
 

@@ -1,11 +1,12 @@
 """Scorecards and comparisons for people: tables for a terminal of 80 columns, and Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpronet.evaluation.cells import Cells, interval, markdown, p_value, short, table, without
+from xpronet.evaluation.cells import Cells, html_table, interval, markdown, p_value, short, table, without
 from xpronet.evaluation.comparison import Comparison, SideBySide
 from xpronet.evaluation.constant_scores import ConstantBaseline
 from xpronet.evaluation.finding_f1 import GROUPS, MAIN
@@ -28,7 +29,7 @@ def scorecard_view(card: Scorecard) -> RenderableType:
     return Group(
         Text(f"{card.title}: {card.studies} studies, {card.abnormal_studies} of them abnormal", style="bold"),
         Text(_stamp_line(card.stamp), style="dim"),
-        table(_score_header(card), _score_rows(card, BRIEF)),
+        table(_score_header(card), _score_rows(card, (*BRIEF, *card.metrics))),
         Text(f"above constant: {_constants_clause(card)}\n", style="dim"),
         table(_baseline_header(), _baseline_rows(card)),
         table(*without(FINDING_HEADER, _finding_rows(card), "both")),
@@ -46,7 +47,7 @@ def scorecard_markdown(card: Scorecard) -> str:
     parts += [
         _counts_line(card.counts),
         "## Scores",
-        markdown(_score_header(card), _score_rows(card, (*LANGUAGE, *CLINICAL))),
+        markdown(_score_header(card), _score_rows(card, (*LANGUAGE, *CLINICAL, *card.metrics))),
         "In brackets: 95 % intervals over studies. Above constant: " + _constants_clause(card) + ".",
         "## Beside what needs no image",
         markdown(_baseline_header(), _baseline_rows(card)),
@@ -59,6 +60,18 @@ def scorecard_markdown(card: Scorecard) -> str:
         "\n".join(f"* {name}: {value}" for name, value in card.stamp.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def scorecard_html(card: Scorecard) -> str:
+    """Return the main tables of a scorecard as HTML, for a notebook."""
+    parts = [f"<p><strong>{escape(card.title)}: {card.studies} studies, {card.abnormal_studies} abnormal</strong></p>"]
+    parts += [f"<p><strong>{escape(warning)}</strong></p>" for warning in card.warnings]
+    tables = (
+        (_score_header(card), _score_rows(card, (*BRIEF, *card.metrics))),
+        (_baseline_header(), _baseline_rows(card)),
+        (FINDING_HEADER, _finding_rows(card)),
+    )
+    return "<div>" + "".join(parts + [html_table(*one) for one in tables]) + "</div>"
 
 
 def comparison_view(comparison: Comparison) -> RenderableType:
@@ -190,7 +203,7 @@ def _comparison_rows(comparison: Comparison) -> list[Cells]:
             p_value(comparison.differences[name].p_value),
             interval(comparison.abnormal.get(name), signed=True),
         )
-        for name in (*LANGUAGE, *CLINICAL)
+        for name in (*LANGUAGE, *CLINICAL, *comparison.metrics)
         if name in comparison.differences
     ]
 

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from xpronet.data.study import Study
 from xpronet.evaluation.inputs import Source
 from xpronet.generation.predictions import study_batches
-from xpronet.training.precision import forward_precision
+from xpronet.model.precision import forward_precision
 
 CANDIDATES = 20_000
 """At most so many train studies are looked at, drawn at random."""
@@ -53,7 +53,7 @@ def study_features(source: Source, studies: Sequence[Study], *, batch: int) -> F
     rows = []
     with torch.inference_mode(), forward_precision(writer.device, writer.precision):
         for part in study_batches(
-            writer, source.corpus, studies, batch=batch, description="EncodeImages", track=source.track
+            writer, source.corpus, studies, batch=batch, description="Encode images", track=source.track
         ):
             patches = source.network.encode_images(part.images.to(writer.device), part.view_mask.to(writer.device))
             mask = patches.mask.unsqueeze(-1)

@@ -24,6 +24,7 @@ from xpronet.evaluation.grounding import Grounding
 from xpronet.evaluation.image_dependence import Probe
 from xpronet.evaluation.intervals import RESAMPLES, Difference, Estimate, compare, intervals
 from xpronet.evaluation.measure import Measured, ReportSet, Yardstick, measure, yardstick
+from xpronet.evaluation.metrics import Metric
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.evaluation.text_protocol import find_protocol
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, State
@@ -107,10 +108,24 @@ class Scorecard:
     """Whether the model looks where the findings are, where it was asked."""
     probe: Probe | None = None
     """What the image is worth to the model, where it was asked."""
+    metrics: tuple[str, ...] = ()
+    """Names of the scores that metrics beside the built-in ones gave."""
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the scorecard as JSON values."""
         return asdict(self)
+
+    def to_markdown(self) -> str:
+        """Return the scorecard as a Markdown page."""
+        from xpronet.evaluation.render import scorecard_markdown
+
+        return scorecard_markdown(self)
+
+    def _repr_html_(self) -> str:
+        """Return the main tables for a notebook."""
+        from xpronet.evaluation.render import scorecard_html
+
+        return scorecard_html(self)
 
 
 def score(
@@ -128,6 +143,7 @@ def score(
     stamp: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     with_meteor: bool = True,
+    metrics: Sequence[Metric] = (),
 ) -> Scorecard:
     """Score generated reports against their references and beside baselines.
 
@@ -145,6 +161,7 @@ def score(
         stamp: what the caller knows of the predictions: file, split, corpus.
         notes: the caller's own warnings.
         with_meteor: start Java for METEOR, which takes some seconds.
+        metrics: scored beside the built-in ones.
 
     Raises:
         InputError: there is no prediction, or a reference has no word left under the protocol.
@@ -162,7 +179,7 @@ def score(
     sets = [model, *make_baselines(against, named=_named(predictions, against), val_reports=val, seed=seed)]
     if retrieved is not None:
         sets.append(ReportSet(name=RETRIEVAL, how="its report, by image features", reports=tuple(retrieved)))
-    measured, meteor = measure(sets, against, with_meteor=with_meteor)
+    measured, meteor = measure(sets, against, with_meteor=with_meteor, metrics=metrics)
     rows = [measured_row(one, against, seed) for one in measured]
     language_lift = _lift(measured, (BEST_CONSTANT, BUILT_CONSTANT), seed, of_language=True)
     findings_lift = _lift(measured, (FINDINGS_CONSTANT,), seed, of_language=False)
@@ -173,7 +190,12 @@ def score(
     said = against.labels(model)
     return Scorecard(
         title=ORACLE_TITLE if "reference" in sources else "Scorecard",
-        stamp={**(stamp or {}), **measurement_stamp(against, meteor, seed), "labels from": ", ".join(sources)},
+        stamp={
+            **(stamp or {}),
+            **measurement_stamp(against, meteor, seed),
+            "labels from": ", ".join(sources),
+            **_cited(metrics),
+        },
         studies=len(predictions),
         abnormal_studies=len(against.abnormal),
         model=rows[0],
@@ -191,15 +213,15 @@ def score(
         calibration=calibration(predictions, against.truth, seed=seed),
         grounding=grounding,
         probe=probe,
+        metrics=tuple(one.name for one in metrics),
     )
 
 
 def measured_row(one: Measured, against: Yardstick, seed: int) -> Row:
     """Return the scores of a set of reports with their intervals."""
-    statistics = [part for part in (one.language, one.clinical) if part is not None]
     scores: dict[str, Estimate] = {}
     abnormal: dict[str, Estimate] = {}
-    for part in statistics:
+    for part in one.statistics:
         scores |= intervals(part, seed=seed)
         if len(against.abnormal):
             abnormal |= intervals(part.subset(against.abnormal), seed=seed)
@@ -223,6 +245,11 @@ def measurement_stamp(against: Yardstick, meteor: str, seed: int) -> dict[str, s
         "intervals": f"95 %, {RESAMPLES} resamples of studies, seed {seed}",
         "versions": f"xpronet {__version__}, pycocoevalcap {version('pycocoevalcap')}",
     }
+
+
+def _cited(metrics: Sequence[Metric]) -> dict[str, str]:
+    """Return where each metric is defined, and which way it points, by its name."""
+    return {one.name: f"{one.citation}; {'higher' if one.higher_is_better else 'lower'} is better" for one in metrics}
 
 
 def _lift(measured: Sequence[Measured], constants: Sequence[str], seed: int, *, of_language: bool) -> Lift | None:

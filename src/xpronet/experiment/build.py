@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from xpronet.data.corpus import LABELS_FILE, Corpus, read_corpus
+from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
 from xpronet.data.dataset import StudyDataset
 from xpronet.data.study import Study
 from xpronet.encoders.resnet import ResNet
@@ -27,6 +27,7 @@ from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
+from xpronet.model.precision import Precision, settled_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
@@ -37,7 +38,6 @@ from xpronet.training.checkpoints import TrainerState
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import fit
 from xpronet.training.optimiser import count_steps
-from xpronet.training.precision import Precision, settled_precision
 from xpronet.training.tensorboard import Sample, load_tensorboard
 
 JUDGED_AT_A_TIME = 32
@@ -166,7 +166,7 @@ def prepare(
         vocabulary=vocabulary,
         images=recipe.images,
         max_views=recipe.batches.max_views,
-        max_words=recipe.generate.max_words,
+        search=recipe.generate,
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )
@@ -211,7 +211,7 @@ def recipe_corpus(recipe: Recipe) -> Corpus:
     """
     if not recipe.corpus:
         raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
-    return read_corpus(Path(recipe.corpus), with_sections=False)
+    return open_corpus(Path(recipe.corpus), with_sections=False)
 
 
 def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:

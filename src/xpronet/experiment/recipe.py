@@ -14,9 +14,9 @@ from xpronet.data.dataset import BatchSettings
 from xpronet.encoders.resnet import BackboneSettings
 from xpronet.errors import InputError
 from xpronet.files import read_text
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.out_of_distribution import GateSettings
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.prototypes.cluster import PrototypeSettings
 from xpronet.text.vocabulary import VocabularySettings

@@ -1,11 +1,13 @@
 """From a recipe and a corpus to a trained run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, with_precision
-from xpronet.experiment.recipe import Recipe, read_recipe
+from xpronet.experiment.recipe import Recipe, read_recipe, shipped_recipe
 from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.model.checkpoint import best_device
@@ -19,6 +21,38 @@ from xpronet.training.run_folder import sole_trainer, stamp_run
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
+
+
+def train(
+    recipe: str | Path | Recipe,
+    *,
+    corpus: str | Path | Corpus | None = None,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    track: Tracker = silent,
+) -> TrainerState:
+    """Train a model by a recipe and leave a run folder that `xpronet.load` takes.
+
+    Args:
+        recipe: a TOML file, the name of a recipe that comes with the package, or a recipe.
+        corpus: corpus (folder); by default the one that the recipe names.
+        out: the run folder; a new one, unless `resume` is true.
+        overrides: "section.key=value" with a TOML value, each on top of the file.
+        resume: continue the run that is there.
+        track: shows progress.
+
+    Raises:
+        InputError: the recipe, corpus or labels do not fit each other, or the folder is taken.
+    """
+    if not isinstance(recipe, Recipe):
+        path = Path(recipe)
+        recipe = read_recipe(path if path.suffix == ".toml" else shipped_recipe(str(recipe)), overrides)
+    elif overrides:
+        raise InputError("overrides are for a recipe file; change the recipe's own fields instead")
+    if corpus is not None:
+        recipe = replace(recipe, corpus=str(corpus.folder if isinstance(corpus, Corpus) else corpus))
+    return train_run(recipe, Path(out), resumed=resume, track=track)
 
 
 def train_run(

@@ -63,7 +63,7 @@ def score_test_once(
         )
         write_text(path.with_suffix(".md"), scorecard_markdown(card), overwrite=True)
         # Last of all: this file says that the run is scored.
-        write_json(path, card.record())
+        write_json(path, card.to_dict())
     record: dict[str, Any] = read_json(path)
     return record
 

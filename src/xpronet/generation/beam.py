@@ -6,40 +6,15 @@ Shape legend: B studies, N beams, T words written.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from xpronet.errors import InputError
 from xpronet.labels.findings import ABNORMALITIES, State
 from xpronet.labels.rules import RuleLabeler
-
-
-@dataclass(frozen=True, kw_only=True)
-class BeamSettings:
-    """How widely and how far to search."""
-
-    beams: int = 3
-    """Partial reports kept at each step (paper: 3)."""
-    max_words: int = 60
-    """Longest report, EOS included; IU X-Ray 60, MIMIC-CXR 100."""
-    stop_early: bool = True
-    """Stop a study once no running beam can still win: the same result, sooner."""
-    choose: Literal["likeliest", "agreeing"] = "likeliest"
-    """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
-    the one that agrees best with the findings that the search was given."""
-
-    @property
-    def candidates(self) -> int:
-        """Return how many finished reports of each study are wanted."""
-        return self.beams if self.choose == "agreeing" else 1
-
-    def __post_init__(self) -> None:
-        for name in ("beams", "max_words"):
-            if getattr(self, name) < 1:
-                raise InputError(f"generate.{name} = {getattr(self, name)}: must be at least 1")
+from xpronet.model.search_settings import BeamSettings
 
 
 @runtime_checkable
@@ -139,9 +114,7 @@ class _Search:
 
     def running(self) -> Int[Tensor, "running"]:
         """Return which of the searched studies have a beam that can still win: scores only fall."""
-        highest = self.scores.amax(1)
-        open_ = highest > (self.bar if self.settings.stop_early else -torch.inf)
-        return open_.nonzero().squeeze(1)
+        return (self.scores.amax(1) > self.bar).nonzero().squeeze(1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""

@@ -17,6 +17,7 @@ from xpronet.errors import InputError
 from xpronet.generation.beam import Hypothesis
 from xpronet.generation.report import PrototypeUse, Report, WordEvidence
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, XProNet
 from xpronet.model.precision import full_precision
 from xpronet.text.vocabulary import Vocabulary
@@ -51,14 +52,14 @@ def reread_words(network: XProNet, encoded: Encoded, words: Int[Tensor, "B lengt
     decoded = network.decoder(
         embedded, network.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
     )
-    assert decoded.attention is not None
+    assert decoded.attention is not None, "attention was asked for"
     log_probabilities = full_precision(network.word_output(decoded.words)).log_softmax(-1)
     chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
     shares = None
     if network.matching is not None and encoded.bank is not None:
         queries = network.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device))
         shares = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
-    return Reread(chosen, decoded.attention.float(), shares)
+    return Reread(chosen, decoded.attention.mean((0, 2)).float(), shares)
 
 
 def written_words(found: list[Hypothesis], vocabulary: Vocabulary) -> Int[Tensor, "B length"]:
@@ -215,7 +216,7 @@ def trace_words(
     Raises:
         InputError: there is no such layer or head.
     """
-    network = checkpoint.network.to(device).eval()
+    network = fast_copy(checkpoint.network.to(device)).eval()
     for name, number, most in (("layer", layer, network.settings.layers), ("head", head, network.settings.heads)):
         if number is not None and not 1 <= number <= most:
             raise InputError(f"--{name} {number}: the model has {name}s 1 to {most}")
@@ -227,7 +228,11 @@ def trace_words(
     with torch.inference_mode():
         patches = network.encode_images(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))
         encoded = network.encode(patches, torch.from_numpy(present).to(device)[None])
-        weights_LHTS = _attention(network, encoded, words[:, :-1])
+        embedded, _ = network.embed(words[:, :-1], encoded)
+        mask = network.word_mask(words[:, :-1])
+        decoded = network.decoder(embedded, mask, encoded.regions, encoded.region_mask, with_attention=True)
+        assert decoded.attention is not None, "attention was asked for"
+        weights_LHTS = decoded.attention[:, 0]
         if layer is not None:
             weights_LHTS = weights_LHTS[layer - 1 : layer]
         if head is not None:
@@ -255,19 +260,6 @@ def trace_words(
         )
         for place, word in enumerate(report.words)
     )
-
-
-def _attention(network: XProNet, encoded: Encoded, words: Tensor) -> Float[Tensor, "L H T S"]:
-    """Return the cross-attention of every layer and head, as `Decoder.forward` averages it."""
-    features, _ = network.embed(words, encoded)
-    mask, region_mask = network.word_mask(words), encoded.region_mask.unsqueeze(1)
-    looked = []
-    for layer, sources in zip(network.decoder.each_layer(), encoded.regions, strict=True):
-        normed = layer.self_norm(features)
-        own = layer.self_attention.attend(normed, layer.self_attention.project(normed), mask)
-        looked.append(layer.cross_attention.weights(layer.cross_norm(features + own), sources, region_mask)[0])
-        features = layer(features, mask, sources, region_mask)
-    return torch.stack(looked)
 
 
 def _largest(shares: Float[np.ndarray, " prototypes"] | None) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
-"""Write reports about studies with a trained network."""
+"""Generate reports about studies with a trained network."""
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -9,43 +11,52 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from xpronet.errors import InputError
-from xpronet.generation.beam import BeamSettings, Hypothesis, beam_search, most_agreeing
+from xpronet.generation.beam import Hypothesis, beam_search, most_agreeing
 from xpronet.generation.evidence import by_view, explain_words, written_words
 from xpronet.generation.report import FindingScore, GateScore, Report, WordEvidence
 from xpronet.generation.runtime import EncodedImages, ModelDescription, Runtime, TorchRuntime
+from xpronet.generation.study_images import StudiesSource, StudyImages, StudySource, each_study_images, read_study
+from xpronet.images.transforms import test_view
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.precision import forward_precision
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.visibility import present_findings
 from xpronet.text.cleaning import readable
-from xpronet.training.precision import forward_precision
 
 LabelsFrom = Literal["predicted", "reference", "all"]
 
 
 class ReportGenerator:
-    """A checkpoint ready to write reports."""
+    """A model ready to generate reports; `xpronet.load` makes one.
+
+    `report` takes the images of one study, `reports` those of many, in whatever form they are at hand; `generate` takes
+    tensors that are prepared already.
+    """
 
     def __init__(
         self,
         checkpoint: ModelDescription,
         *,
         device: torch.device,
-        settings: BeamSettings,
+        settings: BeamSettings | None = None,
         labels_from: LabelsFrom = "predicted",
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         runtime: Runtime | None = None,
+        fingerprint: str = "",
     ) -> None:
         """Make the network ready, on the device.
 
         Args:
             checkpoint: what belongs to the network and, unless `runtime` has it, the network.
             device: where to compute.
-            settings: width and limits of the search.
+            settings: width and limits of the search; the checkpoint's own if left out.
             labels_from: what decides which prototypes are visible: the network's own findings, the reference's
                 (reproduction only: it tells the model what is in the report), or nothing, so that all are.
             precision: arithmetic of the backbone; what follows it is always fp32, so that the texts are the same.
             runtime: what computes the network; PyTorch if left out.
+            fingerprint: of the weights, where they came from a folder.
 
         Raises:
             InputError: predicted findings are asked of a model without a findings head.
@@ -60,17 +71,64 @@ class ReportGenerator:
             )
         self.checkpoint = checkpoint
         self.device = device
-        self.settings = settings
+        self.settings = settings or checkpoint.search
         self.labels_from = labels_from
         self.precision = precision
         self.runtime = runtime
+        self.fingerprint = fingerprint
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
         marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
-        self._labeler = RuleLabeler() if settings.choose == "agreeing" else None
+        self._labeler = RuleLabeler() if self.settings.choose == "agreeing" else None
         self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
 
-    def write(
+    def report(self, images: StudySource, *, study_id: str | None = None, with_evidence: bool = True) -> Report:
+        """Generate a report about one study.
+
+        Args:
+            images: its views, frontal first: file names (PNG, JPEG, TIFF, DICOM), PIL images or uint8 arrays; or one.
+            study_id: what the study is called; by default the name of its first image.
+            with_evidence: note for each word which regions and prototypes it came from.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
+        [report] = self._report([read_study(images, id=study_id)], with_evidence=with_evidence)
+        return report
+
+    def reports(
+        self,
+        studies: StudiesSource,
+        *,
+        batch_size: int = 16,
+        with_evidence: bool = False,
+    ) -> Iterator[Report]:
+        """Generate a report about each study, in order; images are read as they are needed.
+
+        Args:
+            studies: a sequence of studies as `report` takes them, a mapping from ids to studies, a corpus, or a folder:
+                a corpus folder, or one that holds a folder or an image for each study.
+            batch_size: studies that are computed together.
+            with_evidence: note for each word which regions and prototypes it came from.
+
+        Raises:
+            InputError: there is no study, or an image cannot be read.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size = {batch_size}: must be at least 1")
+        waiting = each_study_images(studies)
+        while batch := list(islice(waiting, batch_size)):
+            yield from self._report(batch, with_evidence=with_evidence)
+
+    def _report(self, studies: Sequence[StudyImages], *, with_evidence: bool) -> Iterator[Report]:
+        squares = [[test_view(image, self.checkpoint.images) for image in study.images] for study in studies]
+        reports = self.generate([study.id for study in studies], *pad_views(squares), with_evidence=with_evidence)
+        for study, views, report in zip(studies, squares, reports, strict=True):
+            yield dataclasses.replace(
+                report, view_names=study.names, images=np.stack(views), study_warnings=study.warnings
+            )
+
+    def generate(
         self,
         ids: Sequence[str],
         images: UInt8[Tensor, "studies views height width"],
@@ -79,7 +137,7 @@ class ReportGenerator:
         *,
         with_evidence: bool = False,
     ) -> list[Report]:
-        """Write a report about each study.
+        """Generate a report about each study of a batch.
 
         Args:
             ids: one a study.

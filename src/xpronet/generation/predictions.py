@@ -77,7 +77,7 @@ def write_reports(
     )
     for part in batches:
         images = part.images if altered is None else altered(part.images)
-        yield from writer.write(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
+        yield from writer.generate(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
 
 
 def study_batches(

@@ -1,12 +1,14 @@
 """A generated report: its text, the findings behind it, and where each word came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
+from xpronet.images.data_uri import image_uri
 from xpronet.model.out_of_distribution import WARNING
 
 _SCORE = ("name", "probability", "threshold", "present")
@@ -72,7 +74,7 @@ class GateScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the model wrote about one study. A draft, never a diagnosis."""
+    """What the model wrote about one study. A draft, never a diagnosis. A notebook shows it with its images."""
 
     id: str
     """The study's id."""
@@ -88,6 +90,33 @@ class Report:
     """Evidence for each word, where it was asked for."""
     gate: tuple[GateScore, ...] = ()
     """One score a view; empty for a model without a gate."""
+    view_names: tuple[str, ...] = ()
+    """What each view is called, in order; empty where the caller gave no names."""
+    images: UInt8[np.ndarray, "views height width"] | None = field(default=None, compare=False, repr=False)
+    """The views as the network saw them; None where the report was not generated from a caller's images."""
+    study_warnings: tuple[str, ...] = ()
+    """What is odd about the images or the study as a whole, a line each."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before trusting the report, a line each: odd images, and out-of-distribution ones."""
+        names = self.view_names or tuple(f"view {number}" for number in range(1, len(self.gate) + 1))
+        unlike = (f"{name}: {WARNING}" for name, view in zip(names, self.gate, strict=False) if view.warned)
+        return (*self.study_warnings, *unlike)
+
+    def _repr_html_(self) -> str:
+        """Return the images, the findings that count as present, and the text, for a notebook."""
+        images = "".join(
+            f'<img src="{image_uri(view)}" alt="{escape(name)}" width="224" style="margin-right:8px">'
+            for name, view in zip(self.view_names, self.images if self.images is not None else (), strict=False)
+        )
+        present = [finding for finding in self.findings if finding.present]
+        findings = ", ".join(f"{escape(finding.name)} ({finding.probability:.2f})" for finding in present)
+        warnings = "".join(f"<p><strong>Warning:</strong> {escape(line)}</p>" for line in self.warnings)
+        return (
+            f"<div><div>{images}</div>{warnings}<p><strong>Findings:</strong> {findings or 'none predicted'}</p>"
+            f"<p>{escape(self.text)}</p><p><em>A draft for research, never a diagnosis.</em></p></div>"
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the report as JSON values, as a line of predictions.jsonl has them."""
@@ -102,26 +131,20 @@ class Report:
             record["words"] = [_word_record(word) for word in self.words]
         return record
 
-    def answer(self, *, model: str, views: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
+    def answer(self, *, model: str) -> dict[str, Any]:
         """Return the report as `report --json` and the HTTP interface give it.
 
         Args:
             model: the checkpoint's fingerprint.
-            views: what each view is called, in order.
-            warnings: about the study as a whole, before those of the gate.
         """
-        answer = {"model": model, "views": list(views), **self.record()}
+        answer = {"model": model, "views": list(self.view_names), **self.record()}
         if self.gate:
             answer["gate"] = [
                 {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.gate
             ]
-        if self.gate or warnings:
-            answer["warnings"] = [*warnings, *self.warnings(views)]
+        if self.gate or self.study_warnings:
+            answer["warnings"] = list(self.warnings)
         return answer
-
-    def warnings(self, views: Sequence[str]) -> list[str]:
-        """Return a line for each view that the gate warns of; `views` are what they are called, in order."""
-        return [f"{name}: {WARNING}" for name, view in zip(views, self.gate, strict=bool(self.gate)) if view.warned]
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Report":
@@ -136,6 +159,7 @@ class Report:
             labels_from=record["labels_from"],
             log_probability=record["log_probability"],
             gate=tuple(GateScore(**view) for view in record.get("gate", ())),
+            view_names=tuple(record.get("views", ())),
         )
 
 

@@ -14,8 +14,10 @@ from xpronet.generation.beam import NextWord
 from xpronet.generation.evidence import Reread, reread_words
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.decoding import Decoding
+from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, Patches, XProNet
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary
 
 
@@ -26,7 +28,7 @@ class ModelDescription(Protocol):
     vocabulary: Vocabulary
     images: ImageSettings
     max_views: int
-    max_words: int
+    search: BeamSettings
     findings: tuple[str, ...]
     thresholds: dict[str, float]
     gate: Gate | None
@@ -88,8 +90,8 @@ class TorchRuntime:
     """The network itself, as it is when the runtime is made: make a new one after its weights have changed."""
 
     def __init__(self, network: XProNet, device: torch.device) -> None:
-        """Move the network to the device; project the bank and fold the backbone's batch normalisation once."""
-        self.network = network.to(device).eval()
+        """Move the network to the device, copy it with fast layers, project the bank and fold the batch norms once."""
+        self.network = fast_copy(network.to(device)).eval()
         self.device = device
         self._backbone = fold_batch_norms(network.backbone)
         with torch.inference_mode():

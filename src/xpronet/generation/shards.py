@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -20,26 +19,11 @@ from xpronet.errors import InputError
 from xpronet.files import new_file, read_json, write_json, write_json_lines
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import predictions
+from xpronet.generation.settings import GenerationSettings
 from xpronet.progress import Tracker, silent
 
 MADE_FILE = "parts.json"
 FORMAT = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchiveSettings:
-    """How the work is cut up; it bounds the memory, and changes nothing in the reports."""
-
-    batch: int = 32
-    """Studies whose images are in memory at a time, and as many again for each worker."""
-    part_size: int = 1024
-    """Studies in a part: those whose texts are in memory, and the most that a kill can lose of a process's work."""
-    workers: int = 0
-    """Processes that read images."""
-
-    def __post_init__(self) -> None:
-        if self.batch < 1 or self.part_size < 1 or self.workers < 0:
-            raise InputError("--batch and --part-size must be at least 1, --workers at least 0")
 
 
 class PredictionShards:
@@ -99,7 +83,7 @@ class PredictionShards:
             # Several shards may begin at once: all write the same.
             write_json(made, self._made, overwrite=True)
 
-    def write(self, share: Shard, settings: ArchiveSettings, *, track: Tracker = silent) -> int:
+    def write(self, share: Shard, settings: GenerationSettings, *, track: Tracker = silent) -> int:
         """Write the parts of a share that are missing; return how many reports were written.
 
         Raises:

@@ -45,19 +45,23 @@ class DicomImage:
         return value if _is_valid(keyword, value) else ""
 
 
-def read_dicom_images(sources: Sequence[bytes | Path], names: Sequence[str] | None = None) -> list[DicomImage | None]:
-    """Read the headers of a study's images; None for an image that is not a DICOM file.
+def read_dicom_image(source: bytes | str | Path, name: str = "") -> DicomImage | None:
+    """Read the header of an image; None where it is not a DICOM file.
 
     Args:
-        sources: files or their bytes.
-        names: what messages call each image; by default the file's name, or its number among bytes.
+        source: the file or its bytes.
+        name: what messages call it; by default the file's name.
 
     Raises:
-        InputError: a file is missing or damaged.
+        InputError: the file is missing or damaged.
     """
-    if names is None:
-        names = [str(one) if isinstance(one, Path) else f"image {number}" for number, one in enumerate(sources, 1)]
-    return [_read(source, name) for source, name in zip(sources, names, strict=True)]
+    name = name or ("image" if isinstance(source, bytes) else str(source))
+    header = read_header(source if isinstance(source, bytes) else Path(source), name)
+    if header is None:
+        return None
+    with refusing_damage(name):
+        elements = {keyword: _text(header, keyword) for keyword in ELEMENTS}
+    return DicomImage(name=name, elements=elements)
 
 
 def check_same_study(images: Sequence[DicomImage | None], names: Sequence[str]) -> tuple[str, ...]:
@@ -67,7 +71,7 @@ def check_same_study(images: Sequence[DicomImage | None], names: Sequence[str]) 
     name elements, never their values: those are patient data.
 
     Args:
-        images: as `read_dicom_images` returns them.
+        images: as `read_dicom_image` returns them.
         names: what warnings call each image.
 
     Returns:
@@ -96,15 +100,6 @@ def is_uid(value: str) -> bool:
 def is_control(character: str) -> bool:
     """Tell whether a character has no place in a DICOM text: control characters and lone surrogates."""
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-def _read(source: bytes | Path, name: str) -> DicomImage | None:
-    header = read_header(source, name)
-    if header is None:
-        return None
-    with refusing_damage(name):
-        elements = {keyword: _text(header, keyword) for keyword in ELEMENTS}
-    return DicomImage(name=name, elements=elements)
 
 
 def _text(header: Any, keyword: str) -> str:

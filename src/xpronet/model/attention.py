@@ -1,20 +1,14 @@
-"""Multi-head attention with the caches that decoding needs.
+"""Multi-head scaled dot-product attention with an optional key/value cache.
 
 Shape legend: B studies, Q queries, S sources, H heads, D width of a head.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
-
-from xpronet.model.dropout import drop
-from xpronet.model.linear import Linear
-
-FEW_QUERIES = 16
-"""As many a CPU answers by hand: as many beams as anyone searches with."""
 
 
 class KeysValues(NamedTuple):
@@ -24,14 +18,57 @@ class KeysValues(NamedTuple):
     values: Float[Tensor, "B H S D"]
 
 
+@runtime_checkable
+class Cache(Protocol):
+    """Keeps the keys and values of earlier words, so that each word is projected once."""
+
+    def extend(self, newest: KeysValues) -> KeysValues:
+        """Append the newest words and return the keys and values of all words so far."""
+        ...
+
+
+class Attended(NamedTuple):
+    """The output of an attention, and its weights if they were asked for."""
+
+    features: Float[Tensor, "B Q width"]
+    weights: Float[Tensor, "B H Q S"] | None
+    """They sum to 1 over the sources."""
+
+
 def split_heads(features: Float[Tensor, "*batch length width"], heads: int) -> Float[Tensor, "*batch heads length d"]:
-    """Cut the width into heads: (..., L, H·D) to (..., H, L, D)."""
+    """Split the width into heads: (..., L, H·D) to (..., H, L, D)."""
     return features.reshape(*features.shape[:-1], heads, features.shape[-1] // heads).transpose(-3, -2)
 
 
 def join_heads(features: Float[Tensor, "*batch heads length d"]) -> Float[Tensor, "*batch length width"]:
     """Undo `split_heads`."""
     return features.transpose(-3, -2).flatten(-2)
+
+
+def hidden_score(dtype: torch.dtype) -> float:
+    """Return what is added to the score of a source that a query may not see.
+
+    It is half the lowest number of the type, so that the sum stays finite: a query without any source gives no NaN.
+    """
+    return torch.finfo(dtype).min / 2
+
+
+def mask_scores(scores: Float[Tensor, "*shape"], visible: Bool[Tensor, "*#shape"]) -> Float[Tensor, "*shape"]:
+    """Lower the scores of hidden sources so far that a softmax gives them no weight; the scores are overwritten.
+
+    An addition in place needs neither a copy nor a backward pass of its own: a weight of zero stops the gradient.
+    """
+    return scores.add_(torch.where(visible, scores.new_zeros(()), hidden_score(scores.dtype)))
+
+
+def attention_weights(
+    query: Float[Tensor, "B H Q D"], keys: Float[Tensor, "B H S D"], mask: Bool[Tensor, "#B #Q S"] | None
+) -> Float[Tensor, "B H Q S"]:
+    """Return softmax(QKᵀ/√D) over the sources that `mask` allows."""
+    scores = query * query.shape[-1] ** -0.5 @ keys.transpose(-2, -1)
+    if mask is not None:
+        scores = mask_scores(scores, mask.unsqueeze(1))
+    return scores.softmax(-1)
 
 
 class Attention(nn.Module):
@@ -41,74 +78,65 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
-        self.output = Linear(width, width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
 
     def project(self, sources: Float[Tensor, "B S width"]) -> KeysValues:
-        """Return the keys and values of the sources: all that the queries of any later step need of them."""
-        # Contiguous once, not at each later use.
+        """Return the keys and values of the sources, which is all that later queries need of them."""
+        # Made contiguous once here rather than at each later use.
         return KeysValues(
             split_heads(self.key(sources), self.heads).contiguous(),
             split_heads(self.value(sources), self.heads).contiguous(),
         )
+
+    def attend_to_self(
+        self, features: Float[Tensor, "B Q width"], mask: Bool[Tensor, "#B #Q S"], cache: Cache | None = None
+    ) -> Float[Tensor, "B Q width"]:
+        """Attend to the features themselves and, with a cache, to those before them.
+
+        Args:
+            features: queries and newest sources.
+            mask: true where a query may look, over all sources including the cached ones.
+            cache: of earlier features; it is extended by these.
+        """
+        sources = self.project(features)
+        if cache is not None:
+            sources = cache.extend(sources)
+        return self.attend(features, sources, mask).features
 
     def attend(
         self,
         queries: Float[Tensor, "B Q width"],
         sources: KeysValues,
         mask: Bool[Tensor, "#B #Q S"] | None = None,
-    ) -> Float[Tensor, "B Q width"]:
-        """Attend to projected sources; `mask` is true where a query may look."""
-        query_BHQD = split_heads(self.query(queries), self.heads)
-        mask_BHQS = None if mask is None else mask.unsqueeze(1)
-        mixed_BHQD = attend(query_BHQD, sources, mask_BHQS, dropout=self.dropout if self.training else 0.0)
-        return self.output(join_heads(mixed_BHQD))
+        *,
+        with_weights: bool = False,
+    ) -> Attended:
+        """Attend to projected sources.
 
-    def weights(
-        self,
-        queries: Float[Tensor, "B Q width"],
-        sources: KeysValues,
-        mask: Bool[Tensor, "#B #Q S"] | None = None,
-    ) -> Float[Tensor, "B H Q S"]:
-        """Return the attention weights that `attend` uses without dropout; they sum to 1 over the sources."""
-        query_BHQD = split_heads(self.query(queries), self.heads)
-        scores_BHQS = query_BHQD @ sources.keys.transpose(-2, -1) / query_BHQD.shape[-1] ** 0.5
-        if mask is not None:
-            scores_BHQS = scores_BHQS.masked_fill(~mask.unsqueeze(1), -torch.inf)
-        return scores_BHQS.softmax(-1)
+        Args:
+            queries: not projected yet.
+            sources: keys and values.
+            mask: true where a query may look; everywhere if left out.
+            with_weights: return the weights, too; they are those before dropout.
+        """
+        query = split_heads(self.query(queries), self.heads)
+        if not with_weights:
+            return Attended(self.output(join_heads(self.mix(query, sources, mask))), None)
+        weights = attention_weights(query, sources.keys, mask)
+        dropped = functional.dropout(weights, self.dropout, self.training)
+        return Attended(self.output(join_heads(dropped.to(sources.values.dtype) @ sources.values)), weights)
 
-
-def attend(
-    queries: Float[Tensor, "B H Q D"],
-    sources: KeysValues,
-    mask: Bool[Tensor, "#B 1 #Q S"] | None,
-    *,
-    dropout: float = 0.0,
-) -> Float[Tensor, "B H Q D"]:
-    """Return the values of the sources, mixed by how alike their keys are to each query.
-
-    Args:
-        queries: projected.
-        sources: projected.
-        mask: true where a query may look; everywhere if left out.
-        dropout: share of the attention weights that is set to zero.
-    """
-    few = queries.shape[2] <= FEW_QUERIES and not torch.compiler.is_compiling()
-    if queries.device.type == "cpu" and (dropout or few):
-        return _attend_by_hand(queries, sources, mask, dropout)
-    return functional.scaled_dot_product_attention(
-        queries, sources.keys, sources.values, attn_mask=mask, dropout_p=dropout
-    )
-
-
-def _attend_by_hand(
-    queries: Float[Tensor, "B H Q D"], sources: KeysValues, mask: Bool[Tensor, "#B 1 #Q S"] | None, dropout: float
-) -> Float[Tensor, "B H Q D"]:
-    """Do as PyTorch's attention, which has no fast way on a CPU with dropout, nor for so few queries."""
-    scores_BHQS = queries * queries.shape[-1] ** -0.5 @ sources.keys.transpose(-2, -1)
-    if mask is not None:
-        # Finite, so that a query that may look nowhere gives no NaN.
-        scores_BHQS = scores_BHQS.masked_fill(~mask, torch.finfo(scores_BHQS.dtype).min)
-    return drop(scores_BHQS.softmax(-1), dropout).to(sources.values.dtype) @ sources.values
+    def mix(
+        self, query: Float[Tensor, "B H Q D"], sources: KeysValues, mask: Bool[Tensor, "#B #Q S"] | None
+    ) -> Float[Tensor, "B H Q D"]:
+        """Return the values of the sources, weighted by how well their keys match each projected query."""
+        return functional.scaled_dot_product_attention(
+            query,
+            sources.keys,
+            sources.values,
+            attn_mask=None if mask is None else mask.unsqueeze(1),
+            dropout_p=self.dropout if self.training else 0.0,
+        )

@@ -1,4 +1,4 @@
-"""A checkpoint folder: weights, settings, vocabulary, findings and how it was trained. Nothing in it is unpickled."""
+"""A checkpoint folder: weights, settings, vocabulary, findings and training record. Nothing in it is unpickled."""
 
 import dataclasses
 import hashlib
@@ -18,6 +18,7 @@ from xpronet.files import new_file, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.network import XProNet
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 
@@ -25,7 +26,7 @@ MANIFEST_FILE = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Note the size and hash of every file of a folder."""
+    """Record the size and hash of every file in a folder."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         for path in sorted(folder.iterdir())
@@ -35,43 +36,41 @@ def write_manifest(folder: Path) -> None:
 
 
 def listed_files(folder: Path) -> frozenset[str]:
-    """Return the names that a folder's manifest lists; none where it has no manifest.
+    """Return the file names in a folder's manifest; none if it has no manifest.
 
     Raises:
-        InputError: the manifest is no manifest.
+        InputError: the manifest is damaged.
     """
     manifest = folder / MANIFEST_FILE
     return frozenset(_noted(manifest)) if manifest.is_file() else frozenset()
 
 
 def check_files(folder: Path, names: Sequence[str]) -> None:
-    """Compare files with what the manifest says of them; other files of the folder are nobody's concern.
+    """Compare files with their manifest entries; other files in the folder are ignored.
 
     Raises:
-        InputError: the manifest is no manifest, or a file is not in it, missing, or not as it was saved.
+        InputError: the manifest is damaged, or a file is not listed, missing, or has changed since it was saved.
     """
     manifest = folder / MANIFEST_FILE
     files = _noted(manifest)
     for name in names:
         path, noted = folder / name, files.get(name)
         if not isinstance(noted, dict):
-            raise InputError(f"{manifest}: says nothing of {name}; take another checkpoint")
+            raise InputError(f"{manifest}: does not list {name}; use another checkpoint")
         if not path.is_file():
-            raise InputError(f"{path}: no such file; take another checkpoint")
+            raise InputError(f"{path}: no such file; use another checkpoint")
         size = path.stat().st_size
         if size != noted.get("bytes"):
-            raise InputError(
-                f"{path}: damaged ({size} bytes, {noted.get('bytes')} were saved); take another checkpoint"
-            )
+            raise InputError(f"{path}: damaged ({size} bytes instead of {noted.get('bytes')}); use another checkpoint")
         if _sha256(path) != noted.get("sha256"):
-            raise InputError(f"{path}: damaged (not the bytes that were saved); take another checkpoint")
+            raise InputError(f"{path}: damaged (its hash has changed); use another checkpoint")
 
 
 def _noted(manifest: Path) -> dict[str, Any]:
     record = read_json(manifest)
     files = record.get("files") if isinstance(record, dict) else None
     if not isinstance(files, dict):
-        raise InputError(f"{manifest}: not a manifest; take another checkpoint")
+        raise InputError(f"{manifest}: not a manifest; use another checkpoint")
     return files
 
 
@@ -80,15 +79,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-FORMAT = 2
-"""1 had no manifest; such checkpoints are still read."""
+FORMAT = 3
+"""Since 3, a checkpoint holds its search settings; those of earlier development versions are not read."""
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
 FINDINGS_FILE = "findings.json"
 TRAINING_FILE = "training.json"
 GATE_FILE = "picture_gate.safetensors"
-"""Only a checkpoint that was given a gate has it; gate.safetensors, from other features, is passed over."""
+"""Present only if a gate was fitted; gate.safetensors, made from other features, is ignored."""
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -101,19 +100,19 @@ class Checkpoint:
     vocabulary: Vocabulary
     """Its words."""
     images: ImageSettings
-    """How images are shown to it."""
+    """How its input images are prepared."""
     max_views: int
     """Views it uses of each study."""
-    max_words: int
-    """Longest report it writes."""
+    search: BeamSettings
+    """How it searches for reports, and how long they get."""
     findings: tuple[str, ...]
     """Names of its findings, in the order of the network's outputs."""
     thresholds: dict[str, float]
     """Calibrated probability from which on each finding counts as present; chosen on the validation split."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Where it stands in its training, and what it scored."""
+    """Its position in the training run and its validation scores."""
     gate: Gate | None = None
-    """Warns of images unlike those it learned from, once it has been fitted."""
+    """Detects out-of-distribution images; None until it has been fitted."""
 
     @property
     def per_finding(self) -> int | None:
@@ -121,11 +120,11 @@ class Checkpoint:
         return self.network.settings.per_finding if self.network.settings.visible == "findings" else None
 
     def save(self, folder: Path, *, extra_tensors: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
-        """Write the folder anew; until it is complete, a folder that was there before stays.
+        """Write the folder; an existing one stays until the new one is complete.
 
         Args:
-            folder: where to.
-            extra_tensors: further tensors by name, for each further file (the optimiser's, say).
+            folder: to write to.
+            extra_tensors: tensors by name for each additional file (for example, the optimiser's).
         """
         gate = {GATE_FILE: self.gate.tensors()} if self.gate is not None else {}
         with new_folder(folder, overwrite=True) as temporary:
@@ -137,7 +136,7 @@ class Checkpoint:
                 "images": dataclasses.asdict(self.images),
                 "model": dataclasses.asdict(self.network.settings),
                 "max_views": self.max_views,
-                "max_words": self.max_words,
+                "search": dataclasses.asdict(self.search),
             }
             write_json(temporary / CONFIG_FILE, config)
             write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
@@ -146,10 +145,11 @@ class Checkpoint:
             write_manifest(temporary)
 
     def adopt_findings(self, record: Mapping[str, Any]) -> None:
-        """Take thresholds and calibration from what findings.json holds; without a calibration nothing is scaled.
+        """Take thresholds and calibration from the contents of findings.json; without a calibration nothing is scaled.
 
         Raises:
-            KeyError: a finding is missing; or ValueError, TypeError: a value is no number.
+            KeyError: a finding is missing.
+            ValueError, TypeError: a value is not a number.
         """
         thresholds = {name: float(record["thresholds"][name]) for name in self.findings}
         columns = record.get("calibration", {})
@@ -162,7 +162,7 @@ class Checkpoint:
         self.network.calibrate(calibration.T)
 
     def _findings(self) -> dict[str, Any]:
-        """Return what findings.json holds."""
+        """Return the contents of findings.json."""
         columns = self.network.calibration.T.tolist()
         return {
             "names": list(self.findings),
@@ -172,10 +172,10 @@ class Checkpoint:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder, or the best checkpoint of a run folder; the network comes in evaluation mode.
+    """Read a checkpoint folder, or the best checkpoint of a run folder; the network is in evaluation mode.
 
     Raises:
-        InputError: no checkpoint is there, or a file in it is damaged or does not fit the others.
+        InputError: there is no checkpoint, or a file in it is damaged or does not fit the others.
     """
     folder = find_checkpoint(folder)
     check_checkpoint(folder)
@@ -196,14 +196,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             vocabulary=vocabulary,
             images=ImageSettings(**config["images"]),
             max_views=int(config["max_views"]),
-            max_words=int(config["max_words"]),
+            search=BeamSettings(**config["search"]),
             findings=tuple(findings["names"]),
             thresholds={},
             training=training,
         )
         checkpoint.adopt_findings(findings)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
+        raise InputError(f"{folder}: damaged checkpoint ({error}); make it again or use another") from None
     load_weights(network, folder / WEIGHTS_FILE)
     checkpoint.gate = load_gate(folder)
     network.eval()
@@ -211,9 +211,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def find_checkpoint(path: Path) -> Path:
-    """Return the checkpoint folder that a path means: itself, or the best (else the last) of a run folder.
+    """Return the checkpoint folder that a path refers to: itself, or the best (else the last) of a run folder.
 
-    A link is followed once, so that all files are read from one checkpoint though the run goes on.
+    A link is followed once, so that all files come from one checkpoint even while the run continues.
 
     Raises:
         InputError: there is none.
@@ -225,53 +225,45 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def check_checkpoint(folder: Path, *extra_files: str) -> None:
-    """Compare a checkpoint's files with the sizes and hashes that were noted when it was saved.
+    """Compare a checkpoint's files with the sizes and hashes that were recorded when it was saved.
 
     Args:
         folder: the checkpoint folder.
-        extra_files: files that must be there beside those of every checkpoint.
+        extra_files: files that must exist in addition to those of every checkpoint.
 
     Raises:
-        InputError: a file is missing or is not the one that was saved, or the folder is of an unknown format.
+        InputError: a file is missing or has changed since it was saved, or the format is unknown.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
-    sealed = (folder / MANIFEST_FILE).exists()
-    if sealed:
-        check_files(folder, files)
     config = read_json(folder / CONFIG_FILE)
-    if not isinstance(config, dict) or config.get("format") not in (1, FORMAT):
-        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format 1 or {FORMAT}; make it again")
-    if config["format"] != 1 and not sealed:
-        raise InputError(f"{folder / MANIFEST_FILE}: no such file; take another checkpoint")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
+    check_files(folder, files)
 
 
 def load_weights(network: XProNet, path: Path) -> None:
-    """Fill the network from a file, strictly.
+    """Load the weights of a network from a file, strictly.
 
     Raises:
-        InputError: the file is damaged, or a tensor is missing, left over or of another shape.
+        InputError: the file is damaged, or a tensor is missing, unknown or of another shape.
     """
     state = load_tensors(path)
     own = network.state_dict()
     wrong = [name for name in own if name not in state or state[name].shape != own[name].shape]
     wrong += [name for name in state if name not in own]
     if wrong:
-        raise InputError(
-            f"{path}: {len(wrong)} tensors do not fit the settings beside it, first {', '.join(wrong[:3])}"
-        )
+        raise InputError(f"{path}: {len(wrong)} tensors do not fit {CONFIG_FILE}, the first are {', '.join(wrong[:3])}")
     network.load_state_dict(state)
 
 
 def add_gate(run: Path, gate: Gate) -> Path:
-    """Put a gate into a run's best checkpoint, or into a checkpoint, and return that folder.
+    """Add a gate to a checkpoint, or to the best checkpoint of a run, and return that folder.
 
     Raises:
-        InputError: no checkpoint is there, or it is damaged or too old to have a manifest.
+        InputError: no checkpoint is there, or it is damaged.
     """
     folder = find_checkpoint(run).resolve()
     check_checkpoint(folder)
-    if not (folder / MANIFEST_FILE).is_file():
-        raise InputError(f"{folder}: a checkpoint without a manifest; train or import it again to give it a gate")
     # What the manifest does not list is not there: a kill between the two leaves the checkpoint as it was.
     save_tensors(folder / GATE_FILE, gate.tensors(), overwrite=True)
     write_manifest(folder)
@@ -279,7 +271,7 @@ def add_gate(run: Path, gate: Gate) -> Path:
 
 
 def load_gate(run: Path) -> Gate | None:
-    """Return the gate of a run or checkpoint folder, None where it has none.
+    """Return the gate of a run or checkpoint folder, or None if it has none.
 
     Raises:
         InputError: the gate's file is damaged.
@@ -292,13 +284,13 @@ def load_gate(run: Path) -> Gate | None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, overwrite: bool = False) -> None:
-    """Write a safetensors file, whole or not at all, wherever the tensors are.
+    """Write a safetensors file atomically, from tensors on any device.
 
     Raises:
-        InputError: the file is there and `overwrite` is false, or its folder cannot be written.
+        InputError: the file exists and `overwrite` is false, or its folder cannot be written.
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # The library's own writer leaves files that only their owner can read, and unsynced.
+    # The library's own writer makes files that only their owner can read, and does not sync them.
     with new_file(path, overwrite=overwrite) as part:
         part.write_bytes(save(whole))
 
@@ -314,7 +306,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error})") from None
+        raise InputError(f"{path}: not a complete safetensors file ({error}); download or make it again") from None
 
 
 def fingerprint(folder: Path) -> str:
@@ -327,5 +319,5 @@ def fingerprint(folder: Path) -> str:
 
 
 def best_device() -> torch.device:
-    """Return the GPU where there is one, else the CPU."""
+    """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,40 +1,36 @@
 """Word-by-word decoding with caches: what was computed for earlier words and for the images is never repeated.
 
-Shape legend: B studies still being written, N beams of each, T longest report, H heads, D width of a head.
+Shape legend: B studies still being decoded, N beams of each, C places in the word cache, H heads, D width of a head.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from xpronet.model.attention import KeysValues, attend, join_heads, split_heads
-from xpronet.model.linear import apply_linear
+from xpronet.model.attention import KeysValues
 from xpronet.model.network import Encoded, XProNet
 from xpronet.model.precision import full_precision
-from xpronet.model.transformer import DecoderLayer
 
 
 class Decoding:
     """The state of several beams for each of several studies.
 
-    Beams of a study are laid beside each other as queries of one attention, so that keys and values of its regions
-    exist once, not once a beam. The words of all its beams share a cache, too: each beam sees those that it is made
-    of, and when beams change places, only this knowledge moves.
+    The beams of a study are queries of one attention, so the keys and values of its regions exist once, not once for
+    each beam. The words of all its beams share a cache as well: a mask says which of them each beam consists of, and
+    when beams are reordered, only this mask moves.
     """
 
     def __init__(self, network: XProNet, encoded: Encoded, *, num_beams: int, max_steps: int) -> None:
-        """Reserve the caches for `max_steps` words."""
+        """Reserve caches for `max_steps` words of each beam."""
         self._network = network
         self._encoded = encoded
         self._position = 0
         self._num_beams = num_beams
-        settings = network.settings
         keys = encoded.regions[0].keys
-        shape = (keys.shape[0], settings.heads, max_steps * num_beams, settings.width // settings.heads)
-        self._words = [KeysValues(keys.new_zeros(shape), keys.new_zeros(shape)) for _ in encoded.regions]
-        # Which words of the cache each beam is made of.
-        self._own = torch.zeros((keys.shape[0], num_beams, max_steps * num_beams), dtype=torch.bool, device=keys.device)
-        self._projections = [_Projection(layer) for layer in network.decoder.each_layer()]
+        size = max_steps * num_beams
+        self._caches = [_WordCache(layer.keys, size) for layer in encoded.regions]
+        # Which words of the cache each beam consists of.
+        self._own = torch.zeros((keys.shape[0], num_beams, size), dtype=torch.bool, device=keys.device)
 
     def step(
         self, words: Int[Tensor, "B N"], origin: Int[Tensor, "B N"] | None = None
@@ -45,24 +41,25 @@ class Decoding:
             words: ids.
             origin: the beam of the same study that each beam continues; None where each continues itself.
         """
-        newest = slice(self._position * self._num_beams, (self._position + 1) * self._num_beams)
+        start = self._position * self._num_beams
+        stop = start + self._num_beams
         if origin is not None:
             self._own = self._own.gather(1, origin.unsqueeze(-1).expand_as(self._own))
-        self._own[:, :, newest] = torch.eye(self._num_beams, dtype=torch.bool, device=words.device)
+        self._own[:, :, start:stop] = torch.eye(self._num_beams, dtype=torch.bool, device=words.device)
         position = torch.tensor([self._position], device=words.device)
-        features, _ = self._network.embed(words, self._encoded, position)
-        mask = self._encoded.region_mask.unsqueeze(1)
-        for layer, projection, cache, regions in zip(
-            self._network.decoder.each_layer(), self._projections, self._words, self._encoded.regions, strict=True
-        ):
-            features = features + self._attend_to_words(layer, projection, features, cache, newest)
-            features = layer.after_self(features, regions, mask)
+        embedded, _ = self._network.embed(words, self._encoded, position)
+        decoded = self._network.decoder(
+            embedded,
+            self._own[:, :, :stop],
+            self._encoded.regions,
+            self._encoded.region_mask,
+            caches=self._caches,
+        )
         self._position += 1
-        logits = self._network.word_output(self._network.decoder.norm(features))
-        return full_precision(logits).log_softmax(-1)
+        return full_precision(self._network.word_output(decoded.words)).log_softmax(-1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
-        """Go on with these studies only."""
+        """Continue with these studies only."""
         encoded = self._encoded
         self._encoded = encoded._replace(
             regions=[KeysValues(keys[studies], values[studies]) for keys, values in encoded.regions],
@@ -70,35 +67,28 @@ class Decoding:
             visible=encoded.visible[studies],
             responses=None,
         )
-        self._words = [KeysValues(keys[studies], values[studies]) for keys, values in self._words]
+        for cache in self._caches:
+            cache.keep(studies)
         self._own = self._own[studies]
 
-    def _attend_to_words(
-        self,
-        layer: DecoderLayer,
-        projection: "_Projection",
-        features: Float[Tensor, "B N width"],
-        cache: KeysValues,
-        newest: slice,
-    ) -> Float[Tensor, "B N width"]:
-        attention = layer.self_attention
-        queries, keys, values = (
-            split_heads(part, attention.heads) for part in projection(layer.self_norm(features)).chunk(3, dim=-1)
-        )
-        cache.keys[:, :, newest] = keys
-        cache.values[:, :, newest] = values
-        written = KeysValues(cache.keys[:, :, : newest.stop], cache.values[:, :, : newest.stop])
-        mixed = attend(queries, written, self._own[:, None, :, : newest.stop])
-        return attention.output(join_heads(mixed))
 
+class _WordCache:
+    """Keys and values of one layer's words, in memory that is reserved once."""
 
-class _Projection:
-    """Queries, keys and values of a layer's words in one product: a step has so few rows that calls count."""
+    def __init__(self, like: Float[Tensor, "B H S D"], size: int) -> None:
+        """Reserve `size` places for tensors of the same batch, heads, width, type and device."""
+        shape = (*like.shape[:2], size, like.shape[3])
+        self._keys, self._values = like.new_zeros(shape), like.new_zeros(shape)
+        self._length = 0
 
-    def __init__(self, layer: DecoderLayer) -> None:
-        parts = (layer.self_attention.query, layer.self_attention.key, layer.self_attention.value)
-        self._weight = torch.cat([part.weight for part in parts])
-        self._bias = torch.cat([part.bias for part in parts])
+    def extend(self, newest: KeysValues) -> KeysValues:
+        """Append the newest words and return the keys and values of all words so far."""
+        stop = self._length + newest.keys.shape[2]
+        self._keys[:, :, self._length : stop] = newest.keys
+        self._values[:, :, self._length : stop] = newest.values
+        self._length = stop
+        return KeysValues(self._keys[:, :, :stop], self._values[:, :, :stop])
 
-    def __call__(self, features: Float[Tensor, "B N width"]) -> Float[Tensor, "B N three_widths"]:
-        return apply_linear(features, self._weight, self._bias)
+    def keep(self, studies: Int[Tensor, "kept"]) -> None:
+        """Continue with these studies only."""
+        self._keys, self._values = self._keys[studies], self._values[studies]

@@ -1,4 +1,4 @@
-"""XProNet: patches and words, both enriched by prototypes, and the transformer between them (paper, figure 3).
+"""XProNet: a transformer from patches to words, both enriched by prototypes (paper, figure 3).
 
 Shape legend: B studies, V views, R regions of a view, S = V·R regions of a study, T words, K findings, P prototypes.
 """
@@ -13,17 +13,14 @@ from torch import Tensor, nn
 from xpronet.encoders.resnet import ResNet, to_rgb
 from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
-from xpronet.model.dropout import Dropout
-from xpronet.model.linear import Linear
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
-from xpronet.model.visibility import Trust, present_findings
 
 
 class Patches(NamedTuple):
-    """What the backbone sees in each study."""
+    """Backbone features of each study."""
 
     features: Float[Tensor, "B S channels"]
     mask: Bool[Tensor, "B S"]
@@ -31,13 +28,13 @@ class Patches(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Everything the decoder needs of a batch of studies: computed once, shared by all words and beams."""
+    """Everything the decoder needs to know about a batch of studies, computed once for all words and beams."""
 
     regions: list[KeysValues]
-    """Keys and values of the encoded regions, one a decoder layer."""
+    """Keys and values of the encoded regions for each decoder layer."""
     region_mask: Bool[Tensor, "B S"]
     bank: ProjectedBank | None
-    """None without a prototype network."""
+    """None without prototypes."""
     visible: Bool[Tensor, "B P"]
     """The prototypes that each study may query."""
     responses: Float[Tensor, "B S width"] | None
@@ -45,7 +42,7 @@ class Encoded(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What training needs of one pass with the reference words given."""
+    """What the losses need from one forward pass with teacher forcing."""
 
     logits: Float[Tensor, "B T words"]
     image_responses: Float[Tensor, "B S width"] | None
@@ -60,23 +57,23 @@ class FindingsHead(nn.Module):
     def __init__(self, *, channels: int, num_findings: int, pool: str) -> None:
         super().__init__()
         self.with_max = pool == "mean+max"
-        self.linear = Linear(channels * (2 if self.with_max else 1), num_findings)
+        self.linear = nn.Linear(channels * (2 if self.with_max else 1), num_findings)
 
     def forward(self, patches: Patches) -> Float[Tensor, "B K"]:
-        """Return one logit a finding."""
+        """Return one logit for each finding."""
         mask = patches.mask.unsqueeze(-1)
         pooled = (patches.features * mask).sum(1) / mask.sum(1)
         if self.with_max:
-            # A nodule fills one region of a hundred: its maximum tells what the mean hides.
+            # A nodule fills one region of a hundred: the maximum shows what the mean hides.
             highest = patches.features.masked_fill(~mask, -torch.inf).amax(1)
             pooled = torch.cat([pooled, highest], dim=-1)
         return self.linear(pooled)
 
     def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
-        """Return what each region adds to each logit; with the bias they add up to it, as the head is linear.
+        """Return the contribution of each region to each logit; as the head is linear, they and the bias add up to it.
 
-        In full precision, under autocast too: regions are compared by differences of sums. A channel's maximum is
-        credited to the first region that has it.
+        Computed in full precision under autocast, too, because differences of sums are compared. The maximum of a
+        channel counts for the first region that has it.
         """
         mask = patches.mask.unsqueeze(-1)
         channels = patches.features.shape[-1]
@@ -101,9 +98,9 @@ class XProNet(nn.Module):
         """Compose the network.
 
         Args:
-            backbone: from images to patch features.
-            settings: everything behind the backbone.
-            num_words: size of the vocabulary, special words included.
+            backbone: computes patch features from images.
+            settings: of everything after the backbone.
+            num_words: size of the vocabulary, including special tokens.
             padding: id that fills the end of a report.
             num_findings: K; with `settings.visible == "findings"`, bank_rows = K · per_finding.
         """
@@ -118,22 +115,22 @@ class XProNet(nn.Module):
         self.settings = settings
         self.padding = padding
         self.backbone = backbone
-        self.patch_embedding = nn.Sequential(Linear(channels, width), nn.ReLU(), Dropout(settings.patch_dropout))
+        self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Dropout(settings.patch_dropout))
         self.word_embedding = nn.Embedding(num_words, width)
-        self.word_dropout = Dropout(settings.dropout)
+        self.word_dropout = nn.Dropout(settings.dropout)
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
-        self.word_output = Linear(width, num_words)
+        self.word_output = nn.Linear(width, num_words)
         self.matching = PrototypeMatching(settings) if settings.visible != "none" else None
         fuses = self.matching is not None and settings.fusion == "linear"
-        self.image_fusion = Linear(2 * width, width) if fuses else None
-        self.text_fusion = Linear(2 * width, width) if fuses else None
+        self.image_fusion = nn.Linear(2 * width, width) if fuses else None
+        self.text_fusion = nn.Linear(2 * width, width) if fuses else None
         self.findings_head = (
             FindingsHead(channels=channels, num_findings=num_findings, pool=settings.findings_pool)
             if settings.findings_head
             else None
         )
-        # No weight: it is fitted after each epoch and kept beside the thresholds, which belong to its probabilities.
+        # Not a weight: it is fitted after each epoch and saved with the thresholds, which depend on it.
         self.calibration: Tensor
         self.register_buffer("calibration", torch.tensor([[1.0], [0.0]]).repeat(1, num_findings), persistent=False)
         self._initialise()
@@ -144,27 +141,19 @@ class XProNet(nn.Module):
         view_mask: Bool[Tensor, "B V"],
         words: Int[Tensor, "B T"],
         findings: Bool[Tensor, "B K"],
-        *,
-        trust: Trust | None = None,
     ) -> Outputs:
-        """Predict each next word of given reports.
+        """Predict each next word of the reference reports.
 
         Args:
-            images: grey images; those of absent views are ignored.
-            view_mask: true on real views, at least one a study.
-            words: report ids from the BOS on, without the last.
+            images: greyscale; those of absent views are ignored.
+            view_mask: true on real views, at least one for each study.
+            words: ids from BOS on, without the last.
             findings: the findings whose prototypes a study may query.
-            trust: the studies that query the prototypes of predicted findings instead.
         """
-        patches = self.encode_images(images, view_mask)
-        if trust is not None:
-            with torch.no_grad():
-                predicted = present_findings(self.predict_findings(patches), trust.thresholds, trust.no_finding)
-            findings = torch.where(trust.studies.unsqueeze(1), predicted, findings)
-        return self.read(patches, words, findings)
+        return self.read(self.encode_images(images, view_mask), words, findings)
 
     def read(self, patches: Patches, words: Int[Tensor, "B T"], findings: Bool[Tensor, "B K"]) -> Outputs:
-        """Do what `forward` does from patch features on."""
+        """Do the part of `forward` that follows the backbone."""
         encoded = self.encode(patches, findings)
         embedded, responses = self.embed(words, encoded)
         decoded = self.decoder(embedded, self.word_mask(words), encoded.regions, encoded.region_mask)
@@ -182,12 +171,12 @@ class XProNet(nn.Module):
         view_mask: Bool[Tensor, "B V"],
         backbone: ResNet | None = None,
     ) -> Patches:
-        """Return the patch features of all views, view after view, row after row (paper, eq. 1).
+        """Return the patch features of all views, view by view and row by row (paper, eq. 1).
 
         Args:
-            images: grey images; those of absent views are ignored.
+            images: greyscale; those of absent views are ignored.
             view_mask: true on real views.
-            backbone: one that computes the same as the network's own, faster.
+            backbone: a faster equivalent of the network's own.
         """
         seen = (backbone or self.backbone)(to_rgb(images[view_mask]))
         regions = seen.flatten(2).transpose(1, 2)
@@ -197,28 +186,28 @@ class XProNet(nn.Module):
         return Patches(features.flatten(1, 2), view_mask.repeat_interleave(num_regions, dim=1))
 
     def predict_findings(self, patches: Patches) -> Float[Tensor, "B K"]:
-        """Return each finding's probability, calibrated where training has done that.
+        """Return the probability of each finding, calibrated once training has fitted a calibration.
 
         Raises:
             InputError: the network has no findings head.
         """
         if self.findings_head is None:
-            raise InputError("this model has no findings head: give the findings with --labels-from reference or all")
+            raise InputError("this model has no findings head: use --labels-from reference or all")
         scale, shift = full_precision(self.calibration)
         probabilities: Tensor = (scale * full_precision(self.findings_head(patches)) + shift).sigmoid()
         return probabilities
 
     def calibrate(self, calibration: Float[Tensor, "2 K"]) -> None:
-        """Scale and shift the findings' logits from now on, so that their probabilities are right."""
+        """Set the scale and shift that calibrate the logits of the findings."""
         self.calibration.copy_(calibration)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: ProjectedBank | None = None) -> Encoded:
-        """Query the prototypes with the patches, fuse the responses in, encode (paper, section 3.2).
+        """Query the prototypes with the patches, fuse the responses and encode (paper, section 3.2).
 
         Args:
-            patches: what the backbone saw.
+            patches: backbone features.
             findings: the findings whose prototypes a study may query.
-            bank: the projected bank, where it was projected before; weights that change later do not change it.
+            bank: the projected bank, if it has been computed before with the present weights.
         """
         embedded = self.patch_embedding(patches.features)
         visible = self.visible_rows(findings)
@@ -233,12 +222,12 @@ class XProNet(nn.Module):
     def embed(
         self, words: Int[Tensor, "B T"], encoded: Encoded, positions: Int[Tensor, "#T"] | None = None
     ) -> tuple[Float[Tensor, "B T width"], Float[Tensor, "B T width"] | None]:
-        """Return words, enriched by the prototypes they query, and the responses.
+        """Return words enriched by the prototypes that they query, and the responses.
 
         Args:
             words: ids.
-            encoded: what the words are written about.
-            positions: where each word stands, or all do; by default the first stands at 0, the next at 1 and so on.
+            encoded: the studies that the words describe.
+            positions: of each word, or one for all of them; by default 0, 1 and so on.
         """
         embedded = self.place(words, positions)
         if self.matching is None or encoded.bank is None:
@@ -249,7 +238,7 @@ class XProNet(nn.Module):
     def place(
         self, words: Int[Tensor, "B T"], positions: Int[Tensor, "#T"] | None = None
     ) -> Float[Tensor, "B T width"]:
-        """Return embeddings times √width plus the codes of their positions: 0, 1 and so on, or those given."""
+        """Return embeddings times √width plus positional encodings, of 0, 1 and so on unless positions are given."""
         width = self.settings.width
         if positions is None:
             positions = torch.arange(words.shape[1], device=words.device)
@@ -262,19 +251,19 @@ class XProNet(nn.Module):
         return findings.new_ones((findings.shape[0], self.settings.bank_rows))
 
     def word_mask(self, words: Int[Tensor, "B T"]) -> Bool[Tensor, "B T T"]:
-        """Return which words each word may attend to: those before it and itself, without padding."""
+        """Return the words that each word may attend to: itself and those before it, without padding."""
         length = words.shape[1]
         present = words != self.padding
-        # The first is the BOS, which published ids write like padding.
+        # The first is BOS, which has the id of padding in the published vocabulary.
         present[:, 0] = True
         before = torch.ones(length, length, dtype=torch.bool, device=words.device).tril()
         return present.unsqueeze(1) & before
 
     def _initialise(self) -> None:
-        """Initialise as published: Xavier inside the transformer and the matching, PyTorch's default elsewhere."""
+        """Initialise as published: Xavier in the transformer and the matching, PyTorch's default elsewhere."""
         inside: list[nn.Module] = [self.encoder, self.decoder, self.word_embedding]
         if self.matching is not None:
-            # Rows of about unit length, until prototypes are put in their place.
+            # Rows of about unit length, until the prototypes replace them.
             nn.init.normal_(self.matching.bank, std=self.settings.bank_width**-0.5)
             inside += [self.matching.query, self.matching.key, self.matching.value, self.matching.output]
         if self.text_fusion is not None:
@@ -288,7 +277,7 @@ class XProNet(nn.Module):
 def _fuse(
     fusion: nn.Module | None, features: Float[Tensor, "B L width"], responses: Float[Tensor, "B L width"]
 ) -> Float[Tensor, "B L width"]:
-    """Join features and responses (eq. 14), or add them where there is no layer to join them."""
+    """Fuse features and responses (eq. 14), or add them if there is no fusion layer."""
     if fusion is None:
         return features + responses
     return fusion(torch.cat([features, responses], dim=-1))

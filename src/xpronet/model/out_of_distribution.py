@@ -1,4 +1,4 @@
-"""A gate before the network: how far an image is from those it was trained on, by its pooled backbone features."""
+"""Out-of-distribution detection: the distance of an image's pooled features from those of the training images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from xpronet.errors import InputError
 
 WARNING = "this image does not look like a chest X-ray the model was trained on"
 FEWEST = 10
-"""Images needed to fit, and to choose the threshold."""
+"""Images needed to fit the gate, and as many to choose its threshold."""
 
 
 class TooFewPicturesError(InputError):
-    """A gate cannot be fitted."""
+    """There are too few images to fit a gate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateSettings:
-    """How a gate is fitted when training has ended."""
+    """How the gate is fitted at the end of training."""
 
     fit: bool = True
-    """Whether a run gets one."""
+    """Fit a gate."""
     quantile: float = 0.99
-    """Part of the validation images below which the threshold lies, but for the margin."""
+    """Quantile of the validation images' scores that, times the margin, is the threshold."""
     margin: float = 1.2
-    """The threshold is so many times that score: films from other places lie a little further out."""
+    """Factor on that quantile: images from other hospitals score a little higher."""
     most_pictures: int = 4096
-    """Of a split; more change nothing but the waiting."""
+    """Images taken from each split; more only take longer."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile <= 1:
@@ -43,17 +43,17 @@ class GateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """A normal distribution of the train images' features, evened out, its covariance shrunk (Ledoit and Wolf)."""
+    """A normal distribution of the training images' scaled features, its covariance shrunk (Ledoit and Wolf)."""
 
     mean: Float[np.ndarray, " channels"]
     directions: Float[np.ndarray, "directions channels"]
-    """In which the train images differ, as unit vectors."""
+    """Principal directions of the training images, as unit vectors."""
     variances: Float[np.ndarray, " directions"]
-    """Along each direction."""
+    """Variance along each direction."""
     rest: float
-    """Variance across all other directions, above 0."""
+    """Variance along every other direction, above 0."""
     threshold: float
-    """Scores above it are warned of."""
+    """Score above which an image is reported."""
 
     def scores(self, features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, " images"]:
         """Return the squared Mahalanobis distance of each image, divided by the number of channels."""
@@ -64,7 +64,7 @@ class Gate:
         return distances / features.shape[1]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the gate as tensors to be saved."""
+        """Return the gate as tensors, for saving."""
         return {
             "mean": torch.from_numpy(self.mean),
             "directions": torch.from_numpy(self.directions),
@@ -74,23 +74,24 @@ class Gate:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], where: str) -> "Gate":
-        """Return the gate that `tensors` gave.
+        """Return the gate that was saved as these tensors.
 
         Raises:
-            InputError: they are no gate's; the message names `where`.
+            InputError: they are not those of a gate; the message names `where`.
         """
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         try:
             rest, threshold = arrays.pop("rest_and_threshold").tolist()
             return cls(**arrays, rest=rest, threshold=threshold)
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{where}: not a gate; take another checkpoint, or export it again") from None
+            raise InputError(f"{where}: not a gate; use another checkpoint, or export it again") from None
 
 
 def evened(features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, "images channels"]:
-    """Return the roots of features, made equally long: brightness and contrast count less, and so do rare peaks.
+    """Return the square roots of the features, scaled to unit mean square.
 
-    With features as they are a gate warned of a fifth of the films of a hospital that it had not seen (docs/log.md).
+    This reduces the influence of brightness, contrast and rare peaks. With unscaled features the gate warned of a fifth
+    of the radiographs from a hospital it had not seen (docs/log.md).
     """
     roots = np.sqrt(np.clip(features.astype(np.float64), 0, None))
     lengths = np.sqrt((roots**2).mean(1, keepdims=True))
@@ -99,14 +100,14 @@ def evened(features: Float[np.ndarray, "images channels"]) -> Float[np.ndarray, 
 
 
 def check_enough(train: int, held_out: int) -> None:
-    """Count the images.
+    """Check that there are enough images.
 
     Raises:
         TooFewPicturesError: there are too few to fit a gate.
     """
     if min(train, held_out) < FEWEST:
         raise TooFewPicturesError(
-            f"{train} train and {held_out} validation images are too few for a gate; take {FEWEST} or more of each"
+            f"{train} train and {held_out} validation images are too few for a gate; use {FEWEST} or more of each"
         )
 
 
@@ -120,10 +121,10 @@ def fit_gate(
     """Fit a gate.
 
     Args:
-        train: features of the images that the network learned from.
-        held_out: features of others of the same kind, whose scores give the threshold.
-        quantile: part of them that lies below the threshold, but for the margin.
-        margin: the threshold is so many times that score.
+        train: features of the training images.
+        held_out: features of the validation images, whose scores set the threshold.
+        quantile: of the validation scores.
+        margin: factor on that quantile.
 
     Raises:
         TooFewPicturesError: there are too few images.
@@ -136,7 +137,7 @@ def fit_gate(
     _, sizes, directions = np.linalg.svd(train - mean, full_matrices=False)
     shrinkage = float(ledoit_wolf_shrinkage(train))
     average = float((sizes**2).sum()) / train.size
-    # Features that never vary have no scale; a tiny one lets everything new stand out.
+    # Constant features have no variance; a tiny one makes any deviation from them conspicuous.
     rest = max(shrinkage * average, 1e-9)
     variances = np.maximum((1 - shrinkage) * sizes**2 / len(train) + shrinkage * average, 1e-9)
     gate = Gate(mean=mean, directions=directions, variances=variances, rest=rest, threshold=0.0)

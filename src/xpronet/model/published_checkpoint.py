@@ -1,4 +1,4 @@
-"""Two-way names between our parameters and those of the authors' published checkpoints."""
+"""Mapping between the names of our parameters and those in the authors' published checkpoints."""
 
 import argparse
 import pickle
@@ -19,6 +19,7 @@ from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, load_tensors
 from xpronet.model.network import XProNet
+from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import sinusoids
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
@@ -26,10 +27,10 @@ from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 PREFIX = "encoder_decoder."
 MATCHING = f"{PREFIX}cmn."
 MATCHING_AGAIN = f"{PREFIX}model.cmn."
-"""The published model registers the matching twice; its files hold both copies of the same eight tensors."""
+"""The published model registers the matching twice, so its files hold two copies of the same eight tensors."""
 
 POSITIONS = (f"{PREFIX}model.src_embed.0.pe", f"{PREFIX}model.tgt_embed.1.pe")
-"""Buffers of sinusoids, which we compute."""
+"""Buffers of positional encodings, which we compute."""
 
 NUM_POSITIONS = 5000
 
@@ -64,7 +65,7 @@ def published_name(name: str) -> str:
     """Return the authors' name of one of our parameters or buffers.
 
     Raises:
-        KeyError: the published model has nothing like it (the findings head, say).
+        KeyError: the published model has no such parameter (for example, the findings head).
     """
     if name in WHOLE:
         return WHOLE[name]
@@ -88,7 +89,7 @@ def published_name(name: str) -> str:
 
 
 def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return our weights under the authors' names, duplicates and position buffers included."""
+    """Return our weights under the authors' names, including duplicates and position buffers."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         theirs = published_name(name)
@@ -105,13 +106,13 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     """Return published weights under our names.
 
     Args:
-        weights: by the authors' names; the second copy of the matching and the position buffers may be missing.
-        expected: our network's own state: the names and shapes to be filled.
-        where: the file, for messages.
+        weights: under the authors' names; the second copy of the matching and the position buffers may be missing.
+        expected: the state of our network, with the names and shapes to fill.
+        where: the file, for error messages.
 
     Raises:
-        InputError: a tensor is missing, left over, of another shape, the two copies of the matching differ, or the
-            positions are no sinusoids.
+        InputError: a tensor is missing, unknown or of another shape, the two copies of the matching differ, or the
+            position buffers do not hold sinusoids.
     """
     left = dict(weights)
     renamed: dict[str, Tensor] = {}
@@ -119,7 +120,7 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         theirs = published_name(name)
         tensor = left.pop(theirs, None)
         if tensor is None:
-            raise InputError(f"{where}: {theirs} is missing; this is no checkpoint of the published model")
+            raise InputError(f"{where}: {theirs} is missing; give a checkpoint of the published model")
         if tensor.shape != own.shape:
             raise InputError(
                 f"{where}: {theirs} has shape {tuple(tensor.shape)} where the settings ask for {tuple(own.shape)}"
@@ -127,15 +128,15 @@ def from_published(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         if theirs.startswith(MATCHING):
             again = left.pop(MATCHING_AGAIN + theirs.removeprefix(MATCHING), tensor)
             if not again.equal(tensor):
-                raise InputError(f"{where}: {theirs} and its second copy differ; the file has been altered")
+                raise InputError(f"{where}: {theirs} and its second copy differ; give an unaltered file")
         renamed[name] = tensor
     for name in POSITIONS:
         codes = left.pop(name, None)
         if codes is not None and not _are_sinusoids(codes, expected["word_embedding.weight"].shape[1]):
-            raise InputError(f"{where}: {name} holds no sinusoids; the network it belongs to is another")
+            raise InputError(f"{where}: {name} holds no sinusoids; give a checkpoint of the published model")
     if left:
         raise InputError(
-            f"{where}: {len(left)} tensors have no place in the network, first {', '.join(list(left)[:3])}"
+            f"{where}: {len(left)} tensors do not belong to the network, the first are {', '.join(list(left)[:3])}"
         )
     return renamed
 
@@ -151,7 +152,7 @@ def _are_sinusoids(codes: Tensor, width: int) -> bool:
 
 
 REPLICA_PREFIX = "module."
-"""What names start with in a file that was saved from a network wrapped for several GPUs."""
+"""Prefix of the names in a file that was saved from a network wrapped for several GPUs."""
 
 PUBLISHED_MODEL = ModelSettings(norm="published", findings_head=False)
 """The published network; its sizes are the same for both corpora."""
@@ -162,11 +163,11 @@ class PublishedCorpus:
     """What the published code does differently for each of its corpora."""
 
     vocabulary: VocabularySettings
-    """Cleaning, rare words, longest report."""
+    """Cleaning, rare words and the longest report."""
     findings: tuple[str, ...]
-    """The findings in the order of its label table, which is the order of the bank's rows."""
+    """The findings in the order of its label table, which is also that of the rows of the bank."""
     max_views: int
-    """Images of a study that it uses."""
+    """Images of each study that it uses."""
 
 
 PUBLISHED_CORPORA = {
@@ -181,15 +182,15 @@ PUBLISHED_CORPORA = {
         max_views=1,
     ),
 }
-"""By the names that the command line uses."""
+"""By their names on the command line."""
 
 
 def read_authors_file(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of an authors' checkpoint by the authors' names.
+    """Return the tensors of a published checkpoint under the authors' names.
 
-    The file is a .safetensors file, or one of `torch.save` that holds the weights or, under `state_dict`, the weights
-    beside the state of the training. An `argparse.Namespace` in it is tolerated; whatever else it asks of Python is
-    refused by name.
+    The file is a .safetensors file or was written by `torch.save`; it holds the weights alone or, under `state_dict`,
+    the weights beside the training state. An `argparse.Namespace` is tolerated; any other Python object is refused, and
+    the message names it.
 
     Raises:
         InputError: the file is missing or damaged, or holds something else.
@@ -199,11 +200,11 @@ def read_authors_file(path: Path) -> dict[str, Tensor]:
     content: Any = load_tensors(path) if path.suffix == ".safetensors" else _load_archive(path)
     weights = content.get("state_dict", content) if isinstance(content, Mapping) else content
     if not isinstance(weights, Mapping) or not weights:
-        raise InputError(f"{path}: holds a {type(weights).__name__}, no tensors by name")
+        raise InputError(f"{path}: holds a {type(weights).__name__} instead of tensors by name; give a state dict")
     wrong = [name for name, tensor in weights.items() if not isinstance(name, str) or not isinstance(tensor, Tensor)]
     if wrong:
         raise InputError(
-            f"{path}: {wrong[0]!r} is no tensor; a file without `state_dict` may hold the weights and nothing else"
+            f"{path}: {wrong[0]!r} is not a tensor; a file without `state_dict` must hold the weights alone"
         )
     if all(name.startswith(REPLICA_PREFIX) for name in weights):
         return {name.removeprefix(REPLICA_PREFIX): tensor for name, tensor in weights.items()}
@@ -219,24 +220,24 @@ def import_published(
     settings: ModelSettings = PUBLISHED_MODEL,
     backbone: BackboneSettings | None = None,
 ) -> Checkpoint:
-    """Make a checkpoint of published weights, its findings in our order.
+    """Make a checkpoint from published weights, with the findings in our order.
 
     Args:
-        weights: by the authors' names.
-        vocabulary: of the train reports that they were made with.
-        corpus: what they were made for.
-        where: the file, for messages.
+        weights: under the authors' names.
+        vocabulary: of the train reports that the model was trained on.
+        corpus: the corpus that the model was trained on.
+        where: the file, for error messages.
         settings: of the network.
         backbone: ResNet-101 if left out.
 
     Raises:
-        InputError: the weights are not those of such a network, or have another number of words.
+        InputError: the weights do not fit such a network or the size of the vocabulary.
     """
     logits = weights.get(published_name("word_output.bias"))
     if logits is not None and logits.numel() != len(vocabulary):
         raise InputError(
-            f"{where}: scores {logits.numel()} words, the train reports give {len(vocabulary)}; give the annotation "
-            "file it was trained with, and the dataset whose rules it was trained under"
+            f"{where}: has {logits.numel()} words, but the train reports have {len(vocabulary)}; give the annotation "
+            "file and the dataset that it was trained with"
         )
     network = XProNet(
         backbone=ResNet(backbone or BackboneSettings(depth=101)),
@@ -253,14 +254,14 @@ def import_published(
         vocabulary=vocabulary,
         images=ImageSettings(test="squash"),
         max_views=corpus.max_views,
-        max_words=corpus.vocabulary.max_words,
+        search=BeamSettings(max_words=corpus.vocabulary.max_words),
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )
 
 
 def export_published(checkpoint: Checkpoint, corpus: PublishedCorpus) -> dict[str, Tensor]:
-    """Return a checkpoint's tensors under the authors' names, the bank in the order of their label table."""
+    """Return a checkpoint's tensors under the authors' names, with the bank in the order of their label table."""
     state = checkpoint.network.state_dict()
     bank = reorder_bank(state["matching.bank"], source=checkpoint.findings, target=corpus.findings)
     return to_published({**state, "matching.bank": bank})
@@ -269,7 +270,7 @@ def export_published(checkpoint: Checkpoint, corpus: PublishedCorpus) -> dict[st
 def reorder_bank(
     bank: Float[Tensor, "rows width"], *, source: Sequence[str], target: Sequence[str]
 ) -> Float[Tensor, "rows width"]:
-    """Move each finding's prototypes from its place in `source` to its place in `target`."""
+    """Reorder the prototypes of each finding from its position in `source` to its position in `target`."""
     assert sorted(source) == sorted(target)
     blocks = bank.reshape(len(source), -1, bank.shape[1])
     return blocks[[source.index(finding) for finding in target]].flatten(0, 1)
@@ -277,10 +278,10 @@ def reorder_bank(
 
 def _load_archive(path: Path) -> Any:
     try:
-        # It warns of protocols it may not read whole; what it cannot read is an error in any case.
+        # PyTorch warns about pickle protocols it may not fully support; what it cannot read is an error anyway.
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged archive can fail in any of its parts; these are what they raise.
+    # A damaged archive can fail in any of its parts; these are the errors that they raise.
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -294,7 +295,7 @@ def _load_archive(path: Path) -> Any:
     ) as error:
         if asked := re.search(r"GLOBAL (\S+)", str(error)):
             raise InputError(
-                f"{path}: the file asks Python for {asked[1]}, and nothing but tensors and plain values is "
-                "read; have its owner save the state_dict alone"
+                f"{path}: contains the Python object {asked[1]}, but only tensors and plain values are "
+                "read; ask its owner to save the state_dict alone"
             ) from None
-        raise InputError(f"{path}: not a whole file of PyTorch weights; fetch it again") from None
+        raise InputError(f"{path}: not a complete file of PyTorch weights; download it again") from None

@@ -1,4 +1,4 @@
-"""The settings of the network: every difference between the presets that lies in its arithmetic."""
+"""Settings of the network, including every architectural difference between the presets."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,16 +16,16 @@ CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Sizes and choices of everything behind the image backbone."""
+    """Sizes and choices of everything after the image backbone."""
 
     width: int = 512
-    """d_model: the width of patches, words and projected prototypes inside the network."""
+    """d_model: width of patches, words and projected prototypes inside the network."""
     feed_forward: int = 512
     """Hidden width of the transformer's feed-forward layers."""
     heads: int = 8
-    """Attention heads, also of the prototype matching; must divide the width."""
+    """Heads of the attention and of the prototype matching; must divide the width."""
     layers: int = 3
-    """Encoder layers, and as many decoder layers."""
+    """Number of encoder layers and of decoder layers."""
     dropout: float = 0.1
     """Dropout of the transformer and of the responding weights."""
     patch_dropout: float = 0.5
@@ -37,21 +37,21 @@ class ModelSettings:
     per_finding: int = 20
     """N_p: prototypes of each finding (paper, eq. 6)."""
     bank_rows: int = 280
-    """Prototypes in all: findings times N_p, or any number where `visible` is all."""
+    """Total number of prototypes: findings times N_p, or any number if `visible` is all."""
     bank_width: int = 2816
-    """D: width of a stored prototype, image features and text features together."""
+    """D: width of a stored prototype, which joins image features and text features."""
     project_bank: bool = True
-    """Project the bank to the network's width (eq. 8); without it `bank_width` must equal `width`."""
+    """Project the bank to the network's width (eq. 8); otherwise `bank_width` must equal `width`."""
     gamma: int = 15
-    """Prototypes that respond to a query, per head."""
+    """γ: prototypes that respond to a query, for each head."""
     scale: Literal["sqrt", "linear"] = "sqrt"
-    """Similarity divided by the square root of a head's width (published), or by that width (eq. 10)."""
+    """Divide similarities by the square root of a head's width (published) or by that width (eq. 10)."""
     fusion: Literal["linear", "add"] = "linear"
-    """Join feature and response by a linear layer over both (eq. 14), or add them as R2GenCMN does."""
+    """Fuse feature and response by a linear layer over both (eq. 14), or add them as R2GenCMN does."""
     findings_head: bool = True
-    """Predict the findings from the image."""
+    """Predict the findings from the images."""
     findings_pool: Literal["mean", "mean+max"] = "mean+max"
-    """How the regions of all views become one feature for the findings head."""
+    """How the regions of all views are pooled for the findings head."""
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

@@ -1,24 +1,22 @@
-"""The pre-norm transformer that reads fused patches and writes words (paper, section 3.3).
+"""The pre-norm transformer that encodes fused patches and decodes words (paper, section 3.3).
 
-Shape legend: B studies, S regions of all views, T words.
+Shape legend: B studies, S regions of all views, T words, C words including cached ones, L layers, H heads.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from xpronet.model.attention import Attention, KeysValues
-from xpronet.model.dropout import Dropout
-from xpronet.model.linear import Linear
+from xpronet.model.attention import Attended, Attention, Cache, KeysValues
 from xpronet.model.settings import ModelSettings
 
 
 class PublishedNorm(nn.Module):
-    """Layer normalisation as published: unbiased deviation, epsilon added to it rather than to the variance."""
+    """Layer normalisation as published: unbiased standard deviation, with epsilon added to it, not to the variance."""
 
     def __init__(self, width: int, epsilon: float = 1e-6) -> None:
         super().__init__()
@@ -38,7 +36,7 @@ def layer_norm(settings: ModelSettings) -> nn.Module:
 
 
 def sinusoids(positions: Int[Tensor, "length"], width: int) -> Float[Tensor, "length width"]:
-    """Return the sinusoidal codes of positions, counted from 0."""
+    """Return the sinusoidal encodings of positions, which count from 0."""
     position = positions.float().unsqueeze(1)
     even = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32)
     rate = torch.exp(even * -(math.log(10000.0) / width))
@@ -46,13 +44,13 @@ def sinusoids(positions: Int[Tensor, "length"], width: int) -> Float[Tensor, "le
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a rectifier between them."""
+    """Two linear layers with a ReLU between them."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.inner = Linear(settings.width, settings.feed_forward)
-        self.outer = Linear(settings.feed_forward, settings.width)
-        self.dropout = Dropout(settings.dropout)
+        self.inner = nn.Linear(settings.width, settings.feed_forward)
+        self.outer = nn.Linear(settings.feed_forward, settings.width)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, features: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """Apply both layers to each position by itself."""
@@ -68,26 +66,25 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.attention_norm = layer_norm(settings)
         self.feed_forward_norm = layer_norm(settings)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, regions: Float[Tensor, "B S width"], mask: Bool[Tensor, "B 1 S"]) -> Float[Tensor, "B S width"]:
         """Refine the regions; `mask` is true on real ones."""
-        normed = self.attention_norm(regions)
-        regions = regions + self.dropout(self.attention.attend(normed, self.attention.project(normed), mask))
+        regions = regions + self.dropout(self.attention.attend_to_self(self.attention_norm(regions), mask))
         return regions + self.dropout(self.feed_forward(self.feed_forward_norm(regions)))
 
 
 class Encoder(nn.Module):
-    """Positions, encoder layers, a last normalisation."""
+    """Positional encodings, encoder layers and a last normalisation."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = layer_norm(settings)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, regions: Float[Tensor, "B S width"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S width"]:
-        """Encode fused regions; positions run on through all views as published."""
+        """Encode fused regions; as published, positions run on through all views."""
         _, length, width = regions.shape
         regions = self.dropout(regions + sinusoids(torch.arange(length, device=regions.device), width))
         for layer in self.layers:
@@ -96,7 +93,7 @@ class Encoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over the words so far, attention on the regions, a feed-forward layer."""
+    """Masked self-attention over the words, cross-attention on the regions, a feed-forward layer."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
@@ -106,38 +103,41 @@ class DecoderLayer(nn.Module):
         self.self_norm = layer_norm(settings)
         self.cross_norm = layer_norm(settings)
         self.feed_forward_norm = layer_norm(settings)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(
         self,
         words: Float[Tensor, "B T width"],
-        word_mask: Bool[Tensor, "B T T"],
+        word_mask: Bool[Tensor, "B T C"],
         regions: KeysValues,
         region_mask: Bool[Tensor, "B 1 S"],
-    ) -> Float[Tensor, "B T width"]:
-        """Decode all words at once, each seeing those that `word_mask` allows."""
-        normed = self.self_norm(words)
-        attended = self.self_attention.attend(normed, self.self_attention.project(normed), word_mask)
-        return self.after_self(words + self.dropout(attended), regions, region_mask)
+        *,
+        cache: Cache | None = None,
+        with_weights: bool = False,
+    ) -> Attended:
+        """Decode words: all at once, or the newest ones after those in a cache.
 
-    def after_self(
-        self,
-        words: Float[Tensor, "B T width"],
-        regions: KeysValues,
-        region_mask: Bool[Tensor, "B 1 S"],
-    ) -> Float[Tensor, "B T width"]:
-        """Apply what follows self-attention: the part that treats every word by itself."""
-        attended = self.cross_attention.attend(self.cross_norm(words), regions, region_mask)
+        Args:
+            words: embedded.
+            word_mask: the words that each word may attend to.
+            regions: projected.
+            region_mask: true on real regions.
+            cache: of this layer; extended by the words.
+            with_weights: return the weights of the cross-attention, too.
+        """
+        attended = self.self_attention.attend_to_self(self.self_norm(words), word_mask, cache)
         words = words + self.dropout(attended)
-        return words + self.dropout(self.feed_forward(self.feed_forward_norm(words)))
+        crossed = self.cross_attention.attend(self.cross_norm(words), regions, region_mask, with_weights=with_weights)
+        words = words + self.dropout(crossed.features)
+        return Attended(words + self.dropout(self.feed_forward(self.feed_forward_norm(words))), crossed.weights)
 
 
 class Decoded(NamedTuple):
-    """Decoded words, and where they looked if that was asked for."""
+    """Decoded words, and the cross-attention if it was asked for."""
 
     words: Float[Tensor, "B T width"]
-    attention: Float[Tensor, "B T S"] | None
-    """Cross-attention averaged over layers and heads."""
+    attention: Float[Tensor, "L B H T S"] | None
+    """Weights of every layer and head; over the regions they sum to 1."""
 
 
 class Decoder(nn.Module):
@@ -159,19 +159,20 @@ class Decoder(nn.Module):
     def forward(
         self,
         words: Float[Tensor, "B T width"],
-        word_mask: Bool[Tensor, "B T T"],
-        regions: list[KeysValues],
+        word_mask: Bool[Tensor, "B T C"],
+        regions: Sequence[KeysValues],
         region_mask: Bool[Tensor, "B S"],
         *,
+        caches: Sequence[Cache] | None = None,
         with_attention: bool = False,
     ) -> Decoded:
-        """Decode all words at once (training, evidence)."""
-        mask = region_mask.unsqueeze(1)
-        looked: list[Tensor] = []
-        for layer, sources in zip(self.each_layer(), regions, strict=True):
-            if with_attention:
-                normed = layer.self_norm(words)
-                own = layer.self_attention.attend(normed, layer.self_attention.project(normed), word_mask)
-                looked.append(layer.cross_attention.weights(layer.cross_norm(words + own), sources, mask).mean(1))
-            words = layer(words, word_mask, sources, mask)
-        return Decoded(self.norm(words), torch.stack(looked).mean(0) if looked else None)
+        """Decode words: all at once (training, word evidence), or the newest ones after those in the layers' caches."""
+        weights: list[Tensor] = []
+        for number, (layer, sources) in enumerate(zip(self.each_layer(), regions, strict=True)):
+            cache = None if caches is None else caches[number]
+            words, attention = layer(
+                words, word_mask, sources, region_mask.unsqueeze(1), cache=cache, with_weights=with_attention
+            )
+            if attention is not None:
+                weights.append(attention)
+        return Decoded(self.norm(words), torch.stack(weights) if weights else None)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import Checkpoint, fingerprint
+from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics
 from xpronet.serve.openapi import LimitsAnswer, ModelAnswer, ModelFinding

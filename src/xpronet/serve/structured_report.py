@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from xpronet.images.dicom_study import (
     check_same_study,
     is_control,
     is_uid,
-    read_dicom_images,
+    read_dicom_image,
 )
 
 NOTICE = "Research use: draft by software, not a diagnosis"
@@ -133,8 +133,12 @@ def write_structured_report(path: Path, content: bytes, *, overwrite: bool = Fal
 
 
 def _read_study(sources: Sequence[bytes | Path]) -> list[DicomImage | None]:
-    images = read_dicom_images(sources)
-    check_same_study(images, [f"image {number}" for number, _ in enumerate(sources, 1)])
+    names = [f"image {number}" for number, _ in enumerate(sources, 1)]
+    images = [
+        read_dicom_image(source, name if isinstance(source, bytes) else str(source))
+        for source, name in zip(sources, names, strict=True)
+    ]
+    check_same_study(images, names)
     return images
 
 
@@ -210,7 +214,7 @@ def _report_sections(report: Report) -> list[Any]:
     """Return the sections with notice and warnings, the text, and the findings."""
     from pydicom.sr.codedict import codes
 
-    warnings = report.warnings([f"Image {number}" for number, _ in enumerate(report.gate, 1)])
+    warnings = replace(report, view_names=tuple(f"Image {number}" for number, _ in enumerate(report.gate, 1))).warnings
     comments = [_text(codes.DCM.Comment, text) for text in (NOTICE, *warnings)]
     texts = [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(report.text)]
     sections = [

@@ -8,7 +8,7 @@ from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.images.dicom import MARK, MARK_AT
-from xpronet.images.dicom_study import check_same_study, read_dicom_images
+from xpronet.images.dicom_study import check_same_study, read_dicom_image
 from xpronet.images.read import PNG_MARK, Grey, eight_bits, read_grey, resize
 from xpronet.images.transforms import ImageSettings, Square, test_view
 
@@ -71,7 +71,7 @@ def decode_study(
     Raises:
         InputError: an image is damaged, too large or of no known format, or two are of different patients or studies.
     """
-    headers = read_dicom_images(files, [f"view {number}" for number, _ in enumerate(files, 1)])
+    headers = [read_dicom_image(content, f"view {number}") for number, content in enumerate(files, 1)]
     views = tuple(
         _decode_view(content, number, settings, max_pixels=max_pixels, with_preview=with_preview)
         for number, content in enumerate(files, 1)

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from xpronet.generation.beam import BeamSettings
 from xpronet.images.transforms import Square
+from xpronet.model.search_settings import BeamSettings
 
 if TYPE_CHECKING:
     from xpronet.generation.generator import ReportGenerator
@@ -160,11 +160,11 @@ def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model
     from xpronet.generation.generator import pad_views
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
-    reports = generator.write(ids, *pad_views(job.views for job in jobs), with_evidence=True)
+    reports = generator.generate(ids, *pad_views(job.views for job in jobs), with_evidence=True)
     answers = []
     for job, report in zip(jobs, reports, strict=True):
         # Views that pad the study to the batch's size come after its own.
         words = tuple(replace(word, attention=word.attention[: len(job.views)]) for word in report.words)
-        answer = replace(report, words=words).answer(model=model, views=job.names, warnings=job.warnings)
+        answer = replace(report, words=words, view_names=job.names, study_warnings=job.warnings).answer(model=model)
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return answers

@@ -142,9 +142,7 @@ def _study(sheet: Sheet | None, y: float, study: ComparedStudy, mark: MarkUnit) 
     return max(y, images_end) - start
 
 
-def _block(
-    sheet: Sheet | None, x: float, y: float, name: str, note: str, marked: MarkedText, *, dashed: bool
-) -> float:
+def _block(sheet: Sheet | None, x: float, y: float, name: str, note: str, marked: MarkedText, *, dashed: bool) -> float:
     """Draw a text under its title, in a dashed frame if asked for; return where the next begins."""
     width = WIDTH - MARGIN - x
     texts = [text for text, _ in marked.pieces]

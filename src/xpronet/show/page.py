@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.files import write_text
 from xpronet.generation.report import Report, WordEvidence
+from xpronet.images.data_uri import image_uri
 from xpronet.show.wording import MatchedSpan, find_words, matched_spans, readable_words, shared_words
 
 CONTENTS_FROM = 4
@@ -198,13 +197,6 @@ def _finding_rows(study: PageStudy) -> tuple[_FindingRow, ...]:
         if name not in known
     ]
     return tuple(rows)
-
-
-def image_uri(view: UInt8[np.ndarray, "height width"]) -> str:
-    """Return a grey image as the data URI of a PNG file: lossless, and no file beside the page."""
-    stream = io.BytesIO()
-    Image.fromarray(view).save(stream, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def evidence_record(report: Report, num_views: int) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
 from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
+from xpronet.model.precision import make_scaler
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.training.checkpoints import TrainerState, resume, save_best, save_last, sweep
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import LossSettings
 from xpronet.training.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
-from xpronet.training.precision import make_scaler
 from xpronet.training.run_folder import Journal
 from xpronet.training.step import StepResult, grouped, take_step
 from xpronet.training.sync_batch_norm import share_batch_norm
@@ -136,6 +137,7 @@ def fit(
     assert settings.best_by_reports == (score_reports is not None)
     device = processes.device
     network = checkpoint.network.to(device)
+    speed_up(network)
     if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
@@ -245,7 +247,6 @@ class _Training:
                 self.optimiser,
                 self.scaler,
                 step=standing.step,
-                steps=settings.epochs * self.steps_per_epoch,
                 settings=settings,
                 loss_settings=self.loss_settings,
                 processes=self.processes,

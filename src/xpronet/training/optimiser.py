@@ -10,7 +10,7 @@ from torch import nn
 
 from xpronet.errors import InputError
 from xpronet.model.network import XProNet
-from xpronet.training.precision import Precision
+from xpronet.model.precision import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,6 @@ class TrainSettings:
     """Where loss or gradient are no numbers: end the run, or leave the step out; the journal names the studies."""
     most_skipped: int = 20
     """Steps that may be left out in a row before the run ends all the same."""
-    predicted_labels: float = 0.0
-    """Share of studies that, at the end of training, see the prototypes of predicted findings, as when reports are
-    written, in place of the reference's; it grows evenly from none at the first step.
-    Without a findings head it changes nothing."""
     share_batch_norm: bool = True
     """With several processes, normalise over the whole batch as one process does; without, each over its own part."""
     freeze_backbone: bool = False
@@ -88,8 +84,6 @@ class TrainSettings:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must not be negative")
         if not 0 < self.decay <= 1 or not 0 <= self.warm_up < 1:
             raise InputError("train.decay must be in (0, 1] and train.warm_up in [0, 1)")
-        if not 0 <= self.predicted_labels <= 1:
-            raise InputError(f"train.predicted_labels = {self.predicted_labels}: must be between 0 and 1")
 
 
 def make_optimiser(network: XProNet, settings: TrainSettings) -> torch.optim.Optimizer:

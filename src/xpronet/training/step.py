@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from xpronet.data.dataset import Batch
-from xpronet.labels.findings import NO_FINDING
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.visibility import Trust, draw_trust, share_of_trust
+from xpronet.model.precision import forward_precision
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import Losses, LossSettings, WholeBatch, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients
-from xpronet.training.precision import forward_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +45,6 @@ def take_step(
     scaler: torch.amp.GradScaler,
     *,
     step: int,
-    steps: int,
     settings: TrainSettings,
     loss_settings: LossSettings,
     processes: DistributedContext,
@@ -60,7 +57,6 @@ def take_step(
         optimiser: with this step's rates.
         scaler: of the gradients of fp16.
         step: steps taken before, which decides the dropout.
-        steps: of the whole training.
         settings: seed, precision, clipping.
         loss_settings: weights of the loss terms.
         processes: who has the other parts of the batches; all take the same step.
@@ -72,8 +68,7 @@ def take_step(
     for number, batch in enumerate(batches):
         torch.manual_seed(_dropout_seed(settings, step * settings.accumulate + number, processes))
         whole = _whole(batch, processes)
-        trust = _trust(checkpoint, batch, settings, step, steps)
-        terms = _losses(checkpoint, batch, settings, loss_settings, trust, whole)
+        terms = _losses(checkpoint, batch, settings, loss_settings, whole)
         seen.append(dict(zip(Losses._fields, processes.add(torch.stack(terms).tolist()), strict=True)))
         if not math.isfinite(seen[-1]["total"]):
             _put_back(checkpoint.network.buffers(), before)
@@ -125,22 +120,11 @@ def _losses(
     batch: Batch,
     settings: TrainSettings,
     loss_settings: LossSettings,
-    trust: Trust | None,
     whole: WholeBatch | None,
 ) -> Losses:
     with forward_precision(batch.images.device, settings.precision):
-        outputs = checkpoint.network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings, trust=trust)
+        outputs = checkpoint.network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings)
         return losses(outputs, batch.words[:, 1:], batch.word_mask[:, 1:], batch.findings, loss_settings, whole)
-
-
-def _trust(checkpoint: Checkpoint, batch: Batch, settings: TrainSettings, step: int, steps: int) -> Trust | None:
-    """Draw the studies that see the prototypes of predicted findings, where the settings want any."""
-    if not settings.predicted_labels or checkpoint.network.findings_head is None:
-        return None
-    names = checkpoint.findings
-    thresholds = torch.tensor([checkpoint.thresholds[name] for name in names], device=batch.images.device)
-    share = share_of_trust(settings.predicted_labels, step=step, steps=steps)
-    return draw_trust(len(batch.ids), share, thresholds, names.index(NO_FINDING))
 
 
 def _put_back(tensors: Iterable[Tensor], values: Sequence[Tensor]) -> None:

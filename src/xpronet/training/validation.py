@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 
 from xpronet.data.dataset import Batch
 from xpronet.model.network import XProNet
+from xpronet.model.precision import forward_precision
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
-from xpronet.training.precision import forward_precision
 
 PRIOR = 1.0
 """Strength of the pull towards leaving a finding as it is: it decides where the split has few studies."""

@@ -6,8 +6,7 @@ import torch
 
 from xpronet.experiment.recipe import Recipe, read_recipe
 from xpronet.experiment.run import RECIPE_FILE, train_run
-from xpronet.training import precision
-from xpronet.training.precision import settled_precision
+from xpronet.model.precision import Arithmetic, settled_precision
 
 CPU = torch.device("cpu")
 
@@ -18,7 +17,7 @@ def capable(*names: str):
 
 
 @pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16", "bf16"])
-def test_auto_is_bf16_where_the_processor_multiplies_it(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bf16_where_the_cpu_multiplies_it(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", capable(feature))
     assert settled_precision("auto", CPU) == "bf16"
 
@@ -30,7 +29,7 @@ def test_auto_is_fp32_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16", "fp16"])
-def test_what_is_asked_for_by_name_stays(asked: precision.Precision) -> None:
+def test_what_is_asked_for_by_name_stays(asked: Arithmetic) -> None:
     assert settled_precision(asked, CPU) == asked
 
 

@@ -1,0 +1,95 @@
+"""Load a model from wherever it lies: a run, a checkpoint, an exported folder, or the Hugging Face hub."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
+from xpronet.deploy.exported_folder import is_exported, read_exported
+from xpronet.deploy.exported_runtime import ExportedRuntime
+from xpronet.encoders.hub import HUB, hub_folder
+from xpronet.errors import InputError
+from xpronet.generation.generator import LabelsFrom, ReportGenerator
+from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+from xpronet.model.search_settings import Choose
+
+RuntimeName = Literal["torch", "onnxruntime", "openvino"]
+
+
+def load(
+    model: str | Path,
+    *,
+    beams: int | None = None,
+    choose: Choose | None = None,
+    labels_from: LabelsFrom = "predicted",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    runtime: RuntimeName | None = None,
+    device: str | torch.device | None = None,
+    allow_code: bool = False,
+) -> ReportGenerator:
+    """Load a model, ready to generate reports.
+
+    Args:
+        model: run, checkpoint or exported folder, or "hub:owner/name".
+        beams: beam hypotheses of the search; by default as the checkpoint says.
+        choose: which finished hypothesis becomes the report; by default as the checkpoint says.
+        labels_from: what decides which prototypes are visible: the model's own findings, the reference's (an oracle,
+            for reproduction only), or nothing, so that all are.
+        precision: arithmetic of the image encoder; what follows it is fp32.
+        runtime: what computes the network; by default PyTorch for a run or checkpoint, and the engine that an exported
+            folder was made for.
+        device: where PyTorch computes; by default the GPU where there is one.
+        allow_code: let the checkpoint name Python objects of installed packages (an outside image encoder, say).
+
+    Raises:
+        InputError: nothing usable is there, or the runtime does not fit it.
+    """
+    folder = hub_folder(model) if isinstance(model, str) and model.startswith(HUB) else Path(model)
+    if not is_exported(folder):
+        if runtime not in (None, "torch"):
+            to = "openvino" if runtime == "openvino" else "onnx"
+            raise InputError(
+                f"{folder}: --runtime {runtime} needs an exported folder; make one with "
+                f"`xpronet export {folder} --to {to} --out FOLDER` and name that"
+            )
+        checkpoint = load_checkpoint(folder)
+        return ReportGenerator(
+            checkpoint,
+            device=torch.device(device) if device is not None else best_device(),
+            settings=checkpoint.search.override(beams=beams, choose=choose),
+            labels_from=labels_from,
+            precision=precision,
+            fingerprint=fingerprint(folder),
+        )
+    if runtime == "torch":
+        raise InputError(f"{folder}: an exported folder has no PyTorch network; name the run it was made from")
+    if precision == "fp16":
+        raise InputError(f"{folder}: exported graphs compute in fp32 or bf16; choose --precision fp32 or bf16")
+    exported = read_exported(folder)
+    name: EngineName = runtime or PREFERRED[exported.format]
+    engine = make_engine(exported, name, threads=_threads(), precision=precision)
+    # PyTorch only searches now. Its threads would spin on the cores that the engine's need: a search took four times as
+    # long.
+    torch.set_num_threads(1)
+    return ReportGenerator(
+        exported,
+        device=torch.device("cpu"),
+        settings=exported.search.override(beams=beams, choose=choose),
+        labels_from=labels_from,
+        precision=precision,
+        runtime=ExportedRuntime(exported, engine),
+        fingerprint=exported.model,
+    )
+
+
+def model_fingerprint(path: Path) -> str:
+    """Return the fingerprint of the weights that a path names, or of those that an exported folder was made from."""
+    return read_exported(path).model if is_exported(path) else fingerprint(path)
+
+
+@cache
+def _threads() -> int:
+    """Return how many threads PyTorch had before the first engine took them from it."""
+    return torch.get_num_threads()

@@ -1,0 +1,29 @@
+"""How predictions are scored."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How predictions are scored, and what is asked of the model behind them."""
+
+    protocol: Literal["full-text", "published-iu", "published-mimic"] = "full-text"
+    """Form of the texts that is compared; the published ones give scores comparable with the field's."""
+    truth: Literal["reference", "corpus"] = "reference"
+    """Read the true findings from the references, or take them from the corpus's labels.csv."""
+    probe: bool = False
+    """Let the model generate again, from other, blank and mirrored images: what it loses is what the images are worth
+    to it."""
+    probe_studies: int | None = None
+    """Probe and ground so many studies, drawn at random; by default all."""
+    grounding: bool = False
+    """Compare where the model looks with where the findings are, in a corpus that knows it (phantom)."""
+    seed: int = 0
+    """Of resamples and random baselines."""
+    metric: tuple[str, ...] = ()
+    """Metrics beside the built-in ones, each as python:package.module:object of an installed package."""
+    skip_meteor: bool = False
+    """Leave METEOR out, and with it the seconds that Java takes."""
+    skip_retrieval: bool = False
+    """Leave out the reports of the most similar train images, and with them a pass over all of those."""

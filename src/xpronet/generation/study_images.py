@@ -1,0 +1,158 @@
+"""The images of one study in whatever form a caller has them: files, PIL images or arrays."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from xpronet.data.corpus import CORPUS_FILE, Corpus, each_study, open_corpus
+from xpronet.data.study import Study
+from xpronet.errors import InputError
+from xpronet.images.dicom_study import check_same_study, read_dicom_image
+from xpronet.images.read import Grey, read_grey
+
+ImageSource: TypeAlias = str | Path | Image.Image | np.ndarray
+"""A PNG, JPEG, TIFF or DICOM file, a PIL image, or an array: (height, width) of uint8 or uint16, or RGB of uint8."""
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", "")
+"""File names that count as images in a folder of studies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyImages:
+    """One study whose images have been read."""
+
+    id: str
+    """What the caller calls the study, or the name of its first image."""
+    names: tuple[str, ...]
+    """What each view is called in messages."""
+    images: tuple[Grey, ...]
+    """Grey images of any size, 8 or 16 bits."""
+    files: tuple[Path, ...] = ()
+    """The files that the images were read from; empty where they were given as arrays."""
+    warnings: tuple[str, ...] = ()
+    """What the DICOM headers leave open about patient and study, a line each."""
+
+
+StudySource: TypeAlias = ImageSource | Sequence[ImageSource] | StudyImages
+"""The views of one study, frontal first; a single image is a study of one view."""
+
+StudiesSource: TypeAlias = str | Path | Corpus | Mapping[str, StudySource] | Sequence[StudySource]
+"""Many studies: a folder, a corpus, a mapping from ids to studies, or a sequence."""
+
+
+def read_study(images: StudySource, *, id: str | None = None) -> StudyImages:  # noqa: A002 - a study's id
+    """Read the images of one study.
+
+    Args:
+        images: one image or several, frontal first.
+        id: the study's id; by default the name of its first image.
+
+    Raises:
+        InputError: there is no image, one cannot be read or is no chest image by its form, or two are of different
+            patients or studies.
+    """
+    if isinstance(images, StudyImages):
+        return images
+    sources: list[ImageSource] = [images] if isinstance(images, str | Path | Image.Image | np.ndarray) else list(images)
+    if not sources:
+        raise InputError("no image given: name at least one PNG, JPEG or DICOM file")
+    files = tuple(Path(source) for source in sources if isinstance(source, str | Path))
+    names = tuple(
+        Path(source).name if isinstance(source, str | Path) else f"view {number}"
+        for number, source in enumerate(sources, 1)
+    )
+    grey = tuple(as_grey(source, name) for source, name in zip(sources, names, strict=True))
+    headers = [read_dicom_image(source) if isinstance(source, str | Path) else None for source in sources]
+    return StudyImages(
+        id=id if id is not None else Path(names[0]).stem if files else "study",
+        names=names,
+        images=grey,
+        files=files if len(files) == len(sources) else (),
+        warnings=check_same_study(headers, names),
+    )
+
+
+def as_grey(source: ImageSource, name: str = "image") -> Grey:
+    """Return one image as grey levels.
+
+    Raises:
+        InputError: the file cannot be read, or the array is of another shape or type.
+    """
+    if isinstance(source, str | Path):
+        return read_grey(Path(source))
+    if isinstance(source, Image.Image):
+        # 16-bit modes keep their depth; everything else becomes 8-bit grey.
+        deep = source.mode.startswith("I")
+        source = np.asarray(source).astype(np.uint16) if deep else np.asarray(source.convert("L"))
+    if not isinstance(source, np.ndarray):
+        raise InputError(f"{name}: a {type(source).__name__}; give a file name, a PIL image or an array")
+    if source.ndim == 3 and source.shape[2] == 3 and source.dtype == np.uint8:
+        source = np.asarray(Image.fromarray(source).convert("L"))
+    if source.ndim != 2 or source.dtype not in (np.uint8, np.uint16) or not source.size:
+        raise InputError(
+            f"{name}: an array of shape {source.shape} and type {source.dtype}; "
+            "give (height, width) or (height, width, 3) of uint8, or (height, width) of uint16"
+        )
+    return source
+
+
+def each_study_images(studies: StudiesSource) -> Iterator[StudyImages]:
+    """Yield the studies of a folder, a corpus, a mapping from ids to images or a sequence, read one at a time.
+
+    A folder is a corpus folder, or holds one folder or one image a study; names are taken in alphabetical order.
+
+    Raises:
+        InputError: there is no study, or an image cannot be read.
+    """
+    if isinstance(studies, Corpus):
+        for study in studies.studies or each_study(studies.folder):
+            yield _corpus_study(studies, study)
+    elif isinstance(studies, Mapping):
+        for name, images in studies.items():
+            yield read_study(images, id=str(name))
+    elif isinstance(studies, str | Path):
+        yield from _folder_studies(Path(studies))
+    else:
+        for number, images in enumerate(studies, 1):
+            named = isinstance(images, str | Path) or (isinstance(images, list | tuple) and _named(images))
+            yield read_study(images, id=None if named else f"study-{number}")
+
+
+def _named(images: Sequence[ImageSource]) -> bool:
+    return bool(images) and isinstance(images[0], str | Path)
+
+
+def _corpus_study(corpus: Corpus, study: Study) -> StudyImages:
+    if not study.views:
+        raise InputError(f"{corpus.folder}: study {study.id!r} has no view")
+    return read_study([corpus.view_path(view) for view in study.views], id=study.id)
+
+
+def _folder_studies(folder: Path) -> Iterator[StudyImages]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of studies")
+    if (folder / CORPUS_FILE).is_file():
+        yield from each_study_images(open_corpus(folder))
+        return
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    found = False
+    for entry in entries:
+        images = _image_files(entry) if entry.is_dir() else [entry] if _is_image(entry) else []
+        if images:
+            found = True
+            yield read_study(images, id=entry.name if entry.is_dir() else entry.stem)
+    if not found:
+        raise InputError(f"{folder}: no study here; put each study's images into a folder of its own")
+
+
+def _image_files(folder: Path) -> list[ImageSource]:
+    return [path for path in sorted(folder.iterdir()) if _is_image(path)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in SUFFIXES

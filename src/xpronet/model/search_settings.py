@@ -1,0 +1,37 @@
+"""How reports are searched for; a checkpoint keeps its own, so that a copy of it writes the same reports."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xpronet.errors import InputError
+
+Choose = Literal["likeliest", "agreeing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSettings:
+    """How widely and how far to search."""
+
+    beams: int = 3
+    """Partial reports kept at each step (paper: 3)."""
+    max_words: int = 60
+    """Longest report, EOS included; IU X-Ray 60, MIMIC-CXR 100."""
+    choose: Literal["likeliest", "agreeing"] = "likeliest"
+    """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
+    the one that agrees best with the findings that the search was given."""
+
+    @property
+    def candidates(self) -> int:
+        """Return how many finished reports of each study are wanted."""
+        return self.beams if self.choose == "agreeing" else 1
+
+    def __post_init__(self) -> None:
+        for name in ("beams", "max_words"):
+            if getattr(self, name) < 1:
+                raise InputError(f"generate.{name} = {getattr(self, name)}: must be at least 1")
+
+    def override(self, *, beams: int | None = None, choose: Choose | None = None) -> "BeamSettings":
+        """Return the settings with what a caller asks for instead; None leaves a setting as it is."""
+        asked: dict[str, Any] = {"beams": beams, "choose": choose}
+        return dataclasses.replace(self, **{name: value for name, value in asked.items() if value is not None})
