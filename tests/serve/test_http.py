@@ -29,7 +29,7 @@ def report_of(run: Path, files: list[Path], folder: Path) -> dict[str, Any]:
     names = [folder / f"view-{number}{path.suffix}" for number, path in enumerate(files, 1)]
     for name, path in zip(names, files, strict=True):
         name.write_bytes(path.read_bytes())
-    report(run, tuple(names), json=folder / "answer.json", overwrite=True)
+    report(str(run), tuple(names), json=folder / "answer.json", overwrite=True)
     return json.loads((folder / "answer.json").read_text())
 
 

@@ -36,7 +36,7 @@ def make_app(service: Service, *, overloaded: Callable[[], bool]) -> Guard:
 
     Args:
         service: what the routes share.
-        overloaded: tells whether there are too many connections.
+        overloaded: returns whether there are too many connections.
     """
 
     @asynccontextmanager
@@ -127,7 +127,8 @@ def _add_structured_reports(router: APIRouter, service: Service) -> None:
             upload = await _upload(request, service)
             started = time.monotonic()
             study = await service.decode(upload.files)
-            report = Report.from_record(parse_answer(await service.generate(study, started)))
+            record = parse_answer(await service.generate(study, started))
+            report = replace(Report.from_record(record), study_warnings=study.warnings)
             if upload.text is not None:
                 report = replace(report, text=upload.text)
             try:

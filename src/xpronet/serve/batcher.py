@@ -93,7 +93,7 @@ class Batcher:
         """Stop the workers; jobs that are still queued fail."""
         for task in self._tasks:
             task.cancel()
-        # A worker in the middle of a batch is stopped too: nobody waits for its answer any more.
+        # A worker in the middle of a batch is stopped too: its answers are no longer needed.
         stops = [asyncio.to_thread(worker.stop) for worker in self._workers]
         await asyncio.gather(*self._tasks, *stops, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -64,7 +64,7 @@ class Guard:
             settings: token, host and limits.
             metrics: where requests are counted.
             routes: known paths, for the log.
-            overloaded: tells whether there are too many connections.
+            overloaded: returns whether there are too many connections.
         """
         self._app = app
         self._settings = settings

@@ -7,7 +7,7 @@ class RefusedError(Exception):
     """A request that is not fulfilled: the client's mistake, or a server that is busy."""
 
     def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
-        """Keep what the client is told.
+        """Keep the answer.
 
         Args:
             status: HTTP status.

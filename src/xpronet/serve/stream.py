@@ -19,7 +19,7 @@ async def report_events(service: Service, study: UploadedStudy, started: float) 
     """Yield the events of one study.
 
     `view` (one for each image: its PNG as a data URI and the square the network saw), `sentence` (one for each, in
-    order), `report` (the JSON of `report --json`, where each word stands in the text, and which words mention which
+    order), `report` (the JSON of `report --json`, the position of each word in the text, and which words mention which
     finding), or `error` where there is no report in time.
 
     Args:

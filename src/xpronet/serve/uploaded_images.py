@@ -63,7 +63,7 @@ def decode_study(
     """Decode the images of one study and make sure that they belong together.
 
     Args:
-        files: PNG, JPEG or DICOM, told apart by content.
+        files: PNG, JPEG or DICOM, recognised by content.
         settings: how the network sees images.
         max_pixels: larger images are refused before they are decoded.
         with_preview: also make what the page shows.

@@ -96,7 +96,7 @@ def draw_comparison(
 ) -> None:
     """Draw each study's images, its reference in a dashed frame, and the reports with shared words marked.
 
-    Marked words are blue and underlined, so that they can be told apart without colours too.
+    Marked words are blue and underlined, so that they are visible without colours too.
 
     Args:
         studies: at least one.

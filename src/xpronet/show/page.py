@@ -24,7 +24,7 @@ CONTENTS_FROM = 4
 """Fewest studies for which the page has a table of contents."""
 
 PARTS = 100_000
-"""The whole number that stands for 1 in attention and shares: shorter than decimals, and exact to 0.001 %."""
+"""The whole number that represents 1 in attention and shares: shorter than decimals, and exact to 0.001 %."""
 
 SOURCES = {
     "predicted": "Findings predicted from the images",
@@ -202,7 +202,7 @@ def _finding_rows(study: PageStudy) -> tuple[_FindingRow, ...]:
 def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
     """Return the evidence of a report's words as JSON values.
 
-    The values: `parts`, the whole number that stands for 1; `columns` of the attention grids; `findings`, the names
+    The values: `parts`, the whole number that represents 1; `columns` of the attention grids; `findings`, the names
     that prototypes refer to; `words`, each with its probability `p`, its `attention` (a flat list for each view, row
     by row) and its `prototypes` (index in `findings`, number, share); `regions`, by finding the share of each region
     in the evidence for it, for findings with any.

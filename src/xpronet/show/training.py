@@ -101,7 +101,7 @@ def draw_training(histories: Sequence[TrainingHistory], path: Path, *, overwrite
         InputError: there are more than seven runs, or the file cannot be written.
     """
     if len(histories) > len(RUN_COLOURS):
-        raise InputError(f"{len(histories)} runs; at most {len(RUN_COLOURS)} can be told apart in one figure")
+        raise InputError(f"{len(histories)} runs; one figure takes at most {len(RUN_COLOURS)}; name fewer")
     from matplotlib.figure import Figure
 
     panels = [_draw_word_loss, _draw_loss_terms, _draw_scores, _draw_rates]

@@ -1,4 +1,4 @@
-"""The words of two reports: where each stands in its text, and which of them both reports share."""
+"""The words of two reports: the position of each in its text, and which of them both reports share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class MatchedSpan:
 
 
 def readable_words(tokens: Sequence[str]) -> tuple[str, tuple[TextWord, ...]]:
-    """Return cleaned tokens as readable text, and where each of them stands.
+    """Return cleaned tokens as readable text, and the position of each in it.
 
     Sentences begin with a capital and full stops follow the word directly; nothing is added, so that each word has its
     token.
