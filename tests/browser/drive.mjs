@@ -1,5 +1,5 @@
 // Drive the reading page in a real browser: node drive.mjs ADDRESS FOLDER SR WRONG FRONTAL LATERAL.
-// SR is yes where the server must offer DICOM structured reports, WRONG a picture that its gate must warn of.
+// SR is yes where the server must offer DICOM structured reports, WRONG an image that its gate must warn of.
 // Downloads and screenshots go to FOLDER. The first thing that is not as it should be ends it with status 1.
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
@@ -28,7 +28,7 @@ page.on("pageerror", (error) => complaints.push(String(error)));
 const step = (name) => console.log(`ok: ${name}`);
 const heat = () => page.evaluate(() => [...document.querySelectorAll("canvas.heat")].map((canvas) =>
   canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.reduce((sum, part) => sum + part, 0)));
-const picture = () => page.evaluate(() => {
+const pixelSum = () => page.evaluate(() => {
   const canvas = document.querySelector("canvas.picture");
   return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.reduce((sum, part) => sum + part, 0);
 });
@@ -61,7 +61,7 @@ try {
   const sentences = (await page.textContent("#text")).split(/(?<=\.)\s/);
   assert.equal(texts.length, sentences.length, "the text grew by sentences");
   texts.forEach((text, index) => assert.equal(text, sentences.slice(0, index + 1).join(" ")));
-  assert.ok(await page.locator("#warnings").isHidden(), "films like those it learnt from are not warned of");
+  assert.ok(await page.locator("#warnings").isHidden(), "images like those of the training are not warned of");
   step(`two views give a draft, in ${sentences.length} sentences one after the other`);
 
   assert.deepEqual(await heat(), files.map(() => 0));
@@ -75,23 +75,23 @@ try {
   await page.locator(".word").first().focus();
   await page.keyboard.press("ArrowRight");
   assert.deepEqual(await heat(), first);
-  assert.match(await page.textContent("#why"), /Prototypes that answered it/);
-  assert.match(await page.textContent("#why .legend"), /where it is even/);
+  assert.match(await page.textContent("#why"), /Prototypes behind it/);
+  assert.match(await page.textContent("#why .legend"), /if uniform/);
   await accessible("a word's evidence");
   await shoot("light");
   await page.keyboard.press("Escape");
   assert.deepEqual(await heat(), files.map(() => 0));
   step("the keyboard does what the pointer does");
 
-  const before = await picture();
+  const before = await pixelSum();
   await page.locator("#level").focus();
   for (let press = 0; press < 20; press++) await page.keyboard.press("ArrowRight");
-  assert.notEqual(await picture(), before);
+  assert.notEqual(await pixelSum(), before);
   await page.locator(".film").first().focus();
   await page.keyboard.press("+");
   assert.match(await page.locator(".stack").first().getAttribute("style"), /scale\(1\.25\)/);
   await page.click("#reset");
-  assert.equal(await picture(), before);
+  assert.equal(await pixelSum(), before);
   step("window, level and zoom");
 
   const findings = page.locator("#findings button");
@@ -103,7 +103,7 @@ try {
     marked += await page.locator(".word.affirmed, .word.denied").count();
     assert.equal(await findings.nth(index).getAttribute("aria-pressed"), "true");
     const drawn = (await heat()).some((sum) => sum > 0);
-    assert.equal(/What speaks for it/.test(await page.textContent("#why")), drawn);
+    assert.equal(/Evidence for it/.test(await page.textContent("#why")), drawn);
     located += drawn;
     if (index === 0) {
       await accessible("a finding's regions");
@@ -112,8 +112,8 @@ try {
     await findings.nth(index).click();
     assert.deepEqual(await heat(), files.map(() => 0));
   }
-  assert.ok(located > 0, "regions speak for findings");
-  step(`findings mark ${marked} words and ${located} have regions that speak for them`);
+  assert.ok(located > 0, "findings have regions");
+  step(`findings mark ${marked} words and ${located} have regions with evidence`);
 
   await page.click("#edit");
   await page.fill("#edited", "The heart is normal. Edited by hand.");
@@ -157,7 +157,7 @@ try {
   assert.match(warnings[0], /^view-2\.\w+: this image does not look like a chest X-ray the model was trained on$/);
   await accessible("a warning");
   await shoot("warned");
-  step("a picture that is no chest film is warned of");
+  step("an image that is no chest X-ray is warned of");
 
   assert.deepEqual(complaints, [], "the console is quiet");
   // Refused uploads are told in words; the browser itself notes their status on the console, so they come last.

@@ -19,7 +19,7 @@ from xpronet.files import read_json
 from xpronet.generation.fit_gate import complete_gate, fit_run_gate, pooled_features
 from xpronet.model.checkpoint import GATE_FILE, load_checkpoint, load_gate
 from xpronet.model.out_of_distribution import FEWEST, WARNING, GateSettings
-from xpronet.serve.worker import Job, write_answers
+from xpronet.serve.worker import Job, generate_answers
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
     alone = writer.checkpoint.gate.scores(pooled_features(load_checkpoint(gated_run), paths))
     views = tuple(np.asarray(Image.open(path)) for path in paths)
     jobs = [Job(views=views, names=("view-1.png", "view-2.png")), Job(views=views[:1], names=("view-1.png",))]
-    both, one = (json.loads(answer) for answer in write_answers(writer, jobs, model="m"))
+    both, one = (json.loads(answer) for answer in generate_answers(writer, jobs, model="m"))
     assert both["warnings"] == [f"view-2.png: {WARNING}"]
     assert one["warnings"] == []
     assert [view["score"] for view in both["gate"]] == pytest.approx(alone, abs=1e-3)
@@ -136,7 +136,7 @@ def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
 
 
 def test_a_model_without_a_gate_says_nothing_of_one(tiny_run: Path, black: Path) -> None:
-    [answer] = write_answers(load(tiny_run, beams=1), [Job(views=_squares([black]), names=("a.png",))], model="m")
+    [answer] = generate_answers(load(tiny_run, beams=1), [Job(views=_squares([black]), names=("a.png",))], model="m")
     assert "gate" not in json.loads(answer)
 
 

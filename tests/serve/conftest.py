@@ -1,24 +1,26 @@
-"""Servers on loopback, with real routes and sockets; the model writes in the process of the test."""
+"""Servers on loopback, with real routes and sockets; the model runs in the process of the test."""
 
 import contextlib
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
 from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
-from xpronet.serve.model_info import served_model
+from xpronet.serve.service import served_model
 from xpronet.serve.settings import ServeSettings
-from xpronet.serve.worker import Job, write_answers
+from xpronet.serve.worker import Job, generate_answers
 
 Opened = Callable[..., contextlib.AbstractContextManager[str]]
 
 
-class InThread:
+class ThreadWorker:
     """A worker without a process of its own."""
 
     def __init__(self, writer: ReportGenerator, model: str) -> None:
@@ -30,24 +32,24 @@ class InThread:
     def start(self) -> None:
         pass
 
-    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+    def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         self.batches.append(len(jobs))
         assert self.may_write.wait(300)
-        return write_answers(self.writer, jobs, model=self.model)
+        return generate_answers(self.writer, jobs, model=self.model)
 
     def stop(self) -> None:
         self.may_write.set()
 
 
 @pytest.fixture(scope="session")
-def worker(gated_run: Path) -> InThread:
+def worker(gated_run: Path) -> ThreadWorker:
     checkpoint = load_checkpoint(gated_run)
     writer = ReportGenerator(checkpoint, device=torch.device("cpu"))
-    return InThread(writer, fingerprint(gated_run))
+    return ThreadWorker(writer, fingerprint(gated_run))
 
 
 @pytest.fixture(scope="session")
-def opened(gated_run: Path, worker: InThread) -> Opened:
+def opened(gated_run: Path, worker: ThreadWorker) -> Opened:
     """Open a server with the settings given; its address is yielded."""
     from xpronet.serve.server import Listener
 
@@ -82,6 +84,31 @@ def address(opened: Opened) -> Iterator[str]:
     """A server as `xpronet serve` opens it."""
     with opened() as where:
         yield where
+
+
+@pytest.fixture(scope="session")
+def dicom_image() -> Callable[..., bytes]:
+    """Make a DICOM file of noise, of an invented patient."""
+    pydicom = pytest.importorskip("pydicom")
+
+    def make(**elements: str) -> bytes:
+        image = pydicom.Dataset()
+        image.SOPClassUID, image.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", pydicom.uid.generate_uid()
+        image.StudyInstanceUID, image.SeriesInstanceUID = "1.2.3", "1.2.3.1"
+        image.PhotometricInterpretation, image.SamplesPerPixel = "MONOCHROME2", 1
+        image.Rows = image.Columns = 64
+        image.BitsAllocated = image.BitsStored = 8
+        image.HighBit, image.PixelRepresentation = 7, 0
+        image.PixelData = np.random.default_rng(0).integers(0, 256, 64 * 64).astype(np.uint8).tobytes()
+        for keyword, value in elements.items():
+            setattr(image, keyword, value)
+        image.file_meta = pydicom.dataset.FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        stream = io.BytesIO()
+        image.save_as(stream, enforce_file_format=True)
+        return stream.getvalue()
+
+    return make
 
 
 @pytest.fixture(scope="session")

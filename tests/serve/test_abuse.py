@@ -1,4 +1,4 @@
-"""Hostile uploads to `xpronet serve` as a user starts it; `make abuse` sends 500 of them."""
+"""Hostile uploads to `xpronet serve` as started by a user; `make abuse` sends 500 of them."""
 
 import io
 import os
@@ -27,7 +27,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 UPLOADS = int(os.environ.get("XPRONET_ABUSE", "36"))
 MEGABYTE = 1 << 20
 SPARE = 100
-"""Megabytes that the server may have grown by when all is over."""
+"""Megabytes that the server may have grown by in the end."""
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png_of(width: int, height: int, *extra: bytes, pixels: bytes | None = None) -> bytes:
-    """A grey PNG by its header; its pixels are black unless given."""
+    """A grey PNG by its header; black unless pixels are given."""
     packed = zlib.compress(pixels if pixels is not None else bytes((width + 1) * height), 9)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
@@ -114,7 +114,7 @@ def raw(address: str, content: bytes, *, then: Callable[[socket.socket], None] |
             if then is not None:
                 then(connection)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # told to stop already; the answer is there to read
+            pass  # refused already; the answer can still be read
         answer = connection.recv(4096)
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
     assert found is not None, answer[:100]
@@ -205,7 +205,7 @@ def test_markup_in_a_header_comes_back_as_json_only(served: tuple[str, int]):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_client_that_says_nothing_is_let_go(served: tuple[str, int]):
+def test_a_silent_client_is_disconnected(served: tuple[str, int]):
     url = urlsplit(served[0])
     with socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")

@@ -1,4 +1,4 @@
-"""How studies of many requests share batches, and what becomes of them when a worker is lost."""
+"""How the studies of many requests share batches, and what happens to them when a worker fails."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ def job(name: str) -> Job:
 
 
 class Echo:
-    """Answers each job with its name, once it may."""
+    """Answers each job with its name, once `may_write` is set."""
 
     def __init__(self, lose: int = 0) -> None:
         self.lose = lose
@@ -30,7 +30,7 @@ class Echo:
     def start(self) -> None:
         self.starts += 1
 
-    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+    def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         self.batches.append([each.names[0] for each in jobs])
         assert self.may_write.wait(60)
         if self.lose:
@@ -48,11 +48,11 @@ async def opened(*workers: Echo, batch: int = 4) -> Batcher:
     return batcher
 
 
-def test_what_comes_together_is_written_together_and_in_turn():
+def test_concurrent_jobs_share_batches_in_order():
     async def run() -> list[bytes]:
         batcher = await opened(worker)
         names = [str(number) for number in range(10)]
-        answers = await asyncio.gather(*(batcher.write(job(name)) for name in names))
+        answers = await asyncio.gather(*(batcher.submit(job(name)) for name in names))
         await batcher.close()
         return answers
 
@@ -61,20 +61,20 @@ def test_what_comes_together_is_written_together_and_in_turn():
     assert worker.batches == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]]
 
 
-def test_a_batch_is_held_open_while_others_come_but_not_for_ever():
+def test_a_batch_waits_while_others_are_decoded_but_not_for_ever():
     async def run() -> None:
         async def decoded() -> bytes:
-            batcher.coming = 0
-            return await batcher.write(job("second"))
+            batcher.decoding = 0
+            return await batcher.submit(job("second"))
 
         batcher = await opened(worker, batch=8)
-        first = asyncio.create_task(batcher.write(job("first")))
-        batcher.coming = 1
-        await asyncio.sleep(0.03)  # three times what a batch waits where nobody comes
+        first = asyncio.create_task(batcher.submit(job("first")))
+        batcher.decoding = 1
+        await asyncio.sleep(0.03)  # three times what a batch waits where no image is being decoded
         assert not worker.batches
         await asyncio.gather(first, decoded())
-        batcher.coming = 1
-        await asyncio.wait_for(batcher.write(job("third")), 5)
+        batcher.decoding = 1
+        await asyncio.wait_for(batcher.submit(job("third")), 5)
         await batcher.close()
 
     worker = Echo()
@@ -82,12 +82,12 @@ def test_a_batch_is_held_open_while_others_come_but_not_for_ever():
     assert worker.batches == [["first", "second"], ["third"]]
 
 
-def test_a_lost_worker_is_started_anew_and_its_batch_is_told():
+def test_a_failed_worker_is_restarted_and_its_batch_fails():
     async def run() -> bytes:
         batcher = await opened(worker)
         with pytest.raises(WorkerError):
-            await batcher.write(job("first"))
-        answer = await batcher.write(job("second"))
+            await batcher.submit(job("first"))
+        answer = await batcher.submit(job("second"))
         assert batcher.ready == 1
         await batcher.close()
         return answer
@@ -97,15 +97,15 @@ def test_a_lost_worker_is_started_anew_and_its_batch_is_told():
     assert worker.starts == 2
 
 
-def test_who_went_away_is_passed_over():
+def test_cancelled_jobs_are_skipped():
     async def run() -> None:
         worker.may_write.clear()
         batcher = await opened(worker)
-        first = asyncio.create_task(batcher.write(job("first")))
+        first = asyncio.create_task(batcher.submit(job("first")))
         while not worker.batches:
             await asyncio.sleep(0.01)
-        gone = asyncio.create_task(batcher.write(job("gone")))
-        last = asyncio.create_task(batcher.write(job("last")))
+        gone = asyncio.create_task(batcher.submit(job("gone")))
+        last = asyncio.create_task(batcher.submit(job("last")))
         await asyncio.sleep(0.05)
         assert batcher.depth == 2
         gone.cancel()
@@ -119,11 +119,11 @@ def test_who_went_away_is_passed_over():
     assert worker.batches == [["first"], ["last"]]
 
 
-def test_closing_tells_everybody_who_waits():
+def test_closing_fails_all_waiting_jobs():
     async def run() -> list[object]:
         worker.may_write.clear()
         batcher = await opened(worker, batch=1)
-        waiting = [asyncio.create_task(batcher.write(job(str(number)))) for number in range(3)]
+        waiting = [asyncio.create_task(batcher.submit(job(str(number)))) for number in range(3)]
         while not worker.batches:
             await asyncio.sleep(0.01)
         await batcher.close()

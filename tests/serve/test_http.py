@@ -1,28 +1,35 @@
 """The HTTP interface: what it answers, and what it refuses."""
 
+import http.client
 import json
+import re
+import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from loopback import ask, post
+from loopback import BOUNDARY, ask, multipart, post
 
 from xpronet.commands.report import report
-from xpronet.serve.guard import HEADERS
+from xpronet.serve.guard import HEADERS, OPEN_PATHS
+from xpronet.serve.openapi import ModelAnswer, ReportAnswer
+from xpronet.serve.service import Service
 
 TOKEN = "a token that nobody guesses"
 
 
-def of_report(run: Path, files: list[Path], folder: Path) -> dict[str, Any]:
+def report_of(run: Path, files: list[Path], folder: Path) -> dict[str, Any]:
     """Return what `xpronet report --json` says about files named as the server names them."""
     names = [folder / f"view-{number}{path.suffix}" for number, path in enumerate(files, 1)]
     for name, path in zip(names, files, strict=True):
         name.write_bytes(path.read_bytes())
-    report(run, tuple(names), json=folder / "answer.json", overwrite=True)
+    report(str(run), tuple(names), json=folder / "answer.json", overwrite=True)
     return json.loads((folder / "answer.json").read_text())
 
 
@@ -61,7 +68,7 @@ def test_an_answer_is_what_report_writes(address: str, gated_run: Path, view_fil
     given = answer.json()
     assert given["views"] == ["view-1.png", "view-2.png"]
     assert given["words"]
-    assert_same(given, of_report(gated_run, files, tmp_path))
+    assert_same(given, report_of(gated_run, files, tmp_path))
 
 
 def test_requests_share_batches_and_each_gets_its_own_answer(
@@ -71,17 +78,17 @@ def test_requests_share_batches_and_each_gets_its_own_answer(
     worker.may_write.clear()
     with ThreadPoolExecutor(len(view_files)) as threads:
         waiting = [threads.submit(post, address, [path.read_bytes() for path in files]) for files in view_files]
-        wait_for(address, "xpronet_requests_in_flight 8")
+        wait_for(address, "xpronet_requests_in_flight 8.0")
         time.sleep(0.2)  # the last images are decoded
         worker.may_write.set()
         answers = [one.result().json() for one in waiting]
     assert sum(worker.batches) == 8
     assert len(worker.batches) <= 3
     for files, given in zip(view_files, answers, strict=True):
-        assert_same(given, of_report(gated_run, files, tmp_path))
+        assert_same(given, report_of(gated_run, files, tmp_path))
 
 
-def test_a_stream_tells_views_then_sentences_then_the_report(address: str, view_files: list[list[Path]]):
+def test_a_stream_sends_views_then_sentences_then_the_report(address: str, view_files: list[list[Path]]):
     files = [path.read_bytes() for path in view_files[1]]
     answer = post(address, files, path="/v1/reports/stream")
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -98,7 +105,7 @@ def test_a_stream_tells_views_then_sentences_then_the_report(address: str, view_
     assert_same({name: final[name] for name in plain}, plain)
 
 
-def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any):
+def test_model_health_and_metrics(address: str, worker: Any):
     model = ask(address, "/v1/model").json()
     assert model["model"] == worker.model
     assert len(model["findings"]) == 14
@@ -113,23 +120,13 @@ def test_the_model_the_health_and_the_metrics_are_told(address: str, worker: Any
     assert ask(address, "/docs").status == 404
 
 
-def fits(value: Any, schema: dict[str, Any], where: str = "") -> None:
-    """Hold a JSON value against its schema; nothing may be there that the schema does not name."""
-    kinds = {"object": dict, "array": list, "string": str, "number": float, "integer": int, "boolean": bool}
-    assert isinstance(value, kinds[schema["type"]]), where
-    if schema["type"] == "object":
-        assert set(schema["required"]) <= value.keys() <= schema["properties"].keys(), where
-        for name, part in value.items():
-            fits(part, schema["properties"][name], f"{where}.{name}")
-    elif schema["type"] == "array":
-        for part in value:
-            fits(part, schema["items"], f"{where}[]")
-
-
-def test_the_openapi_description_says_what_is_taken_and_answered(address: str, view_files: list[list[Path]]):
-    paths = ask(address, "/openapi.json").json()["paths"]
-    told = {path: next(iter(methods.values()))["responses"]["200"]["content"] for path, methods in paths.items()}
-    assert {path: list(content) for path, content in told.items()} | {"/v1/structured-reports": []} == {
+def test_the_openapi_description_is_that_of_the_answers(address: str, view_files: list[list[Path]]):
+    described = ask(address, "/openapi.json").json()
+    media_types = {
+        path: list(next(iter(methods.values()))["responses"]["200"]["content"])
+        for path, methods in described["paths"].items()
+    }
+    assert media_types | {"/v1/structured-reports": []} == {
         "/v1/reports": ["application/json"],
         "/v1/reports/stream": ["text/event-stream"],
         "/v1/structured-reports": [],
@@ -140,17 +137,93 @@ def test_the_openapi_description_says_what_is_taken_and_answered(address: str, v
         "/readyz": ["application/json"],
         "/metrics": ["text/plain"],
     }
-    assert set(paths["/v1/reports"]["post"]["requestBody"]["content"]) == {"multipart/form-data"}
-    answer = post(address, [view_files[1][0].read_bytes()]).json()
-    assert answer["gate"]
-    fits(answer, told["/v1/reports"]["application/json"]["schema"])
+    post_report = described["paths"]["/v1/reports"]["post"]
+    assert set(post_report["requestBody"]["content"]) == {"multipart/form-data"}
+    schema = post_report["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ReportAnswer"}
+    assert {"400", "413", "422", "503"} <= post_report["responses"].keys()
+    answer = post(address, [view_files[1][0].read_bytes()])
+    assert answer.json()["gate"]
+    ReportAnswer.model_validate_json(answer.body, strict=True)  # no value is undocumented
+    ModelAnswer.model_validate_json(ask(address, "/v1/model").body, strict=True)
 
 
 def test_the_openapi_description_asks_for_the_token(opened: Any):
     with opened(token=TOKEN) as address:
         described = ask(address, "/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
-    assert described["security"] == [{"token": []}]
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    secured = {path for path, methods in described["paths"].items() if all("security" in m for m in methods.values())}
+    assert secured == described["paths"].keys() - OPEN_PATHS
+
+
+def test_head_is_answered_as_get_without_a_body(address: str):
+    wait_for(address, "xpronet_workers_ready 1")
+    for path in ("/", "/healthz", "/readyz", "/v1/model", "/static/page.js"):
+        head, whole = ask(address, path, method="HEAD"), ask(address, path)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.body))
+    assert ask(address, "/v1/reports", method="HEAD").status == 405
+
+
+@pytest.mark.parametrize("drop", [2, 7, len(BOUNDARY) + 8, 400])
+def test_a_body_without_its_closing_boundary_is_refused(address: str, view_files: list[list[Path]], drop: int):
+    files = [path.read_bytes() for path in view_files[1]]
+    body = multipart(files)
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    for path in ("/v1/reports", "/v1/reports/stream", "/v1/structured-reports"):
+        answer = ask(address, path, method="POST", body=body[:-drop], headers=kind)
+        if drop == 2:  # the line break behind the closing boundary
+            assert answer.status == 200
+        else:
+            assert answer.status == 400
+            assert "closing boundary" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET /v1/model/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"DELETE /v1/model HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 421),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413),
+    ],
+)
+def test_every_error_is_json_with_a_detail(address: str, request_line: bytes, status: int):
+    url = urlsplit(address)
+    with socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=60) as connection:
+        connection.sendall(request_line)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status
+        assert answer.headers["content-type"] == "application/json"
+        assert json.loads(answer.read())["detail"]
+
+
+def test_errors_of_ours_and_too_many_connections_are_json(opened: Any, monkeypatch: pytest.MonkeyPatch):
+    with opened() as address:
+        with monkeypatch.context() as patch:
+            patch.setattr(Service, "describe", lambda service: 1 // 0)
+            failed = ask(address, "/v1/model")
+        assert (failed.status, list(failed.json())) == (500, ["detail"])
+        monkeypatch.setattr("xpronet.serve.server.MAX_CONNECTIONS", 0)
+        refused = ask(address, "/v1/model")
+        assert (refused.status, list(refused.json())) == (503, ["detail"])
+
+
+def test_images_of_two_patients_are_refused_and_a_lone_dicom_image_is_warned_of(
+    address: str, dicom_image: Callable[..., bytes], view_files: list[list[Path]]
+):
+    first = dicom_image(PatientID="P1")
+    for other in (dicom_image(PatientID="P2"), dicom_image(PatientID="P1", StudyInstanceUID="1.2.9")):
+        for path in ("/v1/reports", "/v1/reports/stream", "/v1/structured-reports"):
+            refused = post(address, [first, other], path=path)
+            assert refused.status == 422
+            assert re.match("view 2: of another (patient|study) than view 1", refused.json()["detail"])
+    answer = post(address, [first, view_files[0][0].read_bytes()]).json()
+    assert any(warning.startswith("view-2.png: not DICOM") for warning in answer["warnings"])
 
 
 def test_every_answer_carries_the_headers_that_keep_a_browser_safe(address: str):
@@ -180,7 +253,7 @@ def test_every_answer_carries_the_headers_that_keep_a_browser_safe(address: str)
         ({"Content-Encoding": "gzip"}, 415),
     ],
 )
-def test_requests_that_a_page_elsewhere_could_make_are_refused(address: str, headers: dict[str, str], status: int):
+def test_requests_from_other_origins_are_refused(address: str, headers: dict[str, str], status: int):
     assert ask(address, "/v1/model", headers=headers).status == status
 
 
@@ -199,13 +272,13 @@ def test_a_token_is_asked_for(opened: Any, view_files: list[list[Path]]):
         assert post(address, files, headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
 
 
-def test_a_full_queue_says_when_to_come_again(opened: Any, worker: Any, view_files: list[list[Path]]):
+def test_a_full_queue_says_when_to_try_again(opened: Any, worker: Any, view_files: list[list[Path]]):
     files = [path.read_bytes() for path in view_files[0]]
     with opened(queue=1) as address:
         worker.may_write.clear()
         with ThreadPoolExecutor(1) as threads:
             first = threads.submit(post, address, files)
-            wait_for(address, "xpronet_requests_in_flight 1")
+            wait_for(address, "xpronet_requests_in_flight 1.0")
             refused = post(address, files)
             worker.may_write.set()
             assert first.result().status == 200
@@ -220,23 +293,23 @@ def test_an_answer_that_takes_too_long_is_given_up(opened: Any, worker: Any, vie
         worker.may_write.clear()
         try:
             assert post(address, files).status == 504
-            [*_, (name, told)] = post(address, files, path="/v1/reports/stream").events()
-            assert (name, told["status"]) == ("error", 504)
+            [*_, (name, value)] = post(address, files, path="/v1/reports/stream").events()
+            assert (name, value["status"]) == ("error", 504)
         finally:
             worker.may_write.set()
 
 
 def test_uploads_beyond_the_limits_are_refused(opened: Any, view_files: list[list[Path]]):
-    picture = view_files[0][0].read_bytes()
+    image = view_files[0][0].read_bytes()
     with opened(max_files=2, max_upload_bytes=1 << 16, max_pixels=64 * 64) as address:
-        assert post(address, [picture] * 2).status == 200
-        assert post(address, [picture] * 3).status == 400
+        assert post(address, [image] * 2).status == 200
+        assert post(address, [image] * 3).status == 400
         assert post(address, []).status == 400
         assert post(address, [bytes(1 << 16)]).status == 413
-        assert post(address, [picture], text="edited").status == 200
+        assert post(address, [image], text="edited").status == 200
         assert ask(address, "/v1/reports", method="POST", body=b"x" * 10).status == 415
     with opened(max_pixels=64 * 64 - 1) as address:
-        refused = post(address, [picture])
+        refused = post(address, [image])
         assert refused.status == 422
         assert "view 1: 64 x 64 pixels are more than the 4,095 allowed" in refused.json()["detail"]
 

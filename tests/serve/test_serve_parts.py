@@ -1,7 +1,9 @@
-"""The server's parts by themselves: settings, images, mentions, metrics."""
+"""The server's parts by themselves: settings, images, mentions, metrics, the log."""
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,10 @@ import xpronet.serve
 from xpronet.errors import InputError
 from xpronet.generation.report import FindingScore, Report
 from xpronet.images.transforms import ImageSettings
-from xpronet.serve.mentions import find_mentions
-from xpronet.serve.metrics import Histogram, Metrics
+from xpronet.serve.metrics import Metrics
 from xpronet.serve.settings import ServeSettings
-from xpronet.serve.uploaded_images import PREVIEW_SIDE, read_view
+from xpronet.serve.stream import find_mentions
+from xpronet.serve.uploaded_images import PREVIEW_SIDE, UploadedView, decode_study
 
 SETTINGS = ImageSettings(size=64, short_side=80)
 
@@ -47,9 +49,14 @@ def test_wrong_settings_are_named(wrong: dict[str, float]):
         ServeSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_preview_shows_the_whole_picture_and_where_the_network_looked():
-    view = read_view(png(200, 100), 2, SETTINGS, max_pixels=10**6, with_preview=True)
-    assert view.name == "view-2.png"
+def decode(content: bytes, settings: ImageSettings = SETTINGS) -> UploadedView:
+    [view] = decode_study([content], settings, max_pixels=10**6, with_preview=True).views
+    return view
+
+
+def test_a_preview_shows_the_whole_image_and_what_the_network_saw():
+    view = decode(png(200, 100))
+    assert view.name == "view-1.png"
     assert view.preview is not None
     assert (view.preview.width, view.preview.height) == (200, 100)
     # The square of 64 of 80 pixels of the short side, in the middle: 80 of 100 by 80 of 200.
@@ -60,12 +67,9 @@ def test_a_preview_shows_the_whole_picture_and_where_the_network_looked():
     assert abs(float(shown[:, round((left + width) * 200) - 1].mean()) - float(view.square[:, -1].mean())) < 4
 
 
-def test_a_padded_square_is_larger_than_the_picture_and_a_squashed_one_is_it():
-    padded = read_view(
-        png(200, 100), 1, ImageSettings(size=64, short_side=64, test="pad"), max_pixels=10**6, with_preview=True
-    )
-    squashed = read_view(
-        png(200, 100), 1, ImageSettings(size=64, short_side=64, test="squash"), max_pixels=10**6, with_preview=True
+def test_a_padded_square_is_larger_than_the_image_and_a_squashed_one_is_the_image():
+    padded, squashed = (
+        decode(png(200, 100), ImageSettings(size=64, short_side=64, test=test)) for test in ("pad", "squash")
     )
     assert padded.preview is not None
     assert padded.preview.seen == pytest.approx((0, -0.5, 1, 2))
@@ -73,8 +77,8 @@ def test_a_padded_square_is_larger_than_the_picture_and_a_squashed_one_is_it():
     assert squashed.preview.seen == (0, 0, 1, 1)
 
 
-def test_large_previews_are_made_smaller():
-    view = read_view(png(2800, 100), 1, SETTINGS, max_pixels=10**6, with_preview=True)
+def test_large_previews_are_reduced():
+    view = decode(png(2800, 100))
     assert view.preview is not None
     assert (view.preview.width, view.preview.height) == (PREVIEW_SIDE, 50)
 
@@ -91,30 +95,42 @@ def test_mentions_name_the_words_that_affirm_or_deny():
     assert find_mentions(()) == []
 
 
-def test_histograms_are_cumulative():
-    histogram = Histogram((1.0, 2.0))
-    for value in (0.5, 1.0, 1.5, 9.0):
-        histogram.observe(value)
-    assert histogram.lines("x") == [
-        'x_bucket{le="1.0"} 2',
-        'x_bucket{le="2.0"} 3',
-        'x_bucket{le="+Inf"} 4',
-        "x_sum 12.000000",
-        "x_count 4",
-    ]
-    assert histogram.mean == 3.0
+def test_metrics_are_those_of_one_server_in_prometheus_format():
+    metrics, other = Metrics(), Metrics()
+    for seconds in (0.3, 0.7, 2.0):
+        metrics.batch_seconds.observe(seconds)
+    metrics.requests.labels(route="/v1/reports", status=200).inc()
+    metrics.add_gauge("queue_depth", "Waiting.", lambda: 3.0)
+    lines = metrics.text().decode().splitlines()
+    assert {
+        'xpronet_requests_total{route="/v1/reports",status="200"} 1.0',
+        'xpronet_batch_seconds_bucket{le="0.5"} 1.0',
+        'xpronet_batch_seconds_bucket{le="+Inf"} 3.0',
+        "xpronet_batch_seconds_count 3.0",
+        "xpronet_worker_restarts_total 0.0",
+        "xpronet_queue_depth 3.0",
+        "# TYPE xpronet_answer_seconds histogram",
+    } <= set(lines)
+    assert metrics.mean_batch_seconds == pytest.approx(1.0)
+    assert other.mean_batch_seconds == 0.0
+    assert "/v1/reports" not in other.text().decode()
 
 
-def test_every_metric_is_introduced():
-    metrics = Metrics()
-    metrics.answered("/v1/reports", 200)
-    lines = metrics.text({"queue_depth": ("Waiting.", 3.0)}).splitlines()
-    introduced = {line.split()[2] for line in lines if line.startswith("# TYPE")}
-    for line in lines:
-        if not line.startswith("#"):
-            name = line.partition("{")[0].partition(" ")[0]
-            assert any(name.startswith(each) for each in introduced), line
-    assert "xpronet_queue_depth 3" in lines
+def test_the_log_holds_nothing_of_other_libraries():
+    script = """
+import logging, sys, warnings
+from xpronet.serve.server import configure_log
+configure_log(sys.stderr)
+for library in ("highdicom.sr", "pydicom", "root"):
+    logging.getLogger(library).info("1.2.3.4 of a library")
+    logging.getLogger(library).warning("1.2.3.4 of a library")
+warnings.warn("1.2.3.4 of a library")
+logging.getLogger("xpronet.serve").info("a request")
+logging.getLogger("uvicorn.error").warning("an oddity")
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert [line.split(" ", 2)[2] for line in run.stderr.splitlines()] == ["a request", "an oddity"]
+    assert run.stdout == ""
 
 
 def test_a_report_comes_back_from_its_record():

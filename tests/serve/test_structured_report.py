@@ -13,8 +13,7 @@ from xpronet.errors import InputError
 from xpronet.generation.report import FindingScore, GateScore, Report
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.out_of_distribution import WARNING
-from xpronet.serve.dicom_films import one_line, paragraphs, read_films
-from xpronet.serve.structured_report import NOTICE, structured_report
+from xpronet.serve.structured_report import NOTICE, one_line, paragraphs, structured_report
 
 pydicom = pytest.importorskip("pydicom")
 pytest.importorskip("highdicom")
@@ -31,8 +30,8 @@ REPORT = Report(
 )
 
 
-def film(number: int = 1, **changes: object) -> bytes:
-    """A DICOM film of a made-up patient, without pixels."""
+def dicom(number: int = 1, **changes: object) -> bytes:
+    """A DICOM image of an invented patient, without pixels."""
     header = pydicom.Dataset()
     header.SpecificCharacterSet = "ISO_IR 100"
     header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", f"1.2.3.4.{number}"
@@ -67,7 +66,7 @@ def items(content: bytes, kind: str) -> list[pydicom.Dataset]:
 def test_says_who_wrote_what_about_whom_and_that_it_is_a_draft() -> None:
     from highdicom.sr import EnhancedSR
 
-    content = make(film(1), film(2))
+    content = make(dicom(1), dicom(2))
     document = EnhancedSR.from_dataset(read(content))
     assert (document.CompletionFlag, document.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
     assert document.PreliminaryFlag == "PRELIMINARY"
@@ -104,7 +103,7 @@ def test_holds_each_finding_with_probability_threshold_and_presence() -> None:
     assert len(codes) == len(FINDINGS)
 
 
-def test_a_study_without_films_has_no_patient_and_refers_to_nothing() -> None:
+def test_a_study_without_dicom_has_no_patient_and_refers_to_nothing() -> None:
     first, second = read(make()), read(make(b"\x89PNG\r\n\x1a\n"))
     assert not first.PatientName
     assert not first.PatientID
@@ -114,42 +113,42 @@ def test_a_study_without_films_has_no_patient_and_refers_to_nothing() -> None:
         assert first[keyword].value != second[keyword].value
 
 
-def test_the_gates_warning_stands_beside_the_notice() -> None:
+def test_the_warning_of_the_gate_is_beside_the_notice() -> None:
     warned = replace(REPORT, gate=(GateScore(score=0.5, threshold=1.0), GateScore(score=1.5, threshold=1.0)))
     assert Report.from_record(warned.answer(model="m")).gate == warned.gate
-    texts = [item.TextValue for item in items(make(film(1), film(2), report=warned), "TEXT")]
+    texts = [item.TextValue for item in items(make(dicom(1), dicom(2), report=warned), "TEXT")]
     assert texts[texts.index(NOTICE) + 1] == f"Image 2: {WARNING}"
 
 
-def test_one_film_given_twice_is_one_film() -> None:
-    assert len(items(make(film(), film()), "IMAGE")) == 1
+def test_an_image_given_twice_is_referenced_once() -> None:
+    assert len(items(make(dicom(), dicom()), "IMAGE")) == 1
 
 
 @pytest.mark.parametrize(
     "changes",
     [{"StudyInstanceUID": "1.2.9"}, {"PatientID": "P 2"}, {"PatientBirthDate": "19600102"}, {"PatientSex": "F"}],
 )
-def test_films_of_several_studies_or_patients_are_refused(changes: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"film 2: .*film 1") as refused:
-        make(film(1), film(2, **changes))
+def test_images_of_several_studies_or_patients_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"image 2: .*image 1") as refused:
+        make(dicom(1), dicom(2, **changes))
     assert "P 2" not in str(refused.value)
     assert "Müller" not in str(refused.value)
 
 
-def test_a_film_without_its_identifiers_is_refused() -> None:
+def test_an_image_without_its_identifiers_is_refused() -> None:
     with pytest.raises(InputError, match="identifiers"):
-        make(film(SeriesInstanceUID=""))
+        make(dicom(SeriesInstanceUID=""))
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
-def test_malformed_values_of_a_film_are_left_empty_or_cleaned(caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_values_are_left_empty(caplog: pytest.LogCaptureFixture) -> None:
     document = read(
         make(
-            film(
+            dicom(
                 PatientSex="MALE",
                 PatientBirthDate="2nd May",
                 StudyTime="99",
-                AccessionNumber="number\x1b of \x07 twenty letters",
+                AccessionNumber="number\x1b of \x07",
                 PatientName="a lonely name",
             )
         )
@@ -157,9 +156,43 @@ def test_malformed_values_of_a_film_are_left_empty_or_cleaned(caplog: pytest.Log
     assert not document.PatientSex
     assert not document.PatientBirthDate
     assert not document.StudyTime
-    assert document.AccessionNumber == "number of twenty"
+    assert not document.AccessionNumber
     assert "lonely" in str(document.PatientName)
     assert "lonely" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("AccessionNumber", "HOSPITAL-2024-000017-3"),
+        ("AccessionNumber", "A1\\A2"),
+        ("StudyID", "study 1 of 17 studies"),
+        ("PatientID", 65 * "7"),
+        ("IssuerOfPatientID", 65 * "h"),
+        ("PatientName", 65 * "n"),
+    ],
+)
+def test_values_that_are_too_long_are_left_empty_and_never_cut(keyword: str, value: str) -> None:
+    assert not read(make(dicom(**{keyword: value}))).get(keyword)
+    assert read(make(dicom(**{keyword: value[:12]}))).get(keyword) == value[:12].replace("\\", "/") or "\\" in value
+
+
+def test_images_without_a_dicom_reference_are_named() -> None:
+    def notes(*sources: bytes) -> list[str]:
+        return [text.TextValue for text in items(make(*sources), "TEXT") if "no DICOM reference" in text.TextValue]
+
+    plain = b"\x89PNG\r\n\x1a\n"
+    assert notes(dicom()) == notes() == []
+    assert notes(dicom(), plain) == ["1 of 2 images has no DICOM reference: image 2 of the study as given"]
+    assert notes(plain, dicom(), plain)[0].startswith("2 of 3 images have no DICOM reference: images 1, 3")
+    assert notes(plain)[0].startswith("1 of 1 images has no DICOM reference")
+
+
+def test_order_numbers_that_contradict_each_other_are_left_empty() -> None:
+    document = read(make(dicom(1), dicom(2, AccessionNumber="A2")))
+    assert not document.AccessionNumber
+    assert document.PatientID == "P 1"
 
 
 def test_text_for_dicom_has_no_control_characters() -> None:
@@ -182,14 +215,14 @@ def _checked(tool: str, *options: str, content: bytes, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("films", [0, 1, 3])
-def test_other_tools_find_no_error(films: int, tmp_path: Path) -> None:
-    content = make(*(film(number) for number in range(1, films + 1)))
-    said = _checked("dciodvfy", content=content, folder=tmp_path)
-    assert "EnhancedSR" in said
-    assert "Error" not in said
-    # What is ours to mend; a private coding scheme is unknown to all, and unnamed studies cannot be listed.
-    warnings = [line for line in said.splitlines() if line.startswith("Warning")]
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_other_tools_find_no_error(count: int, tmp_path: Path) -> None:
+    content = make(*(dicom(number) for number in range(1, count + 1)))
+    output = _checked("dciodvfy", content=content, folder=tmp_path)
+    assert "EnhancedSR" in output
+    assert "Error" not in output
+    # What we can avoid; a private coding scheme is unknown to all, and unnamed studies cannot be listed.
+    warnings = [line for line in output.splitlines() if line.startswith("Warning")]
     assert not [line for line in warnings if "99XPRONET" not in line and "DICOMDIR" not in line]
     shown = _checked("dsrdump", content=content, folder=tmp_path)
     assert "PARTIAL" in shown
@@ -197,7 +230,7 @@ def test_other_tools_find_no_error(films: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCI.dcm", "RG1_J2KI.dcm", "RG3_J2KI.dcm", "chest_jpeg_baseline.dcm"])
-def test_real_films_give_reports_without_error(name: str, shared: Path, tmp_path: Path) -> None:
+def test_public_images_give_reports_without_error(name: str, shared: Path, tmp_path: Path) -> None:
     path = shared / "data" / "dicom" / name
     content = make(path)
     assert read(content).PatientName == pydicom.dcmread(path, stop_before_pixels=True).PatientName
@@ -218,17 +251,18 @@ def test_the_command_writes_one_and_never_over_a_file(
     assert target.read_bytes() == first
 
 
-def test_the_command_tells_of_mixed_patients_before_it_writes(
+def test_the_command_refuses_mixed_patients_before_it_writes(
     tiny_run: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    films = [shared / "data" / "dicom" / name for name in ("RG1_J2KI.dcm", "chest_jpeg_baseline.dcm")]
+    images = [shared / "data" / "dicom" / name for name in ("RG1_J2KI.dcm", "chest_jpeg_baseline.dcm")]
     target = tmp_path / "report.dcm"
-    assert run_command(["report", str(tiny_run), *map(str, films), "--sr", str(target)]) == 2
+    assert run_command(["report", str(tiny_run), *map(str, images), "--sr", str(target)]) == 2
     assert "another study" in capsys.readouterr().err
     assert not target.exists()
 
 
-def test_films_may_be_files(tmp_path: Path) -> None:
-    path = tmp_path / "film.dcm"
-    path.write_bytes(film())
-    assert [found.instance for found in read_films([path, film(2)])] == ["1.2.3.4.1", "1.2.3.4.2"]
+def test_images_may_be_files(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    path.write_bytes(dicom())
+    images = [item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items(make(path, dicom(2)), "IMAGE")]
+    assert images == ["1.2.3.4.1", "1.2.3.4.2"]

@@ -1,4 +1,4 @@
-"""The map of prototypes: groups stay together, and the number beside it is not read off the map."""
+"""The map of prototypes: groups stay together, and purity is measured in the full space."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
 from xpronet.show.atlas import AtlasSettings, make_atlas
-from xpronet.show.figures import FINDING_MARKS
+from xpronet.show.figures import FINDING_MARKERS
 
 OWNERS = tuple(name for name in FINDINGS[:3] for _ in range(6))
 
@@ -19,8 +19,8 @@ def _groups(spread: float) -> np.ndarray:
 
 def test_groups_stay_together_on_the_map() -> None:
     made = make_atlas(_groups(0.05), OWNERS, AtlasSettings())
-    assert made.places.shape == (18, 2)
-    distances = np.linalg.norm(made.places[:, None] - made.places[None], axis=-1)
+    assert made.coordinates.shape == (18, 2)
+    distances = np.linalg.norm(made.coordinates[:, None] - made.coordinates[None], axis=-1)
     np.fill_diagonal(distances, np.inf)
     assert all(OWNERS[nearest] == owner for owner, nearest in zip(OWNERS, distances.argmin(1), strict=True))
 
@@ -34,22 +34,22 @@ def test_purity_is_high_in_groups_and_near_chance_in_noise() -> None:
 
 def test_the_seed_decides_the_map() -> None:
     first, again = (make_atlas(_groups(1.0), OWNERS, AtlasSettings(seed=3)) for _ in range(2))
-    np.testing.assert_array_equal(first.places, again.places)
+    np.testing.assert_array_equal(first.coordinates, again.coordinates)
 
 
-def test_too_few_prototypes_and_odd_settings_are_told() -> None:
-    with pytest.raises(InputError, match="takes four"):
+def test_too_few_prototypes_and_odd_settings_are_refused() -> None:
+    with pytest.raises(InputError, match="at least four"):
         make_atlas(_groups(1.0)[:3], OWNERS[:3], AtlasSettings())
     with pytest.raises(InputError, match="perplexity"):
         AtlasSettings(perplexity=0.5)
 
 
-def test_each_finding_has_a_mark_of_its_own() -> None:
-    assert tuple(FINDING_MARKS) == FINDINGS
-    assert len(set(FINDING_MARKS.values())) == len(FINDINGS)
+def test_each_finding_has_a_marker_of_its_own() -> None:
+    assert tuple(FINDING_MARKERS) == FINDINGS
+    assert len(set(FINDING_MARKERS.values())) == len(FINDINGS)
     # Where two share a colour, neither the shape nor the inside is the same.
-    for name, mark in FINDING_MARKS.items():
-        for other, beside in FINDING_MARKS.items():
-            if name != other and mark.colour == beside.colour:
-                assert mark.shape != beside.shape
-                assert mark.filled != beside.filled
+    for name, marker in FINDING_MARKERS.items():
+        for other, beside in FINDING_MARKERS.items():
+            if name != other and marker.colour == beside.colour:
+                assert marker.shape != beside.shape
+                assert marker.filled != beside.filled

@@ -1,11 +1,11 @@
-"""Words shared with the reference: which are marked, and that nothing of a report is lost."""
+"""Words shared with the reference: which are marked, and that no part of a report is lost."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpronet.show.compare import ComparedStudy, Told, draw_comparison, mark_text, plain_text
+from xpronet.show.compare import ComparedStudy, ModelReport, draw_comparison, mark_text, plain_text
 
 REFERENCE = "The heart is enlarged. No effusion is seen."
 
@@ -33,12 +33,15 @@ def test_nothing_is_lost(text: str) -> None:
 def test_the_figure_holds_every_report_and_warns_of_oracles(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     views = (np.full((32, 32), 90, np.uint8),) * 2
-    told = (Told(name="ours", text="No effusion.", oracle=False), Told(name="theirs", text="", oracle=True))
-    study = ComparedStudy(id="study $1$", views=views, reference=REFERENCE, told=told)
+    reports = (
+        ModelReport(model="ours", text="No effusion.", oracle=False),
+        ModelReport(model="theirs", text="", oracle=True),
+    )
+    study = ComparedStudy(id="study $1$", views=views, reference=REFERENCE, reports=reports)
     for name in ("a.svg", "b.svg"):
         draw_comparison([study, study], tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    said = (tmp_path / "a.svg").read_text()
-    for expected in ("study $1$", "enlarged", "ours", "2 of 2 words", "theirs", "(nothing)", "ORACLE LABELS"):
-        assert expected in said, expected
-    assert said.count("<image") == 4
+    svg = (tmp_path / "a.svg").read_text()
+    for expected in ("study $1$", "enlarged", "ours", "2 of 2 words", "theirs", "(empty)", "ORACLE LABELS"):
+        assert expected in svg, expected
+    assert svg.count("<image") == 4

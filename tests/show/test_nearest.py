@@ -17,7 +17,7 @@ from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import Checkpoint, load_checkpoint
 from xpronet.show.examples import EXAMPLES_FILE, SPRITE_FILE, TILE, cut_tile, write_examples
-from xpronet.show.nearest import NearRegion, Neighbours, nearest, studies_with
+from xpronet.show.nearest import NearestRegion, PrototypeNeighbours, nearest_neighbours, studies_with_findings
 
 CPU = torch.device("cpu")
 PROTOTYPES = [(1, 0), (1, 3), (9, 2)]
@@ -35,9 +35,11 @@ def labels(phantom: Corpus) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def found(checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray) -> list[Neighbours]:
+def found(checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray) -> list[PrototypeNeighbours]:
     train = phantom.split("train")
-    return nearest(checkpoint, phantom, train, labels, PROTOTYPES, num_regions=3, num_words=5, device=CPU, batch=7)
+    return nearest_neighbours(
+        checkpoint, phantom, train, labels, PROTOTYPES, num_regions=3, num_words=5, device=CPU, batch=7
+    )
 
 
 def _key(checkpoint: Checkpoint, finding: int, index: int) -> torch.Tensor:
@@ -47,7 +49,7 @@ def _key(checkpoint: Checkpoint, finding: int, index: int) -> torch.Tensor:
 
 @torch.inference_mode()
 def test_regions_are_the_nearest_of_studies_with_the_finding(
-    checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray, found: list[Neighbours]
+    checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray, found: list[PrototypeNeighbours]
 ) -> None:
     network, train = checkpoint.network, phantom.split("train")
     dataset = StudyDataset(
@@ -77,7 +79,7 @@ def test_regions_are_the_nearest_of_studies_with_the_finding(
 
 @torch.inference_mode()
 def test_words_are_the_nearest_on_average(
-    checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray, found: list[Neighbours]
+    checkpoint: Checkpoint, phantom: Corpus, labels: np.ndarray, found: list[PrototypeNeighbours]
 ) -> None:
     network, vocabulary = checkpoint.network, checkpoint.vocabulary
     finding, index = PROTOTYPES[0]
@@ -98,10 +100,10 @@ def test_words_are_the_nearest_on_average(
         assert word.count == len(cosines[word.text])
 
 
-def test_studies_are_picked_evenly(labels: np.ndarray) -> None:
-    every = studies_with(labels, [1], limit=1000)
+def test_studies_are_sampled_evenly(labels: np.ndarray) -> None:
+    every = studies_with_findings(labels, [1], limit=1000)
     assert list(every) == list(np.flatnonzero(labels[:, 1] == 1))
-    few = studies_with(labels, [1, 9], limit=2)
+    few = studies_with_findings(labels, [1, 9], limit=2)
     assert 2 <= len(few) <= 4
     assert all(labels[number, [1, 9]].any() for number in few)
 
@@ -113,7 +115,7 @@ def test_a_tile_holds_its_region_where_the_box_says() -> None:
         for row, column in ((0, 0), (side - 1, side - 1), (side // 2, 0)):
             view[:] = 0
             view[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = 255
-            region = NearRegion(study="x", view=0, row=row, column=column, side=side, cosine=0.0)
+            region = NearestRegion(study="x", view=0, row=row, column=column, side=side, cosine=0.0)
             tile, (left, top, width, height) = cut_tile(view, region)
             assert tile.shape == (TILE, TILE)
             inside = tile[top + 2 : top + height - 2, left + 2 : left + width - 2]
@@ -123,14 +125,14 @@ def test_a_tile_holds_its_region_where_the_box_says() -> None:
 
 
 def test_examples_name_tiles_of_the_sprite(
-    checkpoint: Checkpoint, phantom: Corpus, found: list[Neighbours], tmp_path: Path
+    checkpoint: Checkpoint, phantom: Corpus, found: list[PrototypeNeighbours], tmp_path: Path
 ) -> None:
-    about = {"model": "abc", "findings": FINDINGS, "num_studies": 28}
-    write_examples(tmp_path, found, phantom, checkpoint.images, **about)
+    record_of = {"model": "abc", "findings": FINDINGS, "num_studies": 28}
+    write_examples(tmp_path, found, phantom, checkpoint.images, **record_of)
     record = json.loads((tmp_path / EXAMPLES_FILE).read_text())
     assert [finding["name"] for finding in record["findings"]] == list(FINDINGS)
-    with Image.open(tmp_path / record["sprite"]) as picture:
-        sprite = np.asarray(picture)
+    with Image.open(tmp_path / record["sprite"]) as image:
+        sprite = np.asarray(image)
     assert sprite.shape == (3 * TILE, 3 * TILE)
     for finding in record["findings"]:
         for prototype in finding["prototypes"]:
@@ -143,6 +145,6 @@ def test_examples_name_tiles_of_the_sprite(
                 assert 0 <= y <= y + height <= TILE
     before = (tmp_path / EXAMPLES_FILE).read_bytes(), (tmp_path / SPRITE_FILE).read_bytes()
     with pytest.raises(InputError, match="overwrite"):
-        write_examples(tmp_path, found, phantom, checkpoint.images, **about)
-    write_examples(tmp_path, found, phantom, checkpoint.images, **about, overwrite=True)
+        write_examples(tmp_path, found, phantom, checkpoint.images, **record_of)
+    write_examples(tmp_path, found, phantom, checkpoint.images, **record_of, overwrite=True)
     assert before == ((tmp_path / EXAMPLES_FILE).read_bytes(), (tmp_path / SPRITE_FILE).read_bytes())

@@ -1,4 +1,4 @@
-"""Curves of a training, from journals with epochs only, with single steps, and with entries nobody knows."""
+"""Training curves from journals with epochs only, with single steps, and with unknown entries."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from xpronet.errors import InputError
-from xpronet.show.run_names import run_names
+from xpronet.show.figures import run_names
 from xpronet.show.training import draw_training, read_history
 
 pytest.importorskip("matplotlib")
@@ -32,8 +32,8 @@ def test_epochs_are_read(tmp_path: Path) -> None:
     assert history.train["words"].values == (3.0, 1.5, 1.0)
     assert set(history.val) == {"word_loss", "findings_f1"}  # a score without a value is none
     assert history.best == 8
-    assert history.rates["learning_rate"].values == (1e-3,) * 3
-    assert not history.single
+    assert history.learning_rates["learning_rate"].values == (1e-3,) * 3
+    assert not history.steps
 
 
 def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
@@ -48,19 +48,19 @@ def test_single_steps_are_read_and_drawn(tmp_path: Path) -> None:
         for n in range(1, 9)
     ]
     plain = _run(tmp_path / "plain", _epoch(1, best=True), _epoch(2, best=True))
-    noted = _run(tmp_path / "noted", *steps[:4], _epoch(1, best=True), *steps[4:], _epoch(2, best=True))
-    history = read_history(noted, "noted")
-    assert history.single["gradient_norm"].values == tuple(2.0 + n / 8 for n in range(1, 9))
-    assert history.rates["learning_rate"].steps == tuple(range(1, 9))
-    assert history.rates["backbone_learning_rate"].values[-1] == 8e-5
-    names = run_names([plain, noted])
+    logged = _run(tmp_path / "logged", *steps[:4], _epoch(1, best=True), *steps[4:], _epoch(2, best=True))
+    history = read_history(logged, "logged")
+    assert history.steps["gradient_norm"].values == tuple(2.0 + n / 8 for n in range(1, 9))
+    assert history.learning_rates["learning_rate"].steps == tuple(range(1, 9))
+    assert history.learning_rates["backbone_learning_rate"].values[-1] == 8e-5
+    names = run_names([plain, logged])
     draw_training(
-        [read_history(run, name) for run, name in zip((plain, noted), names, strict=True)], tmp_path / "a.svg"
+        [read_history(run, name) for run, name in zip((plain, logged), names, strict=True)], tmp_path / "a.svg"
     )
-    said = (tmp_path / "a.svg").read_text()
-    for told in ("Word loss", "validation", "Norm of the gradients", "plain", "noted", "macro-F1"):
-        assert told in said, told
-    assert "math" not in said  # the ticks of a logarithmic axis are plain numbers
+    svg = (tmp_path / "a.svg").read_text()
+    for expected in ("Word loss", "validation", "Norm of the gradients", "plain", "logged", "macro-F1"):
+        assert expected in svg, expected
+    assert "math" not in svg  # the ticks of a logarithmic axis are plain numbers
     draw_training([read_history(plain, "plain")], tmp_path / "b.svg")
     assert "Norm of the gradients" not in (tmp_path / "b.svg").read_text()
 
@@ -71,20 +71,20 @@ def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:
         for name in ("a", "b"):
             draw_training([read_history(run, "run")], tmp_path / f"{name}.{kind}")
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.width >= 1200
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width >= 1200
 
 
-def test_journals_without_an_epoch_are_told(tmp_path: Path) -> None:
+def test_journals_without_an_epoch_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_history(tmp_path / "none", "none")
-    with pytest.raises(InputError, match="no epoch is done"):
+    with pytest.raises(InputError, match="no epoch is complete"):
         read_history(_run(tmp_path / "young", {"event": "step", "step": 1, "loss": 3.0}), "young")
     with pytest.raises(InputError, match="line 1: not an event"):
         read_history(_run(tmp_path / "other", {"event": "epoch"}, _epoch(1, best=True)), "other")
 
 
-def test_runs_are_told_apart_by_the_ends_of_their_paths() -> None:
+def test_runs_are_named_by_the_ends_of_their_paths() -> None:
     ends = [Path("/runs/full/seed-0"), Path("/runs/base/seed-0")]
     assert run_names(ends) == ("full/seed-0", "base/seed-0")
     assert run_names(ends[:1]) == ("seed-0",)

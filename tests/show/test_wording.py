@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.show.wording import find_words, marked_runs, readable_words, shared_words
+from xpronet.show.wording import find_words, matched_spans, readable_words, shared_words
 from xpronet.text.cleaning import clean, readable
 
 REPORTS = st.text(alphabet="abcß éÉ 0123.,?!%/-'\n_", max_size=80)
@@ -10,8 +10,8 @@ REPORTS = st.text(alphabet="abcß éÉ 0123.,?!%/-'\n_", max_size=80)
 
 def shown(text: str, other: str) -> list[tuple[str, str]]:
     words = find_words(text)
-    runs = marked_runs(text, words, shared_words(words, find_words(other)))
-    return [(run.match, "".join(piece.text for piece in run.pieces)) for run in runs]
+    spans = matched_spans(text, words, shared_words(words, find_words(other)))
+    return [(span.match, "".join(piece.text for piece in span.pieces)) for span in spans]
 
 
 def test_readable_words_capitalise_sentences_and_join_full_stops():
@@ -43,8 +43,8 @@ def test_words_with_evidence_read_as_the_report_does(report: str):
 @given(REPORTS, REPORTS)
 def test_marking_loses_no_character_and_no_word(text: str, other: str):
     words = find_words(text)
-    runs = marked_runs(text, words, shared_words(words, find_words(other)))
-    pieces = [piece for run in runs for piece in run.pieces]
+    spans = matched_spans(text, words, shared_words(words, find_words(other)))
+    pieces = [piece for span in spans for piece in span.pieces]
     assert "".join(piece.text for piece in pieces) == text
     assert [piece.word for piece in pieces if piece.word is not None] == list(range(len(words)))
 

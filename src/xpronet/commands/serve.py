@@ -41,7 +41,6 @@ def serve(
         choose: which of the reports that the search meets to take; by default as the run's recipe says, else the
             likeliest.
     """
-    import logging
     import os
     import sys
 
@@ -67,17 +66,18 @@ def serve(
         labels_from=labels_from,
     )
     try:
+        from xpronet.serve.server import configure_log
         from xpronet.serve.server import serve as listen
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
     from xpronet.model.checkpoint import load_checkpoint
-    from xpronet.serve.model_info import served_model
+    from xpronet.serve.service import served_model
 
     checkpoint = load_checkpoint(run)
     search = checkpoint.search.override(beams=beams, choose=choose)
     model = served_model(run, checkpoint, search, labels_from=labels_from)
     del checkpoint  # the workers have the weights
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    configure_log(sys.stderr)
     console = Console(soft_wrap=True)
 
     def ready(address: str) -> None:

@@ -1,4 +1,4 @@
-"""`xpronet show atlas`: a map of the prototypes, the paper's figure 2."""
+"""`xpronet show atlas`: a t-SNE map of the prototypes, the paper's figure 2."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,20 +16,20 @@ def atlas(
     perplexity: float = 30.0,
     overwrite: bool = False,
 ) -> None:
-    """Draw the prototypes on a plane, those of each finding with a mark of their own.
+    """Draw the prototypes in two dimensions by t-SNE, each finding with a marker of its own.
 
     Args:
         run: run or checkpoint folder.
         out: figure to write, .png or .svg.
         corpus: corpus folder whose train studies are counted; by default the counts that the run's bank was made from.
         seed: the same seed gives the same map.
-        perplexity: about how many neighbours of a prototype count as near.
-        overwrite: replace the file if it is there.
+        perplexity: of t-SNE: the effective number of neighbours.
+        overwrite: replace an existing file.
     """
     from xpronet.experiment.run import BANK_FILE
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.prototypes.bank import PrototypeBank
-    from xpronet.show.atlas import AtlasSettings, draw_atlas, make_atlas, owners, projected_bank
+    from xpronet.show.atlas import AtlasSettings, draw_atlas, make_atlas, projected_bank, prototype_findings
     from xpronet.show.figures import check_figure
 
     settings = AtlasSettings(seed=seed, perplexity=perplexity)
@@ -37,11 +37,11 @@ def atlas(
     checkpoint = load_checkpoint(run)
     vectors = projected_bank(checkpoint, run)
     bank = PrototypeBank.load(run / BANK_FILE) if (run / BANK_FILE).is_file() else None
-    made = make_atlas(vectors, owners(checkpoint, bank, run), settings)
+    made = make_atlas(vectors, prototype_findings(checkpoint, bank, run), settings)
     counts: Mapping[str, int] | None = _counts(corpus) if corpus is not None else bank.counts if bank else None
     draw_atlas(made, counts, out, title=f"Prototypes of {run.resolve().name}", overwrite=overwrite)
     Console(soft_wrap=True).print(
-        f"Wrote {out}: {len(vectors)} prototypes; the nearest one is of the same finding for {made.purity:.0%} "
+        f"Wrote {out}: {len(vectors)} prototypes; the nearest neighbour of {made.purity:.0%} is of the same finding "
         f"(by chance {made.chance:.0%})",
         highlight=False,
         markup=False,

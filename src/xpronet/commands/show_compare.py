@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from xpronet.show.compare import Mark
+    from xpronet.show.compare import ComparedStudy, MarkUnit
 
 
 def compare(
@@ -19,26 +19,25 @@ def compare(
     study: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     out: Path | None = None,
     mark: Literal["words", "phrases"] = "words",
-    beams: int = 3,
+    beams: int | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write reports with several models and mark what the reference has too, on the terminal and as a figure.
+    """Generate reports with several models and mark what they share with the reference, as text and as a figure.
 
     Args:
         runs: run or checkpoint folders.
         corpus: corpus folder.
-        study: ids of the studies: --study A B; by default three of the test split, evenly picked.
+        study: ids of the studies: --study A B; by default three of the test split, evenly spaced.
         out: figure to write, .png or .svg; by default there is text only.
-        mark: every word that the reference has too (as the paper does), or phrases of three words and sentences.
-        beams: width of the search.
-        overwrite: replace the file if it is there.
+        mark: every shared word (as in the paper), or shared phrases of three words and sentences only.
+        beams: beam width; by default as the model was saved with.
+        overwrite: replace an existing file.
     """
     from xpronet.commands.show_studies import StudyViews, study_of, write_one
     from xpronet.data.corpus import open_corpus
     from xpronet.model.checkpoint import load_checkpoint
-    from xpronet.show.compare import ComparedStudy, Told, draw_comparison
-    from xpronet.show.figures import check_figure
-    from xpronet.show.run_names import run_names
+    from xpronet.show.compare import ComparedStudy, ModelReport, draw_comparison
+    from xpronet.show.figures import check_figure, run_names
 
     if out is not None:
         check_figure(out, overwrite=overwrite)
@@ -47,19 +46,19 @@ def compare(
     if not study:
         test = folder.split("test")
         study = tuple(dict.fromkeys(test[number * len(test) // 3].id for number in range(3)))
-    told: dict[str, list[Told]] = {study_id: [] for study_id in study}
+    reports: dict[str, list[ModelReport]] = {study_id: [] for study_id in study}
     shown: dict[str, StudyViews] = {}
     for run, name in zip(runs, names, strict=True):
         checkpoint = load_checkpoint(run)
-        for study_id in told:
+        for study_id in reports:
             seen = study_of(folder, study_id, checkpoint)
             report = write_one(checkpoint, seen, beams=beams)
             oracle = report.labels_from == "reference"
-            told[study_id].append(Told(name=name, text=report.text, oracle=oracle))
-            # Models may see other squares of an image; the first one's are shown.
+            reports[study_id].append(ModelReport(model=name, text=report.text, oracle=oracle))
+            # Models may crop images differently; the first one's are shown.
             shown.setdefault(study_id, seen)
     studies = [
-        ComparedStudy(id=each, views=seen.views, reference=seen.reference or "", told=tuple(told[each]))
+        ComparedStudy(id=each, views=seen.views, reference=seen.reference or "", reports=tuple(reports[each]))
         for each, seen in shown.items()
     ]
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -69,17 +68,17 @@ def compare(
         console.print(f"Wrote {out}")
 
 
-def _print(console: Console, studies: "list[Comparison]", mark: "Mark") -> None:
-    """Print the reports: what is shared in colour on a terminal, in [brackets] elsewhere."""
+def _print(console: Console, studies: "list[ComparedStudy]", mark: "MarkUnit") -> None:
+    """Print the reports: shared words in colour on a terminal, in [brackets] elsewhere."""
     from xpronet.show.compare import mark_text, plain_text
 
     for study in studies:
         console.print(Text(study.id, "bold"))
         console.print(Text.assemble(("Reference: ", "bold"), study.reference))
-        for told in study.told:
-            marked = mark_text(told.text, study.reference, mark)
-            oracle = ", ORACLE LABELS" if told.oracle else ""
-            line = Text(f"{told.name} ({marked.shared} of {marked.words} words{oracle}): ", "bold")
+        for report in study.reports:
+            marked = mark_text(report.text, study.reference, mark)
+            oracle = ", ORACLE LABELS" if report.oracle else ""
+            line = Text(f"{report.model} ({marked.shared} of {marked.words} words{oracle}): ", "bold")
             if console.is_terminal:
                 for text, shared in marked.pieces:
                     line.append(text, "not bold blue underline" if shared else "not bold")

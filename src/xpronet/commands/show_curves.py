@@ -1,4 +1,4 @@
-"""`xpronet show curves`: how training went."""
+"""`xpronet show curves`: training curves."""
 
 from pathlib import Path
 
@@ -9,12 +9,11 @@ def curves(runs: tuple[Path, ...], /, *, out: Path, overwrite: bool = False) -> 
     """Draw losses, validation scores and learning rates of one run or several.
 
     Args:
-        runs: run folders; one that is still training shows what is there.
+        runs: run folders; of a run that is still training, what there is.
         out: figure to write, .png or .svg.
-        overwrite: replace the file if it is there.
+        overwrite: replace an existing file.
     """
-    from xpronet.show.figures import check_figure
-    from xpronet.show.run_names import run_names
+    from xpronet.show.figures import check_figure, run_names
     from xpronet.show.training import draw_training, read_history
 
     check_figure(out, overwrite=overwrite)

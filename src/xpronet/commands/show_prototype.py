@@ -1,4 +1,4 @@
-"""`xpronet show prototype` and `xpronet show prototypes`: what the prototypes stand for, in train regions and words."""
+"""`xpronet show prototype` and `xpronet show prototypes`: the train regions and words nearest to prototypes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,20 +30,20 @@ def prototype(
 
     Args:
         run: run or checkpoint folder.
-        finding: whose prototype, by name: "Pleural Effusion".
+        finding: the finding of the prototype: "Pleural Effusion".
         index: which of the finding's prototypes, from 0.
         corpus: the corpus folder that the model was trained on.
         out: figure to write, .png or .svg.
         regions: how many regions to show.
         words: how many words to list.
-        studies: train studies with the finding to look through, evenly picked.
-        overwrite: replace the file if it is there.
+        studies: train studies with the finding to search, evenly sampled.
+        overwrite: replace an existing file.
     """
     from xpronet.errors import InputError
     from xpronet.model.checkpoint import best_device
     from xpronet.progress import on_console
     from xpronet.show.figures import check_figure
-    from xpronet.show.nearest import nearest, studies_with
+    from xpronet.show.nearest import nearest_neighbours, studies_with_findings
     from xpronet.show.prototype import draw_prototype
 
     if regions < 1 or words < 1 or studies < 1:
@@ -55,10 +55,10 @@ def prototype(
     if not 0 <= index < per_finding:
         raise InputError(f"{run}: no prototype {index} of {finding}; there are 0 to {per_finding - 1}")
     folder, train, labels = _train(corpus)
-    chosen = studies_with(labels, [column], limit=studies)
+    chosen = studies_with_findings(labels, [column], limit=studies)
     if not len(chosen):
         raise InputError(f"{corpus}: no train study with {finding}; its prototypes were never used")
-    [found] = nearest(
+    [found] = nearest_neighbours(
         checkpoint,
         folder,
         [train[number] for number in chosen],
@@ -78,23 +78,23 @@ def prototype(
 def prototypes(
     run: Path, /, *, corpus: Path, regions: int = 3, words: int = 8, studies: int = 200, overwrite: bool = False
 ) -> None:
-    """Write example regions and words of all prototypes into the run folder, for pages that show them.
+    """Write example regions and words of all prototypes into the run folder, for the reading page.
 
-    The examples are images of the train corpus: where those may not leave a machine, neither may the run then.
+    The examples contain parts of train images: the run folder is then subject to the corpus's terms of use.
 
     Args:
         run: run folder.
         corpus: the corpus folder that the model was trained on.
         regions: examples of each prototype.
         words: words of each.
-        studies: train studies with each finding to look through, evenly picked.
-        overwrite: replace the files if they are there.
+        studies: train studies with each finding to search, evenly sampled.
+        overwrite: replace existing files.
     """
     from xpronet.errors import InputError
     from xpronet.model.checkpoint import best_device, fingerprint
     from xpronet.progress import on_console
     from xpronet.show.examples import EXAMPLES_FILE, SPRITE_FILE, write_examples
-    from xpronet.show.nearest import nearest, studies_with
+    from xpronet.show.nearest import nearest_neighbours, studies_with_findings
 
     if regions < 1 or words < 1 or studies < 1:
         raise InputError("--regions, --words and --studies must be at least 1")
@@ -104,8 +104,8 @@ def prototypes(
     checkpoint = _with_prototypes(run)
     folder, train, labels = _train(corpus)
     columns = range(len(checkpoint.findings))
-    chosen = studies_with(labels, columns, limit=studies)
-    found = nearest(
+    chosen = studies_with_findings(labels, columns, limit=studies)
+    found = nearest_neighbours(
         checkpoint,
         folder,
         [train[number] for number in chosen],

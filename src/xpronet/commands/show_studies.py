@@ -13,6 +13,7 @@ from xpronet.errors import InputError
 from xpronet.experiment.build import label_source
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.report import Report
+from xpronet.generation.study_images import read_study
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view
 from xpronet.labels.findings import FINDINGS
@@ -32,6 +33,8 @@ class StudyViews:
     """The report a radiologist wrote, where there is one."""
     findings: Bool[np.ndarray, " findings"] | None = None
     """What the corpus's labels say; None where there are none."""
+    warnings: tuple[str, ...] = ()
+    """What the DICOM headers leave open about patient and study."""
 
     def present(self, labels_from: str) -> Bool[np.ndarray, " findings"]:
         """Return the findings whose prototypes are visible where the model does not predict them.
@@ -53,10 +56,11 @@ def pictured_study(images: Sequence[Path], checkpoint: Checkpoint) -> StudyViews
     """Read a study from its images.
 
     Raises:
-        InputError: an image is missing or no image.
+        InputError: an image cannot be read, or two are of different patients or studies.
     """
-    views = tuple(test_view(read_grey(image), checkpoint.images) for image in images)
-    return StudyViews(id=images[0].stem, views=views)
+    study = read_study(list(images))
+    views = tuple(test_view(image, checkpoint.images) for image in study.images)
+    return StudyViews(id=study.id, views=views, warnings=study.warnings)
 
 
 def corpus_study(folder: Path, study_id: str, checkpoint: Checkpoint) -> StudyViews:
@@ -96,7 +100,7 @@ def study_of(corpus: Corpus, study_id: str, checkpoint: Checkpoint) -> StudyView
     )
 
 
-def write_one(checkpoint: Checkpoint, study: StudyViews, *, beams: int, with_evidence: bool = False) -> Report:
+def write_one(checkpoint: Checkpoint, study: StudyViews, *, beams: int | None, with_evidence: bool = False) -> Report:
     """Write the report about a study, with the findings from where this model has to take them.
 
     Raises:

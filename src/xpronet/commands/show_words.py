@@ -1,4 +1,4 @@
-"""`xpronet show words`: where each word looked and which prototypes answered, the paper's figure 1."""
+"""`xpronet show words`: each word's attention and prototypes, the paper's figure 1."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,21 +17,21 @@ def words(
     only: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     layer: int | None = None,
     head: int | None = None,
-    beams: int = 3,
+    beams: int | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a report about one study and draw, for each word, where it looked and which prototypes were chosen.
+    """Generate a report about one study and draw each word's attention and prototypes.
 
     Args:
         run: run or checkpoint folder.
         study: the id of a study of CORPUS or, without a corpus, its images, frontal first: PNG, JPEG or DICOM files.
         out: figure to write, .png or .svg.
         corpus: corpus folder.
-        only: draw these words alone: --only effusion cardiomegaly.
+        only: draw these words only: --only effusion cardiomegaly.
         layer: the decoder layer whose attention is drawn, from 1; by default the mean of all.
         head: the head whose attention is drawn, from 1; by default the mean of all.
-        beams: width of the search.
-        overwrite: replace the file if it is there.
+        beams: beam width; by default as the model was saved with.
+        overwrite: replace an existing file.
     """
     import numpy as np
 
@@ -51,6 +51,8 @@ def words(
         raise InputError(f"{len(study)} studies named; with --corpus name the id of one")
     else:
         shown = corpus_study(corpus, study[0], checkpoint)
+    for warning in shown.warnings:
+        Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
     report = write_one(checkpoint, shown, beams=beams, with_evidence=True)
     images, _ = pad_views([shown.views])
     if report.labels_from == "predicted":

@@ -90,7 +90,7 @@ def read_exported(folder: Path) -> Exported:
     """Read an exported folder, except its graphs.
 
     Raises:
-        InputError: it is not an exported folder, a file in it is damaged, or its name is not UTF-8, which runtimes need.
+        InputError: it is not an exported folder, a file in it is damaged, or its name is not UTF-8, as runtimes need.
     """
     check_utf8_name(folder)
     config = read_json(folder / CONFIG_FILE)

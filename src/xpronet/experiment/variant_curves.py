@@ -6,7 +6,7 @@ from typing import Any
 
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.experiment.variant_table import Variant
-from xpronet.show.figures import BLUE, ORANGE, check_plots, house_style, save_figure
+from xpronet.show.figures import BLUE, ORANGE, check_plots, figure_style, save_figure
 
 PANELS = ("BLEU-4", MAIN)
 """The paper's score, and the one that a constant text cannot flatter."""
@@ -31,7 +31,7 @@ def draw_curves(
     check_plots()
     from matplotlib.figure import Figure
 
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(4.6 * len(PANELS), 3.9), layout="constrained")
         for axes, score in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
             _draw_panel(axes, score, points, constants)

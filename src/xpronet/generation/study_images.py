@@ -11,6 +11,7 @@ from PIL import Image
 from xpronet.data.corpus import CORPUS_FILE, Corpus, each_study, open_corpus
 from xpronet.data.study import Study
 from xpronet.errors import InputError
+from xpronet.images.dicom_study import check_same_study, read_dicom_image
 from xpronet.images.grey_range import low_range_warning
 from xpronet.images.read import Grey, read_grey
 
@@ -35,7 +36,7 @@ class StudyImages:
     files: tuple[Path, ...] = ()
     """The files that the images were read from; empty where they were given as arrays."""
     warnings: tuple[str, ...] = ()
-    """What is odd about the images, a line each."""
+    """What is odd about the images, and what DICOM headers leave open about patient and study, a line each."""
 
 
 StudySource: TypeAlias = ImageSource | Sequence[ImageSource] | StudyImages
@@ -59,7 +60,8 @@ def read_study(
         frame: which frame of files that hold several to read, from 1; without it such files are refused.
 
     Raises:
-        InputError: there is no image, or one cannot be read or is no chest image by its form.
+        InputError: there is no image, one cannot be read or is no chest image by its form, or two are of different
+            patients or studies.
     """
     if isinstance(images, StudyImages):
         return images
@@ -72,13 +74,15 @@ def read_study(
         for number, source in enumerate(sources, 1)
     )
     greys = tuple(as_grey(source, name, frame=frame) for source, name in zip(sources, names, strict=True))
+    headers = [read_dicom_image(source) if isinstance(source, str | Path) else None for source in sources]
     odd = zip(names, map(low_range_warning, greys), strict=True)
+    low_range = [f"{name}: {warning}" for name, warning in odd if warning is not None]
     return StudyImages(
         id=id if id is not None else Path(names[0]).stem if files else "study",
         names=names,
         images=greys,
-        warnings=tuple(f"{name}: {warning}" for name, warning in odd if warning is not None),
         files=files if len(files) == len(sources) else (),
+        warnings=(*check_same_study(headers, names), *low_range),
     )
 
 

@@ -1,1 +1,1 @@
-"""The reading page and the HTTP interface: draft reports for whoever sends the images of a study."""
+"""The reading page and the HTTP interface: draft reports over the network, with their evidence."""

@@ -1,29 +1,29 @@
-"""The routes: reports, what is served, how it does, and the reading page."""
+"""The routes: reports, the model, the server's state, and the reading page."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.security import HTTPBearer
 
 from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.generation.report import Report
-from xpronet.serve.guard import BodyLimits, Guard
-from xpronet.serve.mentions import find_mentions
-from xpronet.serve.openapi import TOKEN, Responses, answers, multipart, refusals, report_schema
+from xpronet.serve.guard import Guard
+from xpronet.serve.metrics import CONTENT_TYPE
+from xpronet.serve.openapi import ModelAnswer, ReportAnswer, StatusAnswer, error_answers, file_answer, upload_body
 from xpronet.serve.refusal import RefusedError
-from xpronet.serve.service import NOTICE, STRUCTURED_REPORT, Examples, Service, read_answer
-from xpronet.serve.stream import report_events
+from xpronet.serve.service import NOTICE, PrototypeExamples, Service, parse_answer
+from xpronet.serve.stream import find_mentions, report_events
 from xpronet.serve.uploads import Upload, read_upload
 
-KINDS = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -31,13 +31,18 @@ KINDS = {
 }
 
 
-def make_app(service: Service) -> Guard:
-    """Return the application, behind its guard."""
+def make_app(service: Service, *, overloaded: Callable[[], bool]) -> Guard:
+    """Return the application, behind its guard.
+
+    Args:
+        service: what the routes share.
+        overloaded: returns whether there are too many connections.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.batcher.start()
-        find_mentions(())  # reads its phrases now, not while somebody waits
+        find_mentions(())  # reads the labeler's rules now, not during the first request
         yield
         await service.batcher.close()
         service.close()
@@ -48,159 +53,174 @@ def make_app(service: Service) -> Guard:
         version=__version__,
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect has no JSON
         lifespan=lifespan,
     )
     app.add_exception_handler(RefusedError, _refused)
-    _add_reports(app, service)
+    app.add_exception_handler(500, _failed)
+    # For the description only: the guard has checked the token before a route is called.
+    token = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if service.settings.token else []
+    router = APIRouter(dependencies=token)
+    _add_reports(router, service)
     if service.makes_structured_reports:
-        _add_structured_reports(app, service)
-    _add_status(app, service)
-    _add_page(app)
-    settings = service.settings
-    if settings.token:
-        described = app.openapi()  # made once, and kept
-        described.setdefault("components", {})["securitySchemes"] = {"token": TOKEN}
-        described["security"] = [{"token": []}]
-    routes = frozenset(path for route in app.routes if (path := getattr(route, "path", None)))
-    return Guard(app, settings=settings, limits=BodyLimits(settings), metrics=service.metrics, routes=routes)
+        _add_structured_reports(router, service)
+    _add_model(router, service)
+    app.include_router(router)
+    _add_health(app, service)
+    page = _page_files()
+    for path, response in page.items():
+        app.add_api_route(path, _constant(*response), include_in_schema=False)
+    routes = frozenset({*app.openapi()["paths"], *page, str(app.openapi_url)})
+    return Guard(app, settings=service.settings, metrics=service.metrics, routes=routes, overloaded=overloaded)
 
 
-def _add_reports(app: FastAPI, service: Service) -> None:
-    async def upload_of(request: Request) -> Upload:
-        settings = service.settings
-        return await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
-
-    draft = answers("application/json", "The draft with its evidence.", report_schema())
-
-    @app.post("/v1/reports", openapi_extra=multipart(), responses=draft | refusals(), response_class=Response)
+def _add_reports(router: APIRouter, service: Service) -> None:
+    @router.post("/v1/reports", response_model=ReportAnswer, responses=error_answers(), openapi_extra=upload_body())
     async def report(request: Request) -> Response:
-        """Write a draft report about one study: the JSON of `xpronet report --json`."""
+        """Generate a draft report about one study: the JSON of `xpronet report --json`."""
         with service.admitted():
-            upload = await upload_of(request)
+            upload = await _upload(request, service)
             started = time.monotonic()
-            views = await service.read_views(upload.files)
-            return Response(await service.write(views, started), media_type="application/json")
+            study = await service.decode(upload.files)
+            return Response(await service.generate(study, started), media_type="application/json")
 
-    events = answers("text/event-stream", "The events, in their order.", {"type": "string"})
-
-    @app.post("/v1/reports/stream", openapi_extra=multipart(), responses=events | refusals(), response_class=Response)
+    @router.post(
+        "/v1/reports/stream",
+        responses=file_answer("text/event-stream", "The events, in order.") | error_answers(),
+        response_class=Response,
+        openapi_extra=upload_body(),
+    )
     async def stream(request: Request) -> Response:
-        """Write a draft report as server-sent events: `view`, `sentence`, then `report` with the evidence."""
+        """Generate a draft report as server-sent events: `view`, `sentence`, then `report` with the evidence."""
         admitted = service.admitted()
         admitted.__enter__()
         try:
-            upload = await upload_of(request)
+            upload = await _upload(request, service)
             started = time.monotonic()
-            views = await service.read_views(upload.files, with_preview=True)
+            study = await service.decode(upload.files, with_preview=True)
         except BaseException:
             admitted.__exit__(None, None, None)
             raise
 
-        async def told() -> AsyncIterator[bytes]:
+        async def events() -> AsyncIterator[bytes]:
             try:
-                async for event in report_events(service, views, started):
+                async for event in report_events(service, study, started):
                     yield event
             finally:
                 admitted.__exit__(None, None, None)
 
-        return StreamingResponse(told(), media_type="text/event-stream")
+        return StreamingResponse(events(), media_type="text/event-stream")
 
 
-def _add_structured_reports(app: FastAPI, service: Service) -> None:
-    structured_report = import_module(STRUCTURED_REPORT).structured_report
+def _add_structured_reports(router: APIRouter, service: Service) -> None:
+    from xpronet.serve.structured_report import structured_report
 
-    document = answers("application/dicom", "The structured report: a DICOM file.") | refusals()
-
-    @app.post("/v1/structured-reports", openapi_extra=multipart(), responses=document, response_class=Response)
+    @router.post(
+        "/v1/structured-reports",
+        responses=file_answer("application/dicom", "The structured report: a DICOM file.") | error_answers(),
+        response_class=Response,
+        openapi_extra=upload_body(),
+    )
     async def structured(request: Request) -> Response:
-        """Write a draft report as a DICOM structured report, partial and unverified; `text` takes the draft's place."""
+        """Generate a DICOM structured report, partial and unverified; a field `text` replaces the draft."""
         with service.admitted():
-            settings = service.settings
-            upload = await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
+            upload = await _upload(request, service)
             started = time.monotonic()
-            views = await service.read_views(upload.files)
-            report = Report.from_record(read_answer(await service.write(views, started)))
+            study = await service.decode(upload.files)
+            record = parse_answer(await service.generate(study, started))
+            report = replace(Report.from_record(record), study_warnings=study.warnings)
             if upload.text is not None:
                 report = replace(report, text=upload.text)
-            sources = [content for content, view in zip(upload.files, views, strict=True) if view.is_dicom]
             try:
-                made = await asyncio.to_thread(
+                content = await asyncio.to_thread(
                     structured_report,
                     report,
-                    sources,
+                    upload.files,
                     model_name=service.model.name,
                     checkpoint_hash=service.model.fingerprint,
                 )
             except InputError as error:
                 raise RefusedError(422, " ".join(str(error).split())) from None
-        return Response(made, media_type="application/dicom")
+        return Response(content, media_type="application/dicom")
 
 
-def _add_status(app: FastAPI, service: Service) -> None:
-    @app.get("/v1/model")
-    async def model() -> dict[str, Any]:
-        """Tell which model is served, its findings and thresholds, and what is taken."""
-        return service.about()
+def _add_model(router: APIRouter, service: Service) -> None:
+    @router.get("/v1/model")
+    async def model() -> ModelAnswer:
+        """Describe the model, its findings and thresholds, and the limits of requests."""
+        return service.describe()
 
-    none: Responses = {404: {"description": "The run has no examples."}}
-    examples, sprite = (
-        answers("application/json", "The examples.", {"type": "object"}),
-        answers("image/png", "The tiles."),
-    )
-
-    @app.get("/v1/prototypes", responses=examples | none, response_class=Response)
+    @router.get("/v1/prototypes", response_model=dict[str, Any], responses=error_answers(404))
     async def prototypes() -> Response:
-        """Return the example regions and words of every prototype; tiles lie in /v1/prototypes/tiles."""
+        """Return the example regions and words of every prototype; /v1/prototypes/tiles is the image of the regions."""
         return Response(_examples(service).record, media_type="application/json")
 
-    @app.get("/v1/prototypes/tiles", responses=sprite | none, response_class=Response)
+    tiles_answer = file_answer("image/png", "The tiles.") | error_answers(404)
+
+    @router.get("/v1/prototypes/tiles", responses=tiles_answer, response_class=Response)
     async def tiles() -> Response:
-        """Return the image of all tiles: they show studies of the train corpus, under its terms."""
+        """Return the image of all tiles: they show studies of the train corpus, under its licence."""
         return Response(_examples(service).sprite, media_type="image/png")
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Tell that the server runs."""
-        return {"status": "ok"}
+    metrics_answer = file_answer("text/plain", "Prometheus's text format.")
 
-    @app.get("/readyz", responses={503: {"description": "The model is still loading."}})
-    async def readyz() -> Response:
-        """Tell whether a model is ready to write."""
-        if service.batcher.ready:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "loading"}, status_code=503, headers={"retry-after": "1"})
-
-    numbers = answers("text/plain", "Prometheus's text format.", {"type": "string"})
-
-    @app.get("/metrics", responses=numbers, response_class=Response)
+    @router.get("/metrics", responses=metrics_answer, response_class=Response)
     async def metrics() -> Response:
         """Return counts and durations in Prometheus's text format."""
-        return Response(service.metrics.text(service.gauges()), media_type="text/plain; version=0.0.4")
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _examples(service: Service) -> Examples:
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz")
+    async def healthz() -> StatusAnswer:
+        """Answer that the server is running."""
+        return StatusAnswer(status="ok")
+
+    loading = {503: {"description": "The model is still loading.", "model": StatusAnswer}}
+
+    @app.get("/readyz", response_model=StatusAnswer, responses=loading)  # type: ignore[arg-type]
+    async def readyz() -> Response:
+        """Answer whether a model is loaded."""
+        if service.batcher.ready:
+            return JSONResponse({"status": "ready"})
+        detail = "the model is still loading; try again"
+        return JSONResponse({"status": "loading", "detail": detail}, status_code=503, headers={"retry-after": "1"})
+
+
+async def _upload(request: Request, service: Service) -> Upload:
+    settings = service.settings
+    return await read_upload(request, max_files=settings.max_files, max_bytes=settings.max_upload_bytes)
+
+
+def _examples(service: Service) -> PrototypeExamples:
     if service.model.examples is None:
         raise RefusedError(404, "this run has no examples: make them with `xpronet show prototypes`")
     return service.model.examples
 
 
-def _add_page(app: FastAPI) -> None:
-    """Read the page's files once: no path from a request ever reaches a disk."""
+def _page_files() -> dict[str, tuple[bytes, str]]:
+    """Return the page's files with their media types by path, read once: no path from a request reaches a disk."""
+    page = {}
     for file in (files("xpronet.serve") / "static").iterdir():
         suffix = "." + file.name.rpartition(".")[2]
-        if suffix not in KINDS:
-            continue
-        path = "/" if file.name == "index.html" else f"/static/{file.name}"
-        app.add_api_route(path, _answer_with(file.read_bytes(), KINDS[suffix]), include_in_schema=False)
+        if suffix in MEDIA_TYPES:
+            path = "/" if file.name == "index.html" else f"/static/{file.name}"
+            page[path] = (file.read_bytes(), MEDIA_TYPES[suffix])
+    return page
 
 
-def _answer_with(content: bytes, kind: str) -> Any:
+def _constant(content: bytes, media_type: str) -> Any:
     async def answer() -> Response:
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+        return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
 
     return answer
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
-    return JSONResponse({"detail": error.detail}, status_code=error.status, headers=error.headers)
+    return Response(error.body, error.status, error.headers, media_type="application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer a bug in JSON, too; its traceback is in the log."""
+    return await _refused(request, RefusedError(500, "an internal error; the server's log has the traceback"))

@@ -1,9 +1,10 @@
-"""What stands before every request: host, origin and token checks, limits on bodies, headers on answers, the log."""
+"""What every request passes first: host, origin and token checks, limits on bodies, security headers, the log."""
 
 import asyncio
 import hmac
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("xpronet.serve")
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-WITHOUT_TOKEN = frozenset({"/", "/healthz", "/readyz"})
-"""What anybody may ask for, besides the page's own files: nothing there tells of a study or of the model."""
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+"""What needs no token, besides the page's own files: nothing there is about a study or the model."""
 STATIC = "/static/"
 OTHER = "other"
-"""What the log and the metrics call a path that is none of ours: it may hold anything."""
-MAX_QUIET_BODY = 1 << 16
-"""Bytes of a body that a request which reads none may have."""
+"""How the log and the metrics name unknown paths and methods: a client may put anything there."""
+MAX_IDLE_BODY = 1 << 16
+"""Largest body in bytes of a request that uses none."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -44,134 +45,145 @@ HEADERS = tuple(
 )
 
 
-class BodyLimits:
-    """How many bytes of uploads are held, over all requests."""
-
-    def __init__(self, settings: ServeSettings) -> None:
-        """Start with none."""
-        self.settings = settings
-        self.held = 0
-
-
 class Guard:
     """ASGI middleware; the outermost."""
 
     def __init__(
-        self, app: "ASGIApp", *, settings: ServeSettings, limits: BodyLimits, metrics: Metrics, routes: frozenset[str]
+        self,
+        app: "ASGIApp",
+        *,
+        settings: ServeSettings,
+        metrics: Metrics,
+        routes: frozenset[str],
+        overloaded: Callable[[], bool],
     ) -> None:
         """Wrap an application.
 
         Args:
             app: what is guarded.
             settings: token, host and limits.
-            limits: shared count of the bytes held.
-            metrics: where answers are counted.
-            routes: the paths there are, for the log.
+            metrics: where requests are counted.
+            routes: known paths, for the log.
+            overloaded: returns whether there are too many connections.
         """
         self._app = app
         self._settings = settings
-        self._limits = limits
         self._metrics = metrics
         self._routes = routes
+        self._overloaded = overloaded
+        self._uploads = _UploadMemory(settings)
         self._token = settings.token.encode()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.monotonic()
         status = 500
-        begun = False
+        response_started = False
 
         async def send_guarded(message: "Message") -> None:
-            nonlocal status, begun
+            nonlocal status, response_started
             if message["type"] == "http.response.start":
-                begun = True
+                response_started = True
                 status = message["status"]
                 own = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in own)]
             await send(message)
 
-        body = _Body(scope, receive, self._limits)
+        body = _Body(receive, self._uploads)
         try:
             refusal = self._refusal(scope)
             if refusal is not None:
                 await _refuse(send_guarded, refusal)
             else:
-                await self._app(scope, body.receive, send_guarded)
+                # HEAD is answered as GET everywhere (RFC 9110, section 9.3.2); the server below leaves the body out.
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                await self._app({**scope, "method": method}, body.receive, send_guarded)
         except RefusedError as error:
-            # The application turns those it meets into answers itself; this one came before or behind it.
-            if not begun:
+            # The application answers those raised in its routes; this one was raised while it read the body.
+            if not response_started:
                 await _refuse(send_guarded, error)
         finally:
             body.release()
             route = scope["path"] if scope["path"] in self._routes else OTHER
-            self._metrics.answered(route, status)
+            self._metrics.requests.labels(route=route, status=status).inc()
             method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD") else OTHER
             LOG.info("%s %s %d %.3f s", method, route, status, time.monotonic() - started)
 
     def _refusal(self, scope: "Scope") -> RefusedError | None:
-        """Return why a request is not let through, None where it is."""
+        """Return why a request is refused, None where it is not."""
+        if self._overloaded():
+            return RefusedError(503, "too many connections; try again in a moment", retry_after=1)
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
         if self._settings.loopback and _host_name(host) not in LOOPBACK_NAMES:
-            # A page elsewhere whose name was made to point at this machine (DNS rebinding).
+            # DNS rebinding: another site's page whose host name was made to resolve to this machine.
             return RefusedError(421, "this server answers to 127.0.0.1 and localhost only")
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
-            return RefusedError(403, "requests from other pages are not answered")
+            return RefusedError(403, "requests from pages of other origins are refused")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            return RefusedError(415, "compressed bodies are not read; send the files as they are")
-        if self._token and not self._open(scope["path"]) and not self._has_token(headers):
+            return RefusedError(415, "compressed bodies are not accepted; send the files as they are")
+        if self._token and not _is_open(scope["path"]) and not self._has_token(headers):
             return RefusedError(401, "this server needs its token: Authorization: Bearer TOKEN")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._settings.max_upload_bytes:
-            return RefusedError(413, f"at most {self._settings.max_upload_bytes:,} bytes a request are taken")
-        if scope["method"] != "POST" and int(length) > MAX_QUIET_BODY:
+            return RefusedError(413, f"a request may have at most {self._settings.max_upload_bytes:,} bytes")
+        if scope["method"] != "POST" and int(length) > MAX_IDLE_BODY:
             return RefusedError(413, "this request takes no body")
         return None
-
-    def _open(self, path: str) -> bool:
-        return path in WITHOUT_TOKEN or path.startswith(STATIC)
 
     def _has_token(self, headers: dict[bytes, bytes]) -> bool:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
 
 
-class _Body:
-    """A request's body, counted and timed while it comes."""
+class _UploadMemory:
+    """The bytes of uploads in memory, over all requests."""
 
-    def __init__(self, scope: "Scope", receive: "Receive", limits: BodyLimits) -> None:
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.held = 0
+
+
+class _Body:
+    """A request's body, counted and timed as it arrives."""
+
+    def __init__(self, receive: "Receive", uploads: _UploadMemory) -> None:
         self._receive = receive
-        self._limits = limits
-        self._deadline = time.monotonic() + limits.settings.upload_seconds
-        self._taken = 0
-        self._whole = False
+        self._uploads = uploads
+        self._deadline = time.monotonic() + uploads.settings.upload_seconds
+        self._received = 0
+        self._complete = False
 
     async def receive(self) -> "Message":
-        if self._whole:
-            return await self._receive()  # what comes after the body is only the end of the connection
-        settings = self._limits.settings
+        if self._complete:
+            return await self._receive()  # after the body there is only the end of the connection
+        settings = self._uploads.settings
         try:
             async with asyncio.timeout(self._deadline - time.monotonic()):
                 message = await self._receive()
         except TimeoutError:
             raise RefusedError(408, f"the upload took longer than {settings.upload_seconds:g} seconds") from None
         size = len(message.get("body", b""))
-        self._taken += size
-        self._limits.held += size
-        self._whole = not message.get("more_body", False)
-        if self._taken > settings.max_upload_bytes:
-            raise RefusedError(413, f"at most {settings.max_upload_bytes:,} bytes a request are taken")
-        if self._limits.held > settings.max_held_bytes:
-            raise RefusedError(503, "too many uploads at a time; come again in a moment", retry_after=2)
+        self._received += size
+        self._uploads.held += size
+        self._complete = not message.get("more_body", False)
+        if self._received > settings.max_upload_bytes:
+            raise RefusedError(413, f"a request may have at most {settings.max_upload_bytes:,} bytes")
+        if self._uploads.held > settings.max_held_bytes:
+            raise RefusedError(503, "too many uploads at once; try again in a moment", retry_after=2)
         return message
 
     def release(self) -> None:
-        self._limits.held -= self._taken
-        self._taken = 0
+        self._uploads.held -= self._received
+        self._received = 0
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(STATIC)
 
 
 def _host_name(host: str) -> str:
@@ -182,11 +194,11 @@ def _host_name(host: str) -> str:
 
 
 async def _refuse(send: "Send", refusal: RefusedError) -> None:
-    from starlette.responses import JSONResponse
+    from starlette.responses import Response
 
-    response = JSONResponse({"detail": refusal.detail}, status_code=refusal.status, headers=refusal.headers)
-    await response({"type": "http"}, _nothing, send)
+    response = Response(refusal.body, refusal.status, refusal.headers, media_type="application/json")
+    await response({"type": "http"}, _no_message, send)
 
 
-async def _nothing() -> "Message":
+async def _no_message() -> "Message":
     return {"type": "http.disconnect"}

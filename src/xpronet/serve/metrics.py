@@ -1,93 +1,46 @@
-"""Counts and durations in Prometheus's text format; nothing in them tells of a study."""
+"""Counts and durations for Prometheus; none of them says anything about a study."""
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+PREFIX = "xpronet"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
 STUDIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
-class Histogram:
-    """How often values fell at or below each bound."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        """Start empty.
-
-        Args:
-            bounds: ascending; values above the last are counted too.
-        """
-        self.bounds = tuple(bounds)
-        self._counts = [0] * (len(self.bounds) + 1)
-        self.total = 0.0
-
-    @property
-    def count(self) -> int:
-        """How many values were noted."""
-        return sum(self._counts)
-
-    @property
-    def mean(self) -> float:
-        """Their mean, 0 before the first."""
-        return self.total / self.count if self.count else 0.0
-
-    def observe(self, value: float) -> None:
-        """Note a value."""
-        self._counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def lines(self, name: str) -> list[str]:
-        """Return the histogram's lines: cumulative buckets, sum and count."""
-        lines, below = [], 0
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), self._counts, strict=True):
-            below += count
-            lines.append(f'{name}_bucket{{le="{bound}"}} {below}')
-        return [*lines, f"{name}_sum {self.total:.6f}", f"{name}_count {below}"]
-
-
 class Metrics:
-    """What the server tells about itself."""
+    """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
         """Start at zero."""
-        self.answer_seconds = Histogram(SECONDS)
-        self.batch_studies = Histogram(STUDIES)
-        self.batch_seconds = Histogram(SECONDS)
-        self._answers: Counter[tuple[str, int]] = Counter()
-        self.worker_restarts = 0
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "requests", "Requests by route and status.", ("route", "status"), namespace=PREFIX, registry=self._registry
+        )
+        self.worker_restarts = Counter(
+            "worker_restarts", "Model processes restarted after a failure.", namespace=PREFIX, registry=self._registry
+        )
+        self.answer_seconds = self._histogram("answer_seconds", "From the complete upload to the report.", SECONDS)
+        self.batch_studies = self._histogram("batch_studies", "Studies in a batch.", STUDIES)
+        self.batch_seconds = self._histogram("batch_seconds", "Time that the model takes for a batch.", SECONDS)
 
-    def answered(self, route: str, status: int) -> None:
-        """Count an answer.
+    def add_gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Add a gauge whose value is asked for whenever the metrics are read."""
+        Gauge(name, description, namespace=PREFIX, registry=self._registry).set_function(value)
 
-        Args:
-            route: the route's own path, never the one asked for.
-            status: HTTP status.
-        """
-        self._answers[route, status] += 1
+    @property
+    def mean_batch_seconds(self) -> float:
+        """Mean time that the model takes for a batch; 0 before the first."""
+        total, count = (
+            self._registry.get_sample_value(f"{PREFIX}_batch_seconds_{each}") or 0.0 for each in ("sum", "count")
+        )
+        return total / count if count else 0.0
 
-    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
-        """Return everything in Prometheus's text format.
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
 
-        Args:
-            gauges: for each name its help text and its present value.
-        """
-        lines = _head("requests_total", "counter", "Answers by route and status.")
-        lines += [
-            f'xpronet_requests_total{{route="{route}",status="{status}"}} {count}'
-            for (route, status), count in sorted(self._answers.items())
-        ]
-        lines += _head("worker_restarts_total", "counter", "Model processes started anew after a failure.")
-        lines.append(f"xpronet_worker_restarts_total {self.worker_restarts}")
-        for name, histogram, told in (
-            ("answer_seconds", self.answer_seconds, "From the whole upload to the report."),
-            ("batch_studies", self.batch_studies, "Studies written about at a time."),
-            ("batch_seconds", self.batch_seconds, "Time of a batch in the model."),
-        ):
-            lines += _head(name, "histogram", told) + histogram.lines(f"xpronet_{name}")
-        for name, (told, value) in gauges.items():
-            lines += [*_head(name, "gauge", told), f"xpronet_{name} {value:g}"]
-        return "\n".join(lines) + "\n"
-
-
-def _head(name: str, kind: str, told: str) -> list[str]:
-    return [f"# HELP xpronet_{name} {told}", f"# TYPE xpronet_{name} {kind}"]
+    def _histogram(self, name: str, description: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, description, namespace=PREFIX, buckets=buckets, registry=self._registry)

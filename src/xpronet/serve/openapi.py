@@ -1,108 +1,150 @@
-"""What /openapi.json tells programs of bodies and answers that we read and write ourselves."""
+"""The models behind /openapi.json: what is uploaded and what is answered."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from xpronet.serve.uploads import FILES_FIELD, TEXT_FIELD
+from pydantic import BaseModel, ConfigDict, Field
 
-Schema = dict[str, Any]
+Grid = list[list[float]]
+"""Values by row and column of a view's regions."""
 Responses = dict[int | str, dict[str, Any]]
 
-TOKEN = {"type": "http", "scheme": "bearer"}
-"""How a client shows its token, where the server asks for one."""
+
+class Answer(BaseModel):
+    """What all answers share: nothing in them is undocumented."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
-def multipart() -> dict[str, Any]:
-    """Return what is said of an upload's body."""
-    views = {
-        "type": "array",
-        "items": {"type": "string", "format": "binary"},
-        "description": "The study's images, frontal first: PNG, JPEG or DICOM. File names are not used.",
-    }
-    text = _text("Only for structured reports: the text as edited.")
-    schema = _object({FILES_FIELD: views, TEXT_FIELD: text}, optional=(TEXT_FIELD,))
+class FindingAnswer(Answer):
+    """How likely one finding is."""
+
+    name: str = Field(description="One of the fourteen.")
+    probability: float = Field(description="Of the finding being present.")
+    threshold: float = Field(description="At and above it the finding counts as present.")
+    present: bool
+    regions: list[Grid] = Field([], description="By view: what each region adds to the logit before calibration.")
+
+
+class PrototypeAnswer(Answer):
+    """One prototype behind a word."""
+
+    finding: str = Field(description="The finding that the prototype belongs to.")
+    index: int = Field(description="Which of the finding's prototypes, from 0.")
+    weight: float = Field(description="Its share of the response.")
+
+
+class WordAnswer(Answer):
+    """One word with its evidence."""
+
+    text: str
+    log_probability: float = Field(description="Natural logarithm of its probability given the words before it.")
+    attention: list[Grid] = Field(description="By view: cross-attention on each region; sums to 1 over all views.")
+    prototypes: list[PrototypeAnswer]
+
+
+class GateAnswer(Answer):
+    """How far one view is from the images that the model was trained on."""
+
+    score: float
+    threshold: float = Field(description="Views with a higher score are out of distribution.")
+
+
+class ReportAnswer(Answer):
+    """A draft report, as `xpronet report --json` writes it."""
+
+    model: str = Field(description="First digits of the SHA-256 of the weights.")
+    views: list[str] = Field(description="What the answer calls each view.")
+    id: str
+    report: str = Field(description="The draft, never a diagnosis.")
+    findings: list[FindingAnswer]
+    labels_from: str = Field(description="What decided which prototypes were visible.")
+    log_probability: float = Field(description="Natural logarithm of the report's probability.")
+    words: list[WordAnswer] = []
+    gate: list[GateAnswer] = Field([], description="One a view, where the model has a gate.")
+    warnings: list[str] = Field([], description="Out-of-distribution views, and views that may be another patient's.")
+
+
+class ModelFinding(Answer):
+    """A finding that the model predicts."""
+
+    name: str
+    threshold: float
+
+
+class LimitsAnswer(Answer):
+    """What one request may hold."""
+
+    files: int
+    bytes: int
+    pixels: int = Field(description="Of one image.")
+    seconds: float = Field(description="From the complete upload to the report.")
+
+
+class ModelAnswer(Answer):
+    """The model that is served."""
+
+    name: str
+    model: str = Field(description="First digits of the SHA-256 of the weights.")
+    version: str = Field(description="Of XProNet.")
+    notice: str
+    findings: list[ModelFinding]
+    image_size: int = Field(description="Side of the square that the network sees, in pixels.")
+    max_views: int = Field(description="Most views that a study had in training.")
+    max_words: int
+    beams: int
+    choose: str
+    labels_from: str
+    structured_reports: bool = Field(description="Whether DICOM structured reports can be made.")
+    examples: bool = Field(description="Whether the run has examples of its prototypes.")
+    gate: bool = Field(description="Whether out-of-distribution views are recognised.")
+    limits: LimitsAnswer
+
+
+class StatusAnswer(Answer):
+    """The state of the server."""
+
+    status: str
+
+
+class ErrorAnswer(Answer):
+    """Why a request is not fulfilled."""
+
+    detail: str
+
+
+class UploadForm(BaseModel):
+    """The multipart body of an upload."""
+
+    views: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
+        description="The study's images, frontal first: PNG, JPEG, TIFF or DICOM. File names are not used."
+    )
+    text: str = Field("", description="Only for structured reports: the text as edited.")
+
+
+def upload_body() -> dict[str, Any]:
+    """Return the description of an upload, which the routes read themselves so that it never touches a disk."""
+    schema = UploadForm.model_json_schema()
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def answers(kind: str, told: str, schema: Schema | None = None) -> Responses:
-    """Return what is said of an answer of 200, of a media type; without a schema it is bytes."""
-    content = {kind: {"schema": schema or {"type": "string", "format": "binary"}}}
-    return {200: {"description": told, "content": content}}
+def file_answer(media_type: str, description: str) -> Responses:
+    """Return the description of a 200 that is no JSON."""
+    schema = {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
 
 
-def refusals() -> Responses:
-    """Return what is said of everything but 200 that a route with an upload answers."""
-    return {
-        status: {"description": told, "content": {"application/json": {"schema": _object({"detail": _text("")})}}}
-        for status, told in {
-            400: "No image, or a part that is not known.",
-            401: "The token is missing or wrong.",
-            408: "The upload took too long.",
-            413: "Too many bytes.",
-            415: "Not multipart/form-data.",
-            422: "An image is damaged, too large, or none that is read.",
-            503: "The queue is full: come again after Retry-After.",
-            504: "No report in time.",
-        }.items()
+def error_answers(*statuses: int) -> Responses:
+    """Return the descriptions of errors; without a status, of all that a route with an upload may answer."""
+    descriptions = {
+        400: "No image, an unknown part, or a body that was cut off.",
+        401: "The token is missing or wrong.",
+        404: "The run has no examples.",
+        408: "The upload took too long.",
+        413: "Too many bytes.",
+        415: "Not multipart/form-data.",
+        422: "An image is damaged, too large or of no known format, or the images are not one patient's.",
+        503: "The queue is full or the model is still loading: try again after Retry-After.",
+        504: "No report in time.",
     }
-
-
-def report_schema() -> Schema:
-    """Return the schema of `xpronet report --json`."""
-    finding = _object(
-        {
-            "name": _text("One of the fourteen."),
-            "probability": _number("Of the finding being present."),
-            "threshold": _number("From which on it counts as present."),
-            "present": {"type": "boolean"},
-            "regions": _list(_list(_list(_number(""))))
-            | {"description": "By view, row and column: what each adds to the logit before calibration."},
-        }
-    )
-    use = _object(
-        {
-            "finding": _text("Whose prototype it is."),
-            "index": {"type": "integer", "description": "Which of the finding's prototypes, from 0."},
-            "weight": _number("Share of the response."),
-        }
-    )
-    word = _object(
-        {
-            "text": _text("The word."),
-            "log_probability": _number("Natural logarithm of its probability given the words before it."),
-            "attention": _list(_list(_list(_number("")))) | {"description": "By view, row and column; sums to 1."},
-            "prototypes": _list(use),
-        }
-    )
-    gate = _object({"score": _number("Of the view."), "threshold": _number("Views above it are warned of.")})
-    return _object(
-        {
-            "model": _text("First digits of the SHA-256 of the weights."),
-            "views": _list(_text("What the answer calls the view.")),
-            "id": _text(""),
-            "report": _text("The draft, never a diagnosis."),
-            "findings": _list(finding),
-            "labels_from": _text("What decided which prototypes were visible."),
-            "log_probability": _number("Natural logarithm of the report's probability."),
-            "words": _list(word),
-            "gate": _list(gate),
-            "warnings": _list(_text("A view that is unlike those the model learned from.")),
-        },
-        optional=("words", "gate", "warnings"),
-    )
-
-
-def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _text(told: str) -> Schema:
-    return {"type": "string"} | ({"description": told} if told else {})
-
-
-def _number(told: str) -> Schema:
-    return {"type": "number"} | ({"description": told} if told else {})
+    chosen = statuses or tuple(status for status in descriptions if status != 404)
+    return {status: {"description": descriptions[status], "model": ErrorAnswer} for status in chosen}

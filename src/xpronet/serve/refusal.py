@@ -1,16 +1,18 @@
-"""The one exception that becomes an answer: what the client did wrong, or why it must come again."""
+"""Errors that clients see: a status, one line in JSON, and the headers that go with them."""
+
+import json
 
 
 class RefusedError(Exception):
-    """A request is not answered as it stands."""
+    """A request that is not fulfilled: the client's mistake, or a server that is busy."""
 
     def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
-        """Keep what the client is told.
+        """Keep the answer.
 
         Args:
             status: HTTP status.
-            detail: one line, which says what would be taken.
-            retry_after: seconds after which to come again.
+            detail: one line that says what would be accepted.
+            retry_after: seconds after which to try again.
         """
         super().__init__(detail)
         self.status = status
@@ -26,3 +28,8 @@ class RefusedError(Exception):
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
         return headers
+
+    @property
+    def body(self) -> bytes:
+        """JSON of the answer."""
+        return json.dumps({"detail": self.detail}).encode()

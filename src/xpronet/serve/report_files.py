@@ -36,12 +36,12 @@ class ReportFiles:
         """Refuse a study that cannot be written about in the wanted forms, before any work.
 
         Raises:
-            InputError: a structured report is wanted and the films are damaged or of several studies or patients.
+            InputError: a structured report is wanted and cannot refer to the DICOM images.
         """
         if self.sr is not None:
-            from xpronet.serve.dicom_films import read_films
+            from xpronet.serve.structured_report import check_structured_report
 
-            read_films(study.files)
+            check_structured_report(study.files)
 
     def write(self, report: Report, study: StudyImages, *, model_name: str, checkpoint_hash: str) -> None:
         """Write the wanted files.

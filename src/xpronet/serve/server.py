@@ -1,24 +1,27 @@
-"""Listen until told to stop: uvicorn, with deadlines for clients that dawdle."""
+"""The HTTP server: uvicorn, with deadlines for slow clients and a log without patient data."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from pathlib import Path
+from typing import TextIO
 
 import torch
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from xpronet.serve.app import make_app
-from xpronet.serve.batcher import Batcher, WritesReports
+from xpronet.serve.batcher import Batcher, ReportWorker
 from xpronet.serve.metrics import Metrics
+from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import ServedModel, Service
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Worker, WorkerSettings
 
 SPARE_SECONDS = 60.0
-"""Beyond upload and answer, in which a client must have taken its answer."""
+"""Time beyond upload and answer in which a client must have read its answer."""
 MAX_CONNECTIONS = 512
 CLOSING_SECONDS = 10
 
@@ -28,7 +31,7 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
 
     Args:
         run: run or checkpoint folder.
-        model: what is known of it.
+        model: its description.
         settings: where to listen, and limits.
         ready: called with the page's address once the server listens; the model may still be loading.
 
@@ -52,22 +55,39 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
     Listener(model, workers, settings, ready=ready).run()
 
 
+def configure_log(stream: TextIO) -> None:
+    """Write the server's log to a stream, and nothing else.
+
+    Other libraries' loggers get no handler: pydicom and highdicom log identifiers and values of patients' images.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    for name, level in (("xpronet", logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False
+    # Without any handler, Python prints warnings of a logger to stderr.
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.captureWarnings(True)
+
+
 class Listener(uvicorn.Server):
-    """A socket, and the application that answers on it."""
+    """A socket and the application that answers on it."""
 
     def __init__(
         self,
         model: ServedModel,
-        workers: Sequence[WritesReports],
+        workers: Sequence[ReportWorker],
         settings: ServeSettings,
         *,
         ready: Callable[[str], None],
     ) -> None:
-        """Take the address; `run` starts the workers and answers.
+        """Bind the address; `run` starts the workers and answers.
 
         Args:
             model: what is served.
-            workers: write the reports.
+            workers: compute the reports.
             settings: where to listen, and limits.
             ready: called with the page's address once the server listens.
 
@@ -79,27 +99,25 @@ class Listener(uvicorn.Server):
         metrics = Metrics()
         service = Service(model, Batcher(workers, settings, metrics), settings, metrics)
         config = uvicorn.Config(
-            make_app(service),
+            make_app(service, overloaded=lambda: len(self.server_state.connections) > MAX_CONNECTIONS),
             http=_protocol(settings.header_seconds, settings.upload_seconds + settings.answer_seconds + SPARE_SECONDS),
             ws="none",
             lifespan="on",
             log_config=None,
-            access_log=False,  # the guard writes its own, without paths and addresses
+            access_log=False,  # the guard has its own, without paths and addresses
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=CLOSING_SECONDS,
         )
         super().__init__(config)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer until told to stop by a signal or by `should_exit`."""
+        """Answer until a signal or `should_exit`."""
         with self._listening:
             super().run([self._listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say where."""
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        """Start, and report the address."""
         await super().startup(sockets)
         if self.started:
             host, port = self._listening.getsockname()[:2]
@@ -119,23 +137,23 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _protocol(header_seconds: float, request_seconds: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol with deadlines of its own: it waits for ever for headers, and for a reader."""
+    """Return uvicorn's protocol with deadlines, and with errors in JSON where no application is asked."""
 
-    class WithDeadlines(H11Protocol):
+    class Protocol(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._within(header_seconds)
+            self._set_deadline(header_seconds)
 
         def handle_events(self) -> None:
             before = self.cycle
             super().handle_events()
             if self.cycle is not before:
-                self._within(request_seconds)
+                self._set_deadline(request_seconds)
 
         def on_response_complete(self) -> None:
-            self._within(header_seconds)
+            self._set_deadline(header_seconds)
             super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -143,19 +161,34 @@ def _protocol(header_seconds: float, request_seconds: float) -> type[asyncio.Pro
                 self._deadline.cancel()
             super().connection_lost(exc)
 
-        def _within(self, seconds: float) -> None:
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(RefusedError(400, "not a request of HTTP/1.1 (a Host header is required)"))
+
+        def _set_deadline(self, seconds: float) -> None:
             if self._deadline is not None:
                 self._deadline.cancel()
-            self._deadline = self.loop.call_later(seconds, self._late)
+            self._deadline = self.loop.call_later(seconds, self._time_out)
 
-        def _late(self) -> None:
-            if not self.transport.is_closing():
-                if self.cycle is None or self.cycle.response_complete:
-                    self.transport.write(
-                        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-                    )
-                    self.transport.close()
-                else:
-                    self.transport.abort()
+        def _time_out(self) -> None:
+            if self.transport.is_closing():
+                return
+            if self.cycle is None or self.cycle.response_complete:
+                self._refuse(RefusedError(408, f"no request within {header_seconds:g} seconds"))
+            else:
+                self.transport.abort()
 
-    return WithDeadlines
+        def _refuse(self, refusal: RefusedError) -> None:
+            if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+                self.transport.abort()  # a second status line would become part of the first answer
+                return
+            self.transport.write(_raw_answer(refusal))
+            self.transport.close()
+
+    return Protocol
+
+
+def _raw_answer(refusal: RefusedError) -> bytes:
+    headers = refusal.headers | {"content-type": "application/json", "content-length": str(len(refusal.body))}
+    lines = [f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + refusal.body

@@ -1,4 +1,4 @@
-"""What the HTTP routes call: take a study, have its images decoded, have a report written in time."""
+"""What the routes share: the model's description, decoding of uploads, and reports in time."""
 
 import asyncio
 import json
@@ -9,27 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from xpronet import __version__
 from xpronet.errors import InputError
+from xpronet.files import read_json
 from xpronet.images.transforms import ImageSettings
+from xpronet.model.checkpoint import Checkpoint, fingerprint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.metrics import Metrics
+from xpronet.serve.openapi import LimitsAnswer, ModelAnswer, ModelFinding
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings
-from xpronet.serve.uploaded_images import UploadedView, read_view
+from xpronet.serve.uploaded_images import UploadedStudy, decode_study
 from xpronet.serve.worker import Job, WorkerError
+from xpronet.show.examples import EXAMPLES_FILE, FORMAT, SPRITE_FILE
 
-STRUCTURED_REPORT = "xpronet.serve.structured_report"
-"""The module that writes DICOM structured reports, where it is installed with what it needs."""
 NOTICE = "Research use only. A draft, never a diagnosis."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
-    """What `xpronet show prototypes` wrote into the run, as it lies there."""
+class PrototypeExamples:
+    """What `xpronet show prototypes` wrote into the run."""
 
     record: bytes
     """JSON."""
@@ -39,7 +42,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """What the server knows of the model without having it in its own process."""
+    """What the server's own process knows of the model; the weights are in the workers."""
 
     name: str
     """The run folder's name."""
@@ -47,15 +50,57 @@ class ServedModel:
     """First digits of the weights' SHA-256."""
     images: ImageSettings
     max_views: int
-    """Views a study had in training, at most."""
+    """Most views that a study had in training."""
     search: BeamSettings
-    """How a report is searched for."""
+    """How reports are searched for."""
     thresholds: dict[str, float]
-    """For each finding."""
-    examples: Examples | None
-    """Regions and words that each prototype stands for, where the run has them."""
+    """By finding."""
+    examples: PrototypeExamples | None
+    """Regions and words that are nearest to each prototype, where the run has them."""
     has_gate: bool
-    """Whether it warns of images unlike those it learned from."""
+    """Whether out-of-distribution images are recognised."""
+
+
+def served_model(
+    run: Path, checkpoint: Checkpoint, search: BeamSettings, *, labels_from: Literal["predicted", "all"]
+) -> ServedModel:
+    """Describe a model for the server.
+
+    Args:
+        run: run or checkpoint folder.
+        checkpoint: read from it, so that a damaged one is reported before the server listens.
+        search: how reports are searched for.
+        labels_from: what decides which prototypes are visible.
+
+    Raises:
+        InputError: the model has no findings head to predict findings with, or its file of examples is damaged.
+    """
+    if labels_from == "predicted" and checkpoint.network.findings_head is None:
+        raise InputError(f"{run}: this model cannot predict findings (no findings head): choose --labels-from all")
+    model = fingerprint(run)
+    return ServedModel(
+        name=run.resolve().name,
+        fingerprint=model,
+        images=checkpoint.images,
+        max_views=checkpoint.max_views,
+        search=search,
+        thresholds=dict(checkpoint.thresholds) if checkpoint.network.findings_head is not None else {},
+        examples=_read_examples(run, model),
+        has_gate=checkpoint.gate is not None,
+    )
+
+
+def _read_examples(run: Path, model: str) -> PrototypeExamples | None:
+    """Return the examples of the run's prototypes, None where it has none or they are of another checkpoint."""
+    path, sprite = run / EXAMPLES_FILE, run / SPRITE_FILE
+    if not path.is_file() or not sprite.is_file():
+        return None
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of examples; make it again with `xpronet show prototypes --overwrite`")
+    if record.get("model") != model:
+        return None
+    return PrototypeExamples(record=path.read_bytes(), sprite=sprite.read_bytes())
 
 
 class Service:
@@ -66,7 +111,7 @@ class Service:
 
         Args:
             model: what is served.
-            batcher: writes the reports.
+            batcher: computes the reports.
             settings: limits.
             metrics: where answers are timed.
         """
@@ -74,120 +119,112 @@ class Service:
         self.batcher = batcher
         self.settings = settings
         self.metrics = metrics
-        self.taken = 0
-        self.makes_structured_reports = all(find_spec(name) for name in (STRUCTURED_REPORT, "highdicom"))
-        # Two images at a time: each may need hundreds of megabytes while it is decoded.
+        self.in_flight = 0
+        self.makes_structured_reports = find_spec("highdicom") is not None
+        # Two studies at a time: an image may need hundreds of megabytes while it is decoded.
         self._decoders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
+        metrics.add_gauge("queue_depth", "Studies that wait for a worker.", lambda: batcher.depth)
+        metrics.add_gauge(
+            "requests_in_flight", "Requests between their first byte and their answer.", lambda: self.in_flight
+        )
+        metrics.add_gauge("workers_ready", "Model processes that can take a batch.", lambda: batcher.ready)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """Count a request in, from its first byte to its answer.
+        """Count a request as in flight, from its first byte to its answer.
 
         Raises:
-            RefusedError: 503, as many requests as allowed are in.
+            RefusedError: 503, there are as many requests as allowed.
         """
-        if self.taken >= self.settings.queue:
-            raise RefusedError(503, "the queue is full; come again", retry_after=self._retry_after())
-        self.taken += 1
+        if self.in_flight >= self.settings.queue:
+            raise RefusedError(503, "the queue is full; try again", retry_after=self._retry_after())
+        self.in_flight += 1
         try:
             yield
         finally:
-            self.taken -= 1
+            self.in_flight -= 1
 
-    async def read_views(self, files: Sequence[bytes], *, with_preview: bool = False) -> list[UploadedView]:
+    async def decode(self, files: Sequence[bytes], *, with_preview: bool = False) -> UploadedStudy:
         """Decode a study's images.
 
         Raises:
-            RefusedError: 422, one of them cannot be read.
+            RefusedError: 422, one cannot be read, or they are not of one study.
         """
-        loop = asyncio.get_running_loop()
 
-        def read(number: int, content: bytes) -> UploadedView:
-            return read_view(
-                content,
-                number,
-                self.model.images,
-                max_pixels=self.settings.max_pixels,
-                with_preview=with_preview,
-            )
+        def run() -> UploadedStudy:
+            settings = self.settings
+            return decode_study(files, self.model.images, max_pixels=settings.max_pixels, with_preview=with_preview)
 
-        self.batcher.coming += 1
+        self.batcher.decoding += 1
         try:
-            return [
-                await loop.run_in_executor(self._decoders, read, number, content)
-                for number, content in enumerate(files, 1)
-            ]
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, run)
         except InputError as error:
             raise RefusedError(422, " ".join(str(error).split())) from None
         finally:
-            self.batcher.coming -= 1
+            self.batcher.decoding -= 1
 
-    async def write(self, views: Sequence[UploadedView], started: float) -> bytes:
+    async def generate(self, study: UploadedStudy, started: float) -> bytes:
         """Return the report about a study as JSON.
 
         Args:
-            views: decoded.
-            started: when the upload was whole, by the monotonic clock.
+            study: decoded.
+            started: when the upload was complete, by the monotonic clock.
 
         Raises:
-            RefusedError: 504, not written in time; 503, the model was lost over it.
+            RefusedError: 504, not in time; 503, the model failed on the batch.
         """
-        job = Job(views=tuple(view.square for view in views), names=tuple(view.name for view in views))
+        job = Job(
+            views=tuple(view.square for view in study.views),
+            names=tuple(view.name for view in study.views),
+            warnings=study.warnings,
+        )
         try:
             async with asyncio.timeout(self.settings.answer_seconds - (time.monotonic() - started)):
-                answer = await self.batcher.write(job)
+                answer = await self.batcher.submit(job)
         except TimeoutError:
             raise RefusedError(504, f"no report within {self.settings.answer_seconds:g} seconds") from None
         except WorkerError:
-            raise RefusedError(503, "the model was lost over this batch; send it again", retry_after=5) from None
+            raise RefusedError(503, "the model failed on this batch; send it again", retry_after=5) from None
         self.metrics.answer_seconds.observe(time.monotonic() - started)
         return answer
 
-    def about(self) -> dict[str, Any]:
-        """Return what GET /v1/model tells."""
+    def describe(self) -> ModelAnswer:
+        """Return what GET /v1/model answers."""
         model, settings = self.model, self.settings
-        return {
-            "name": model.name,
-            "model": model.fingerprint,
-            "version": __version__,
-            "notice": NOTICE,
-            "findings": [{"name": name, "threshold": threshold} for name, threshold in model.thresholds.items()],
-            "picture_size": model.images.size,
-            "max_views": model.max_views,
-            "max_words": model.search.max_words,
-            "beams": model.search.beams,
-            "choose": model.search.choose,
-            "labels_from": settings.labels_from,
-            "structured_reports": self.makes_structured_reports,
-            "examples": model.examples is not None,
-            "gate": model.has_gate,
-            "limits": {
-                "files": settings.max_files,
-                "bytes": settings.max_upload_bytes,
-                "pixels": settings.max_pixels,
-                "seconds": settings.answer_seconds,
-            },
-        }
-
-    def gauges(self) -> dict[str, tuple[str, float]]:
-        """Return what is true right now, for GET /metrics."""
-        return {
-            "queue_depth": ("Studies that wait for a worker.", float(self.batcher.depth)),
-            "requests_in_flight": ("Requests between their first byte and their answer.", float(self.taken)),
-            "workers_ready": ("Model processes that can take a batch.", float(self.batcher.ready)),
-        }
+        return ModelAnswer(
+            name=model.name,
+            model=model.fingerprint,
+            version=__version__,
+            notice=NOTICE,
+            findings=[ModelFinding(name=name, threshold=threshold) for name, threshold in model.thresholds.items()],
+            image_size=model.images.size,
+            max_views=model.max_views,
+            max_words=model.search.max_words,
+            beams=model.search.beams,
+            choose=model.search.choose,
+            labels_from=settings.labels_from,
+            structured_reports=self.makes_structured_reports,
+            examples=model.examples is not None,
+            gate=model.has_gate,
+            limits=LimitsAnswer(
+                files=settings.max_files,
+                bytes=settings.max_upload_bytes,
+                pixels=settings.max_pixels,
+                seconds=settings.answer_seconds,
+            ),
+        )
 
     def close(self) -> None:
-        """Let go of the decoders."""
+        """Release the decoders."""
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     def _retry_after(self) -> int:
         """Return the seconds in which the queue should have emptied."""
-        batches = self.taken / (self.settings.batch * self.settings.workers)
-        return max(1, math.ceil(batches * self.metrics.batch_seconds.mean))
+        batches = self.in_flight / (self.settings.batch * self.settings.workers)
+        return max(1, math.ceil(batches * self.metrics.mean_batch_seconds))
 
 
-def read_answer(answer: bytes) -> dict[str, Any]:
+def parse_answer(answer: bytes) -> dict[str, Any]:
     """Return a report's JSON as values."""
     record: dict[str, Any] = json.loads(answer)
     return record

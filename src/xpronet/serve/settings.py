@@ -1,4 +1,4 @@
-"""How the server listens, and how much of anything it takes."""
+"""Where the server listens, and its limits."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from typing import Literal
 from xpronet.errors import InputError
 
 MINIMUM_TOKEN = 16
-"""Characters; a shorter token can be guessed."""
+"""Fewest characters; a shorter token can be guessed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """Where the server listens and what it allows."""
+    """Where the server listens, and its limits."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; other than loopback needs a token."""
+    """Address to listen on; any other than loopback needs a token."""
     port: int = 8000
-    """TCP port; 0 takes a free one."""
+    """TCP port; 0 chooses a free one."""
     token: str = ""
-    """What a client must send as `Authorization: Bearer TOKEN`; empty asks for none."""
+    """What clients must send as `Authorization: Bearer TOKEN`; none if empty."""
     workers: int = 1
-    """Model processes: one a GPU, or one a group of cores."""
+    """Model processes: one for each GPU or group of cores."""
     batch: int = 16
-    """Studies that one worker writes about at a time."""
+    """Largest batch of studies."""
     gather_seconds: float = 0.005
-    """How long a study waits for others to share its batch, again while others come."""
+    """How long a batch waits for more studies, again while more arrive."""
     queue: int = 64
-    """Requests taken at a time, from the first byte of the upload to the answer; more are told to come again."""
+    """Requests at a time, from the first byte of the upload to the answer; more are answered 503 with Retry-After."""
     answer_seconds: float = 90.0
-    """Longest time from a whole upload to its answer; the DICOM decoder alone may take 60."""
+    """Longest time from the complete upload to the answer; the DICOM decoder alone may take 60."""
     upload_seconds: float = 30.0
     """Longest time an upload may take."""
     header_seconds: float = 10.0
-    """In which a client must have sent a request's headers, from connecting or from its last answer on."""
+    """Longest time that a request's headers may take, counted from the connection or the last answer."""
     max_files: int = 8
     """Views of one study."""
     max_upload_bytes: int = 64 << 20
-    """Bytes of one request, all views together."""
+    """Largest request in bytes, all views together."""
     max_held_bytes: int = 512 << 20
-    """Bytes of all uploads held at a time."""
+    """Most bytes of uploads in memory, over all requests."""
     max_pixels: int = 25_000_000
-    """Pixels of one image: the largest digitised films have 21 million."""
+    """Largest image in pixels; the largest digitised films have 21 million."""
     labels_from: Literal["predicted", "all"] = "predicted"
     """What decides which prototypes are visible, as in `xpronet report`."""
 

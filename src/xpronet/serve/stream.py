@@ -3,40 +3,42 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from xpronet.serve.mentions import find_mentions, sentence_ends
+from xpronet.labels.rules import RuleLabeler
+from xpronet.labels.sentences import words as split_words
 from xpronet.serve.refusal import RefusedError
-from xpronet.serve.service import Service, read_answer
-from xpronet.serve.uploaded_images import UploadedView
+from xpronet.serve.service import Service, parse_answer
+from xpronet.serve.uploaded_images import UploadedStudy, UploadedView
 from xpronet.show.wording import readable_words
 
 
-async def report_events(service: Service, views: Sequence[UploadedView], started: float) -> AsyncIterator[bytes]:
+async def report_events(service: Service, study: UploadedStudy, started: float) -> AsyncIterator[bytes]:
     """Yield the events of one study.
 
-    `view` (one an image: its PNG as a data URI and the square the network saw), `sentence` (one a sentence, in
-    order), `report` (the JSON of `report --json`, where each word stands in the text, and which words speak of which
-    finding), or `error` where no report came in time.
+    `view` (one for each image: its PNG as a data URI and the square the network saw), `sentence` (one for each, in
+    order), `report` (the JSON of `report --json`, the position of each word in the text, and which words mention which
+    finding), or `error` where there is no report in time.
 
     Args:
-        service: writes it.
-        views: decoded, with previews.
-        started: when the upload was whole, by the monotonic clock.
+        service: generates the report.
+        study: decoded, with previews.
+        started: when the upload was complete, by the monotonic clock.
     """
-    for number, view in enumerate(views, 1):
+    for number, view in enumerate(study.views, 1):
         yield _event("view", _view_record(number, view))
     try:
-        answer = await service.write(views, started)
+        answer = await service.generate(study, started)
     except RefusedError as error:
         yield _event("error", {"status": error.status, "detail": error.detail})
         return
-    record = read_answer(answer)
+    record = parse_answer(answer)
     tokens = [word["text"] for word in record.get("words", ())]
     text, words = readable_words(tokens)
     start = 0
-    for end in sentence_ends(tokens):
+    for end in _sentence_ends(tokens):
         last = words[end - 1].end
         yield _event("sentence", {"text": text[start:last].strip()})
         start = last
@@ -45,19 +47,50 @@ async def report_events(service: Service, views: Sequence[UploadedView], started
     yield _event("report", {**record, "text": text, "places": places, "mentions": mentions})
 
 
+def find_mentions(tokens: Sequence[str]) -> list[dict[str, Any]]:
+    """Return every mention of a finding: its name, its state, and the numbers of the words that express it.
+
+    Args:
+        tokens: the report's words and full stops.
+    """
+    labeler = _labeler()
+    mentions = []
+    start = 0
+    for end in _sentence_ends(tokens):
+        for evidence in labeler.explain(" ".join(tokens[start:end])):
+            expressed = set(evidence.mention.split()) | set(evidence.cue.split())
+            numbers = [number for number in range(start, end) if expressed.intersection(split_words(tokens[number]))]
+            state = evidence.state.name.lower()
+            mentions.append({"finding": evidence.finding, "state": state, "words": numbers})
+        start = end
+    return mentions
+
+
+def _sentence_ends(tokens: Sequence[str]) -> Iterator[int]:
+    """Yield the number behind the last token of each sentence; the end of the text ends its last one."""
+    for number, token in enumerate(tokens, 1):
+        if token == "." or number == len(tokens):
+            yield number
+
+
+@cache
+def _labeler() -> RuleLabeler:
+    return RuleLabeler()
+
+
 def _view_record(number: int, view: UploadedView) -> dict[str, Any]:
     assert view.preview is not None, "the page shows every view"
-    picture = base64.b64encode(view.preview.png).decode("ascii")
+    image = base64.b64encode(view.preview.png).decode("ascii")
     return {
         "number": number,
         "name": view.name,
         "width": view.preview.width,
         "height": view.preview.height,
         "seen": [round(part, 5) for part in view.preview.seen],
-        "picture": f"data:image/png;base64,{picture}",
+        "image": f"data:image/png;base64,{image}",
     }
 
 
 def _event(name: str, value: Any) -> bytes:
-    # JSON holds no line breaks of its own, so one data line is enough.
+    # JSON as written here has no line breaks, so one data line is enough.
     return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

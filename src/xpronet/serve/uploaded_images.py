@@ -1,17 +1,19 @@
 """From uploaded bytes to what the network sees and what the page shows; nothing touches a disk."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.images.dicom_file import HEAD
+from xpronet.images.dicom_study import check_same_study, read_dicom_image
 from xpronet.images.read import Grey, eight_bits, image_format, read_grey, resize
 from xpronet.images.transforms import ImageSettings, Square, test_view
 
 PREVIEW_SIDE = 1400
-"""Long side of the image that the page shows, in pixels; a smaller one stays as it is."""
+"""Longest side of the image that the page shows, in pixels; smaller images keep their size."""
 
 SUFFIXES = {"dicom": "dcm", "png": "png", "jpeg": "jpg", "tiff": "tif", None: "jpg"}
 
@@ -25,7 +27,7 @@ class Preview:
     width: int
     height: int
     seen: tuple[float, float, float, float]
-    """Left, top, width and height of the square the network saw, as parts of the image's width and height."""
+    """Left, top, width and height of the square the network saw, relative to the image's width and height."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,42 +35,57 @@ class UploadedView:
     """One uploaded image, decoded."""
 
     name: str
-    """view-1.png and so on: what a client calls its files may name a patient and is never used."""
+    """view-1.png and so on: the client's file name may name a patient and is never used."""
     square: Square
     """What the network sees."""
     preview: Preview | None
 
-    @property
-    def is_dicom(self) -> bool:
-        """Whether it came as a DICOM file."""
-        return self.name.endswith(".dcm")
+
+@dataclass(frozen=True, kw_only=True)
+class UploadedStudy:
+    """The uploaded images of one study, decoded."""
+
+    views: tuple[UploadedView, ...]
+    """At least one, in the order of the upload."""
+    warnings: tuple[str, ...]
+    """What the images' headers leave open about patient and study."""
 
 
-class _Named(io.BytesIO):
-    """Bytes that error messages call by a name."""
+class _NamedBytes(io.BytesIO):
+    """Bytes with a name for messages."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
         self.name = name
 
 
-def read_view(
-    content: bytes, number: int, settings: ImageSettings, *, max_pixels: int, with_preview: bool = False
-) -> UploadedView:
-    """Decode one uploaded PNG, JPEG, TIFF or DICOM image, told apart by content.
+def decode_study(
+    files: Sequence[bytes], settings: ImageSettings, *, max_pixels: int, with_preview: bool = False
+) -> UploadedStudy:
+    """Decode the images of one study and make sure that they belong together.
 
     Args:
-        content: the file.
-        number: which view of the study it is, from 1.
-        settings: how the network wants it.
+        files: PNG, JPEG, TIFF or DICOM, recognised by content.
+        settings: how the network sees images.
         max_pixels: larger images are refused before they are decoded.
         with_preview: also make what the page shows.
 
     Raises:
-        InputError: the image is none of the four, damaged, too large or no film.
+        InputError: an image is damaged, too large or of no known format, or two are of different patients or studies.
     """
+    headers = [read_dicom_image(content, f"view {number}") for number, content in enumerate(files, 1)]
+    views = tuple(
+        _decode_view(content, number, settings, max_pixels=max_pixels, with_preview=with_preview)
+        for number, content in enumerate(files, 1)
+    )
+    return UploadedStudy(views=views, warnings=check_same_study(headers, [view.name for view in views]))
+
+
+def _decode_view(
+    content: bytes, number: int, settings: ImageSettings, *, max_pixels: int, with_preview: bool
+) -> UploadedView:
     try:
-        grey = read_grey(_Named(content, f"view {number}"), max_pixels=max_pixels)
+        grey = read_grey(_NamedBytes(content, f"view {number}"), max_pixels=max_pixels)
         square = test_view(grey, settings)
     except MemoryError:
         raise InputError(f"view {number}: needs more memory than this server has; make it smaller") from None
@@ -78,8 +95,8 @@ def read_view(
 
 def _preview(grey: Grey, settings: ImageSettings) -> Preview:
     height, width = grey.shape
-    shrink = min(1.0, PREVIEW_SIDE / max(height, width))
-    shown = resize(eight_bits(grey), max(1, round(width * shrink)), max(1, round(height * shrink)))
+    scale = min(1.0, PREVIEW_SIDE / max(height, width))
+    shown = resize(eight_bits(grey), max(1, round(width * scale)), max(1, round(height * scale)))
     stream = io.BytesIO()
     # The fastest compression: the image travels once, mostly inside one machine.
     Image.fromarray(shown).save(stream, format="PNG", compress_level=1)
@@ -92,7 +109,7 @@ def _preview(grey: Grey, settings: ImageSettings) -> Preview:
 
 
 def _seen(height: int, width: int, settings: ImageSettings) -> tuple[float, float, float, float]:
-    """Return the square the network saw in parts of the image; a padded one is larger than the image."""
+    """Return the square the network saw relative to the image; a padded one is larger than the image."""
     if settings.test == "squash":
         return (0.0, 0.0, 1.0, 1.0)
     side = max(height, width) if settings.test == "pad" else min(height, width) * settings.size / settings.short_side

@@ -1,5 +1,6 @@
 """The files and fields of a multipart body, kept in memory."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,11 @@ class Upload:
     files: tuple[bytes, ...]
     """Its images, frontal first."""
     text: str | None
-    """The report as somebody edited it, where the client sent that too."""
+    """The report as edited, where the client sent it too."""
 
 
 async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> Upload:
-    """Read a multipart body; what the client calls its files is not even looked at.
+    """Read a multipart body; the client's file names are ignored.
 
     Args:
         request: its body is counted and timed by the guard.
@@ -33,35 +34,51 @@ async def read_upload(request: "Request", *, max_files: int, max_bytes: int) -> 
         max_bytes: size of the largest body, so that no part is ever spooled to a disk.
 
     Raises:
-        RefusedError: it is no multipart body, or holds something else than views and a text.
+        RefusedError: the body is not multipart, is cut off, or holds something other than views and a text.
     """
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
 
-    kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise RefusedError(415, f"send multipart/form-data with one part named {FILES_FIELD} an image")
+    media_type = request.headers.get("content-type", "")
+    if media_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise RefusedError(415, f"send multipart/form-data with one part named {FILES_FIELD} for each image")
 
-    class InMemory(MultiPartParser):
+    class InMemoryParser(MultiPartParser):
         spool_max_size = max_bytes + 1
+        complete = False
 
-    parser = InMemory(request.headers, request.stream(), max_files=max_files, max_fields=1, max_part_size=4 * MAX_TEXT)
+        def on_end(self) -> None:
+            self.complete = True
+
+    async def complete_stream() -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not parser.complete:
+            # The parser drops a part that has no end: without this check a study would lose its last image.
+            raise MultiPartException("the body ends before its closing boundary (RFC 2046); send it again, complete")
+
+    parser = InMemoryParser(
+        request.headers, complete_stream(), max_files=max_files, max_fields=1, max_part_size=4 * MAX_TEXT
+    )
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise RefusedError(400, str(error.message)) from None
     files: list[bytes] = []
     text: str | None = None
-    for name, value in form.multi_items():
-        if name == FILES_FIELD and isinstance(value, UploadFile):
-            files.append(await value.read())
-            await value.close()
-        elif name == TEXT_FIELD and isinstance(value, str):
-            text = value
-        else:
-            raise RefusedError(400, f"only parts named {FILES_FIELD} (files) and {TEXT_FIELD} (a field) are known")
+    try:
+        for name, value in form.multi_items():
+            if name == FILES_FIELD and isinstance(value, UploadFile):
+                files.append(await value.read())
+            elif name == TEXT_FIELD and isinstance(value, str):
+                text = value
+            else:
+                detail = f"only parts named {FILES_FIELD} (files) and {TEXT_FIELD} (a field) are accepted"
+                raise RefusedError(400, detail)
+    finally:
+        await form.close()
     if not files:
         raise RefusedError(400, f"no image: send at least one part named {FILES_FIELD} with a file")
     if text is not None and len(text) > MAX_TEXT:
-        raise RefusedError(413, f"a report of more than {MAX_TEXT:,} characters is not taken")
+        raise RefusedError(413, f"a report may have at most {MAX_TEXT:,} characters")
     return Upload(files=tuple(files), text=text)

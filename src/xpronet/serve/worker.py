@@ -1,7 +1,7 @@
 """A model in a process of its own: studies go in, reports come out as JSON.
 
-The process has its own interpreter lock, so that decoding, multipart and HTTP in the server's process never hold up
-the many small steps of the search.
+The process has its own interpreter lock, so that decoding, multipart and HTTP in the server's process never slow down
+the many small steps of the beam search.
 """
 
 import json
@@ -21,51 +21,53 @@ if TYPE_CHECKING:
     from xpronet.generation.generator import ReportGenerator
 
 START_SECONDS = 300.0
-"""Longest time in which a worker must have read its model."""
+"""Longest time that loading the model may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker needs to know."""
+    """What a worker computes with."""
 
     run: Path
     """Run or checkpoint folder."""
     model: str
-    """The checkpoint's fingerprint, which every answer names."""
+    """The checkpoint's fingerprint, which every answer holds."""
     labels_from: Literal["predicted", "all"]
     search: BeamSettings
-    """How the report is searched for."""
+    """How reports are searched for."""
     threads: int
-    """Cores this worker computes on, where it has no GPU."""
+    """CPU threads, where there is no GPU."""
     number: int = 0
-    """Which worker it is: chooses its GPU."""
+    """Number of the worker, from 0; chooses its GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One study to write about."""
+    """One study to generate a report about."""
 
     views: tuple[Square, ...]
     """What the network sees, at least one."""
     names: tuple[str, ...]
     """What the answer calls each view."""
+    warnings: tuple[str, ...] = ()
+    """What the images' headers leave open about patient and study, for the answer."""
 
 
 class WorkerError(RuntimeError):
-    """The worker's process ended or did not answer in time; it must be started anew."""
+    """The worker's process ended or did not answer in time; it must be restarted."""
 
 
 class Worker:
     """The server's end of one model process."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        """Keep the settings; `start` makes the process."""
+        """Keep the settings; `start` starts the process."""
         self.settings = settings
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
 
     def start(self) -> None:
-        """Start the process and wait until its model is ready.
+        """Start the process and wait until its model is loaded.
 
         Raises:
             WorkerError: it ended, or took too long.
@@ -78,7 +80,7 @@ class Worker:
         theirs.close()
         self._receive(START_SECONDS)
 
-    def write(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
+    def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         """Return the answer to each job, as `xpronet report --json` would write it.
 
         Raises:
@@ -93,7 +95,7 @@ class Worker:
         return self._receive(seconds)
 
     def stop(self) -> None:
-        """End the process, gently if it listens."""
+        """End the process, by a kill if it does not end by itself."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -117,8 +119,10 @@ class Worker:
 
 
 def _main(connection: Connection, settings: WorkerSettings) -> None:
-    """Write about whatever comes, until the server's end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server tells us when to end
+    """Answer jobs until the server closes its end of the connection."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole process group; the server closes the connection
     import torch
 
     from xpronet.generation.generator import ReportGenerator
@@ -130,7 +134,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
         device = torch.device("cpu")
         torch.set_num_threads(settings.threads)
     checkpoint = load_checkpoint(settings.run)
-    writer = ReportGenerator(
+    generator = ReportGenerator(
         checkpoint,
         device=device,
         settings=settings.search,
@@ -142,25 +146,25 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
             jobs: list[Job] = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(write_answers(writer, jobs, model=settings.model))
+        connection.send(generate_answers(generator, jobs, model=settings.model))
 
 
-def write_answers(writer: "ReportGenerator", jobs: Sequence[Job], *, model: str) -> list[bytes]:
-    """Write about several studies at once; each answer is the JSON that its study alone would give.
+def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model: str) -> list[bytes]:
+    """Return the answer to each job as JSON, computed as one batch.
 
     Args:
-        writer: the model.
-        jobs: studies with one view or several each.
+        generator: the model.
+        jobs: studies of one view or more.
         model: the checkpoint's fingerprint.
     """
     from xpronet.generation.generator import pad_views
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
-    reports = writer.generate(ids, *pad_views(job.views for job in jobs), with_evidence=True)
+    reports = generator.generate(ids, *pad_views(job.views for job in jobs), with_evidence=True)
     answers = []
     for job, report in zip(jobs, reports, strict=True):
-        # Views that only fill the batch up come after the study's own.
+        # Views that pad the study to the batch's size come after its own.
         words = tuple(replace(word, attention=word.attention[: len(job.views)]) for word in report.words)
-        answer = replace(report, words=words, view_names=tuple(job.names)).answer(model=model)
+        answer = replace(report, words=words, view_names=job.names, study_warnings=job.warnings).answer(model=model)
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return answers

@@ -1,4 +1,4 @@
-"""A map of the prototypes a model learned, neighbours beside each other: the paper's figure 2."""
+"""The learned prototypes in two dimensions by t-SNE: the paper's figure 2."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,42 +13,42 @@ from xpronet.files import printable
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.show.figures import FINDING_MARKS, WIDTH, house_style, save_figure
+from xpronet.show.figures import FINDING_MARKERS, WIDTH, figure_style, save_figure
 
 EXACT_UP_TO = 2_000
-"""Prototypes up to which t-SNE sums over all pairs; with more it approximates the far ones."""
+"""Most prototypes for exact t-SNE; with more, Barnes-Hut approximates distant ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasSettings:
-    """How the map is made."""
+    """How t-SNE is run."""
 
     seed: int = 0
-    """What the map's start is drawn with; the same seed gives the same map."""
+    """The same seed gives the same map."""
     perplexity: float = 30.0
-    """About how many neighbours of a prototype count as near; lowered where there are too few prototypes for it."""
+    """Effective number of neighbours; lowered where there are too few prototypes."""
 
     def __post_init__(self) -> None:
         if self.seed < 0 or not 1 <= self.perplexity <= 1_000:
-            raise InputError("an atlas needs a seed of at least 0 and a perplexity from 1 to 1000")
+            raise InputError(f"seed {self.seed}, perplexity {self.perplexity}: choose at least 0, and from 1 to 1000")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
-    """The prototypes on a plane."""
+    """The prototypes in two dimensions."""
 
-    places: Float[np.ndarray, "prototypes 2"]
-    """Where t-SNE put each; distances between far groups mean nothing."""
-    owners: tuple[str, ...]
-    """The finding whose prototype each is."""
+    coordinates: Float[np.ndarray, "prototypes 2"]
+    """By t-SNE; distances between distant groups mean nothing."""
+    findings: tuple[str, ...]
+    """The finding of each prototype."""
     purity: float
-    """Share of the prototypes whose nearest in the full space (by cosine) belongs to the same finding."""
+    """Share of the prototypes whose nearest neighbour (by cosine, in the full space) is of the same finding."""
     chance: float
-    """What that share would be if the findings were dealt out at random."""
+    """Expected purity of randomly permuted findings."""
 
 
 def projected_bank(checkpoint: Checkpoint, where: Path) -> Float32[np.ndarray, "prototypes width"]:
-    """Return the model's prototypes as its queries meet them: projected to its width (paper, eq. 8).
+    """Return the model's prototypes after the linear projection to its width (paper, eq. 8).
 
     Raises:
         InputError: the model has no prototypes; `where` names it.
@@ -61,36 +61,36 @@ def projected_bank(checkpoint: Checkpoint, where: Path) -> Float32[np.ndarray, "
         return checkpoint.network.matching.projected().float().cpu().numpy()
 
 
-def owners(checkpoint: Checkpoint, bank: PrototypeBank | None, where: Path) -> tuple[str, ...]:
-    """Return the finding whose prototype each row is.
+def prototype_findings(checkpoint: Checkpoint, bank: PrototypeBank | None, where: Path) -> tuple[str, ...]:
+    """Return the finding of each prototype.
 
     Args:
-        checkpoint: with prototypes.
-        bank: what they were before training, where it is known.
+        checkpoint: a model with prototypes.
+        bank: the prototypes before training, where the run has them.
         where: names the run in messages.
 
     Raises:
-        InputError: the prototypes belong to no finding.
+        InputError: the prototypes are not those of findings.
     """
     settings = checkpoint.network.settings
     if settings.visible == "findings":
         return tuple(name for name in checkpoint.findings for _ in range(settings.per_finding))
     if bank is None or len(bank.vectors) != settings.bank_rows:
         raise InputError(
-            f"{where}: the prototypes of this model belong to no finding (model.visible = {settings.visible}); "
+            f"{where}: the prototypes of this model are not those of findings (model.visible = {settings.visible}); "
             "name a run whose prototypes are those of findings"
         )
     return tuple(name for name in bank.findings for _ in range(bank.per_finding))
 
 
 def make_atlas(
-    vectors: Float32[np.ndarray, "prototypes width"], owners: tuple[str, ...], settings: AtlasSettings
+    vectors: Float32[np.ndarray, "prototypes width"], findings: tuple[str, ...], settings: AtlasSettings
 ) -> Atlas:
-    """Lay prototypes out by t-SNE, and say how well they are grouped where nothing was flattened.
+    """Map prototypes by t-SNE, and measure in the full space how well they are grouped by finding.
 
     Args:
         vectors: the projected bank.
-        owners: the finding of each row.
+        findings: the finding of each row.
         settings: seed and perplexity.
 
     Raises:
@@ -100,20 +100,23 @@ def make_atlas(
 
     count = len(vectors)
     if count < 4:
-        raise InputError(f"{count} prototypes make no atlas; it takes four at least")
+        raise InputError(f"{count} prototypes are too few for a map; it takes at least four")
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     mapped = TSNE(
         n_components=2,
-        # More neighbours than a third of all are refused, and mean nothing.
+        # scikit-learn refuses more; it would be meaningless.
         perplexity=min(settings.perplexity, (count - 1) / 3),
         init="pca",
         learning_rate="auto",
         method="exact" if count <= EXACT_UP_TO else "barnes_hut",
         random_state=settings.seed,
     ).fit_transform(vectors)
-    groups = np.array([FINDINGS.index(name) for name in owners])
+    groups = np.array([FINDINGS.index(name) for name in findings])
     return Atlas(
-        places=np.asarray(mapped, np.float64), owners=owners, purity=_purity(unit, groups), chance=_chance(groups)
+        coordinates=np.asarray(mapped, np.float64),
+        findings=findings,
+        purity=_purity(unit, groups),
+        chance=_chance(groups),
     )
 
 
@@ -126,34 +129,34 @@ def draw_atlas(
     counted: str = "train studies",
     overwrite: bool = False,
 ) -> None:
-    """Draw the map: a mark a prototype, and in the legend how many studies have each finding.
+    """Draw the map: a marker for each prototype, and in the legend how many studies have each finding.
 
     Args:
         atlas: as `make_atlas` returns it.
-        counts: studies with each finding, by name; None where nobody knows.
+        counts: studies with each finding, by name; None where they are unknown.
         path: the .png or .svg file.
-        title: what stands above.
+        title: of the figure.
         counted: what `counts` counts.
-        overwrite: replace the file if it is there.
+        overwrite: replace an existing file.
     """
     from matplotlib.figure import Figure
 
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDTH, 7.4), layout="constrained")
         axes: Any = figure.subplots()
-        for name in dict.fromkeys(atlas.owners):
-            mark = FINDING_MARKS[name]
-            chosen = atlas.places[[owner == name for owner in atlas.owners]]
+        for name in dict.fromkeys(atlas.findings):
+            marker = FINDING_MARKERS[name]
+            chosen = atlas.coordinates[[finding == name for finding in atlas.findings]]
             count = "" if counts is None else f"  {counts.get(name, 0):,}"
             axes.plot(
                 chosen[:, 0],
                 chosen[:, 1],
                 linestyle="none",
-                marker=mark.shape,
-                markersize=10 if mark.shape in "*P" else 8,
-                markeredgecolor=mark.colour,
-                markeredgewidth=1.8 if not mark.filled else 0.6,
-                markerfacecolor=mark.colour if mark.filled else "white",
+                marker=marker.shape,
+                markersize=10 if marker.shape in "*P" else 8,
+                markeredgecolor=marker.colour,
+                markeredgewidth=1.8 if not marker.filled else 0.6,
+                markerfacecolor=marker.colour if marker.filled else "white",
                 alpha=0.9,
                 label=name + count,
             )
@@ -162,8 +165,8 @@ def draw_atlas(
         axes.spines[:].set_color("0.75")
         axes.set_title(printable(title), loc="left", fontsize=14)
         axes.set_xlabel(
-            f"{len(atlas.owners)} prototypes by t-SNE; distances between far groups mean nothing.\n"
-            f"In the full space the nearest prototype is of the same finding for {atlas.purity:.0%} of them "
+            f"{len(atlas.findings)} prototypes by t-SNE; distances between distant groups mean nothing.\n"
+            f"In the full space, the nearest neighbour of {atlas.purity:.0%} of them is of the same finding "
             f"(by chance: {atlas.chance:.0%})."
         )
         figure.legend(

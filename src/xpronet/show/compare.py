@@ -1,4 +1,4 @@
-"""Reports of several models beside the reference, with the words that it has too: the paper's figure 4."""
+"""Reports of several models note the reference, shared words marked: the paper's figure 4."""
 
 import re
 from collections import Counter
@@ -10,25 +10,26 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from xpronet.show.figures import BLACK, BLUE, GREY, ORANGE, WIDTH, house_style
+from xpronet.show.figures import BLACK, BLUE, GREY, ORANGE, WIDTH, figure_style
 from xpronet.show.sheet import Sheet, line_height, text_width, wrapped
-from xpronet.show.wording import Word, find_words, marked_runs, shared_words
+from xpronet.show.wording import TextWord, find_words, matched_spans, shared_words
 
-Mark = Literal["words", "phrases"]
-"""What is marked: each word that the other report has (as the paper does), or phrases of three words and sentences."""
+MarkUnit = Literal["words", "phrases"]
+"""What is marked: every shared word (as in the paper), or shared phrases of three words and sentences only."""
 
 MARGIN = 0.25
-PICTURE = 1.9
-SIZE = 11
+IMAGE = 1.9
+"""Side of an image in inches, as the margin and padding."""
+FONT_SIZE = 11
 PAD = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What one model wrote about a study."""
+class ModelReport:
+    """One model's report about a study."""
 
-    name: str
-    """The model."""
+    model: str
+    """Name of the model."""
     text: str
     """The report."""
     oracle: bool
@@ -37,148 +38,146 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedStudy:
-    """One study, its reference and what each model wrote."""
+    """One study, its reference and the models' reports."""
 
     id: str
-    """The study."""
+    """The study's id."""
     views: tuple[UInt8[np.ndarray, "size size"], ...]
     """Its images."""
     reference: str
-    """What a radiologist wrote."""
-    told: tuple[Told, ...]
-    """What the models wrote."""
+    """The radiologist's report."""
+    reports: tuple[ModelReport, ...]
+    """One for each model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarkedText:
-    """A report cut at its words and spaces, and which pieces the other report has too."""
+    """A report split at words and spaces, and which pieces the other report shares."""
 
     pieces: tuple[tuple[str, bool], ...]
-    """Text and whether it is marked; nothing of the report is left out."""
+    """Text and whether it is marked; together they are the whole report."""
     shared: int
-    """Words that are marked."""
+    """Number of marked words."""
     words: int
-    """Words in all, full stops not counted."""
+    """Number of words, without full stops."""
 
 
-def mark_text(text: str, reference: str, mark: Mark) -> MarkedText:
+def mark_text(text: str, reference: str, mark: MarkUnit) -> MarkedText:
     """Mark what a text shares with another.
 
-    With "words" a word counts as often as the other text has it, so that writing "no" ten times earns nothing.
+    With "words", a word is marked as often as the other text has it, so that repeating "no" ten times gains nothing.
 
     Args:
         text: the report to mark.
-        reference: the other one.
+        reference: the other report.
         mark: what is marked.
     """
     words, others = find_words(text), find_words(reference)
     if mark == "phrases":
         matched = [bool(match) for match in shared_words(words, others)]
     else:
-        matched = _shared_singly(words, others)
-    runs = marked_runs(text, words, ["phrase" if each else "" for each in matched])
-    pieces = [(piece.text, bool(run.match)) for run in runs for piece in run.pieces]
+        matched = _count_shared(words, others)
+    spans = matched_spans(text, words, ["phrase" if each else "" for each in matched])
+    pieces = [(piece.text, bool(span.match)) for span in spans for piece in span.pieces]
     spaced = [(part, marked) for whole, marked in pieces for part in re.split(r"(\s+)", whole) if part]
-    real = [each for word, each in zip(words, matched, strict=True) if word.key != "."]
-    return MarkedText(pieces=tuple(spaced), shared=sum(real), words=len(real))
+    without_stops = [each for word, each in zip(words, matched, strict=True) if word.key != "."]
+    return MarkedText(pieces=tuple(spaced), shared=sum(without_stops), words=len(without_stops))
 
 
 def plain_text(marked: MarkedText) -> str:
-    """Return a marked text for places without colours: what is shared stands in [brackets]."""
+    """Return a marked text without colours: what is shared is in [brackets]."""
     whole = "".join(f"[{text}]" if shared and not text.isspace() else text for text, shared in marked.pieces)
-    # Neighbours share their brackets.
+    # Adjacent words share their brackets.
     return re.sub(r"\](\s*)\[", r"\1", whole)
 
 
 def draw_comparison(
-    studies: Sequence[ComparedStudy], path: Path, *, mark: Mark = "words", overwrite: bool = False
+    studies: Sequence[ComparedStudy], path: Path, *, mark: MarkUnit = "words", overwrite: bool = False
 ) -> None:
-    """Draw each study's images, its reference in a dashed frame and the reports with shared words marked.
+    """Draw each study's images, its reference in a dashed frame, and the reports with shared words marked.
 
-    Marked words are blue, bold-looking by a line below them, so that they are seen without colours too.
+    Marked words are blue and underlined, so that they are visible without colours too.
 
     Args:
         studies: at least one.
         path: the .png or .svg file.
         mark: what is marked.
-        overwrite: replace the file if it is there.
+        overwrite: replace an existing file.
     """
-    what = "Words" if mark == "words" else "Phrases of three words and more, and sentences,"
-    with house_style():
+    what = "Words" if mark == "words" else "Phrases of three words or more, and sentences,"
+    with figure_style():
         heights = [_study(None, 0.0, study, mark) for study in studies]
-        canvas = Sheet(WIDTH, 0.85 + sum(heights) + 0.3 * len(heights))
-        canvas.text(MARGIN, 0.15, "Reports beside the reference", size=14, bold=True)
-        note = f"{what} that the reference has too are blue and underlined. Drafts by research software, no diagnoses."
-        canvas.text(MARGIN, 0.48, note, size=10, colour=GREY)
+        sheet = Sheet(WIDTH, 0.85 + sum(heights) + 0.3 * len(heights))
+        sheet.text(MARGIN, 0.15, "Reports note the reference", size=14, bold=True)
+        note = f"{what} shared with the reference are blue and underlined. Drafts by research software, not diagnoses."
+        sheet.text(MARGIN, 0.48, note, size=10, colour=GREY)
         y = 0.85
         for study, height in zip(studies, heights, strict=True):
-            _study(canvas, y, study, mark)
+            _study(sheet, y, study, mark)
             y += height + 0.3
-        canvas.save(path, overwrite=overwrite)
+        sheet.save(path, overwrite=overwrite)
 
 
-def _study(canvas: Sheet | None, y: float, study: ComparedStudy, mark: Mark) -> float:
-    """Draw a study from `y` on; return its height, also where there is no canvas to draw on."""
+def _study(sheet: Sheet | None, y: float, study: ComparedStudy, mark: MarkUnit) -> float:
+    """Draw a study from `y` downwards and return its height; without a sheet, measure only."""
     start = y
-    if canvas is not None:
-        canvas.text(MARGIN, y, study.id, size=12, bold=True)
+    if sheet is not None:
+        sheet.text(MARGIN, y, study.id, size=12, bold=True)
     y += 0.3
     for number, view in enumerate(study.views[:2]):
-        if canvas is not None:
-            canvas.picture(MARGIN, y + number * (PICTURE + 0.08), PICTURE, view)
-    pictures = y + len(study.views[:2]) * (PICTURE + 0.08)
-    left = MARGIN + PICTURE + 0.3
-    whole = MarkedText(
+        if sheet is not None:
+            sheet.image(MARGIN, y + number * (IMAGE + 0.08), IMAGE, view)
+    images_end = y + len(study.views[:2]) * (IMAGE + 0.08)
+    left = MARGIN + IMAGE + 0.3
+    reference = MarkedText(
         pieces=tuple((part, False) for part in re.split(r"(\s+)", study.reference) if part), shared=0, words=0
     )
-    y = _block(canvas, left, y, "Reference", "", whole, dashed=True)
-    for told in study.told:
-        marked = mark_text(told.text, study.reference, mark)
-        beside = f"{marked.shared} of {marked.words} words"
-        if told.oracle:
-            beside += "; ORACLE LABELS: its findings were read from the reference"
-        y = _block(canvas, left, y, told.name, beside, marked, dashed=False)
-    return max(y, pictures) - start
+    y = _block(sheet, left, y, "Reference", "", reference, dashed=True)
+    for report in study.reports:
+        marked = mark_text(report.text, study.reference, mark)
+        note = f"{marked.shared} of {marked.words} words"
+        if report.oracle:
+            note += "; ORACLE LABELS: its findings were read from the reference"
+        y = _block(sheet, left, y, report.model, note, marked, dashed=False)
+    return max(y, images_end) - start
 
 
-def _block(
-    canvas: Sheet | None, x: float, y: float, name: str, beside: str, marked: MarkedText, *, dashed: bool
-) -> float:
-    """Draw a named text, in a dashed frame if asked; return where what follows begins."""
+def _block(sheet: Sheet | None, x: float, y: float, name: str, note: str, marked: MarkedText, *, dashed: bool) -> float:
+    """Draw a text under its title, in a dashed frame if asked for; return where the next begins."""
     width = WIDTH - MARGIN - x
     texts = [text for text, _ in marked.pieces]
-    lines = wrapped(texts, width - 2 * PAD, SIZE)
-    height = 0.3 + max(1, len(lines)) * line_height(SIZE) + PAD
-    if canvas is not None:
+    lines = wrapped(texts, width - 2 * PAD, FONT_SIZE)
+    height = 0.3 + max(1, len(lines)) * line_height(FONT_SIZE) + PAD
+    if sheet is not None:
         if dashed:
-            canvas.frame(x, y, width, height, colour=BLUE, line=1.4, dashed=True)
-        canvas.text(x + PAD, y + 0.07, name, size=SIZE, bold=True)
-        colour = ORANGE if "ORACLE" in beside else GREY
-        canvas.text(x + PAD + text_width(name, SIZE, bold=True) + 0.15, y + 0.09, beside, size=9, colour=colour)
+            sheet.frame(x, y, width, height, colour=BLUE, line=1.4, dashed=True)
+        sheet.text(x + PAD, y + 0.07, name, size=FONT_SIZE, bold=True)
+        colour = ORANGE if "ORACLE" in note else GREY
+        sheet.text(x + PAD + text_width(name, FONT_SIZE, bold=True) + 0.15, y + 0.09, note, size=9, colour=colour)
         if not lines:
-            canvas.text(x + PAD, y + 0.3, "(nothing)", size=SIZE, colour=GREY)
+            sheet.text(x + PAD, y + 0.3, "(empty)", size=FONT_SIZE, colour=GREY)
         for number, line in enumerate(lines):
-            _draw_line(canvas, x + PAD, y + 0.3 + number * line_height(SIZE), line, marked)
+            _draw_line(sheet, x + PAD, y + 0.3 + number * line_height(FONT_SIZE), line, marked)
     return y + height + 0.12
 
 
-def _draw_line(canvas: Sheet, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkedText) -> None:
-    below = y + line_height(SIZE) - 0.04
+def _draw_line(sheet: Sheet, x: float, y: float, line: Sequence[tuple[float, int]], marked: MarkedText) -> None:
+    below = y + line_height(FONT_SIZE) - 0.04
     before: tuple[float, float] | None = None
     for start, number in line:
         text, shared = marked.pieces[number]
-        canvas.text(x + start, y, text, size=SIZE, colour=BLUE if shared else BLACK)
+        sheet.text(x + start, y, text, size=FONT_SIZE, colour=BLUE if shared else BLACK)
         if not shared:
             before = None
             continue
-        end = x + start + text_width(text, SIZE)
-        # Neighbours share one line below them.
+        end = x + start + text_width(text, FONT_SIZE)
+        # Adjacent words share one underline.
         begin = before[1] if before is not None else x + start
-        canvas.line((begin, below), (end, below), colour=BLUE, line=1.0)
+        sheet.line((begin, below), (end, below), colour=BLUE, line=1.0)
         before = (begin, end)
 
 
-def _shared_singly(words: Sequence[Word], others: Sequence[Word]) -> list[bool]:
+def _count_shared(words: Sequence[TextWord], others: Sequence[TextWord]) -> list[bool]:
     left = Counter(word.key for word in others if word.key != ".")
     shared = []
     for word in words:

@@ -1,19 +1,19 @@
-"""Example regions and words of every prototype, small enough for a page: a JSON file and one image of tiles.
+"""Example regions and words of every prototype for pages: a JSON file and one image of all tiles.
 
 RUN/prototype_examples.json holds
 
     format        1
-    model         the fingerprint of the checkpoint that they were found with: for another one they mean nothing
+    model         the fingerprint of the checkpoint; for another one the examples mean nothing
     corpus        the corpus's name
-    licence       the terms of the corpus: they hold for the tiles too
-    studies       train studies looked through
+    licence       of the corpus, and so of the tiles
+    studies       train studies searched
     sprite        name of the image of all tiles, beside the JSON file: an 8-bit grey PNG
     tile          side of a tile in pixels
-    findings      one object a finding, in the model's order:
+    findings      one object for each finding, in the model's order:
         name          one of the fourteen
-        studies       studies with it, among those looked through
-        prototypes    one object a prototype; its place in the list is its number (`index` of `report --json`):
-            regions       nearest first, at most one a study; none where no study has the finding:
+        studies       studies with it, among those searched
+        prototypes    one object for each prototype; its place in the list is its `index` in `report --json`:
+            regions       nearest first, at most one of each study; empty where no study has the finding:
                 study         id of the train study
                 view          position of the view (PA, LATERAL, ...), or null
                 cosine        between the region's query and the prototype's key
@@ -21,11 +21,11 @@ RUN/prototype_examples.json holds
                 box           [left, top, width, height] of the region in the tile, in pixels (CSS: over the tile)
             words         nearest first:
                 text          the word
-                cosine        the same of the word, mean over the places where it stands
-                count         how often it stands in the reports of those studies
+                cosine        likewise, mean over its occurrences
+                count         occurrences in the reports of those studies
 
-A tile is the region with as much of the image around it as makes three regions' sides. The sprite shows images of
-the train corpus: where they may not leave a machine, neither may it.
+A tile shows the region in the middle of three by three regions. The sprite contains parts of train images: its terms
+of use are theirs.
 """
 
 from collections.abc import Sequence
@@ -41,19 +41,19 @@ from xpronet.errors import InputError
 from xpronet.files import write_json
 from xpronet.images.read import read_grey, resize, write_grey
 from xpronet.images.transforms import ImageSettings, test_view
-from xpronet.show.nearest import NearRegion, Neighbours
+from xpronet.show.nearest import NearestRegion, PrototypeNeighbours
 
 EXAMPLES_FILE = "prototype_examples.json"
 SPRITE_FILE = "prototype_examples.png"
 FORMAT = 1
 TILE = 64
 REGIONS_ACROSS = 3
-"""Sides of a region that a tile shows."""
+"""Side of a tile in regions."""
 
 
 def write_examples(
     run: Path,
-    neighbours: Sequence[Neighbours],
+    neighbours: Sequence[PrototypeNeighbours],
     corpus: Corpus,
     images: ImageSettings,
     *,
@@ -62,20 +62,20 @@ def write_examples(
     num_studies: int,
     overwrite: bool = False,
 ) -> None:
-    """Write the file of examples and its sprite into a run folder.
+    """Write the examples and their sprite into a run folder.
 
     Args:
         run: the folder.
         neighbours: of all prototypes, in the bank's order.
         corpus: where their images are.
-        images: how images are shown to the model.
+        images: how the model sees images.
         model: fingerprint of the checkpoint.
         findings: names, in the model's order.
-        num_studies: train studies looked through.
-        overwrite: replace the files if they are there.
+        num_studies: train studies searched.
+        overwrite: replace existing files.
 
     Raises:
-        InputError: a file is there and `overwrite` is false, or it cannot be written.
+        InputError: a file exists and `overwrite` is false, or it cannot be written.
     """
     for name in (EXAMPLES_FILE, SPRITE_FILE):
         if (run / name).exists() and not overwrite:
@@ -99,7 +99,7 @@ def write_examples(
         records[each.finding]["studies"] = each.studies
         records[each.finding]["prototypes"].append({"regions": regions, "words": words})
     write_grey(run / SPRITE_FILE, sprite, overwrite=overwrite)
-    about = {
+    record = {
         "format": FORMAT,
         "model": model,
         "corpus": corpus.name,
@@ -108,21 +108,21 @@ def write_examples(
         "sprite": SPRITE_FILE,
         "tile": TILE,
     }
-    # Last, so that what it names is there.
-    write_json(run / EXAMPLES_FILE, {**about, "findings": list(records.values())}, overwrite=overwrite)
+    # Last, so that the sprite that it names exists.
+    write_json(run / EXAMPLES_FILE, {**record, "findings": list(records.values())}, overwrite=overwrite)
 
 
 def region_view(
-    corpus: Corpus, study: Study, region: NearRegion, images: ImageSettings
+    corpus: Corpus, study: Study, region: NearestRegion, images: ImageSettings
 ) -> UInt8[np.ndarray, "size size"]:
-    """Return the square in which a region lies, as the network saw it."""
+    """Return the view that contains a region, as the network saw it."""
     return test_view(read_grey(corpus.view_path(study.views[region.view])), images)
 
 
 def cut_tile(
-    view: UInt8[np.ndarray, "size size"], region: NearRegion
+    view: UInt8[np.ndarray, "size size"], region: NearestRegion
 ) -> tuple[UInt8[np.ndarray, "tile tile"], list[int]]:
-    """Return a region with what is around it, and where it lies in the tile: left, top, width, height in pixels."""
+    """Return a region with its surroundings, and its box in the tile: left, top, width, height in pixels."""
     size = len(view)
     shown = min(size, round(REGIONS_ACROSS * size / region.side))
     left, top, width, height = (part * size for part in region.box)

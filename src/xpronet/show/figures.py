@@ -1,6 +1,6 @@
-"""What all figures share: kinds of file, fonts, colours that people with any colour vision tell apart, same bytes."""
+"""What all figures share: file formats, fonts, colours for any colour vision, reproducible bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,41 +12,41 @@ from xpronet.labels.findings import FINDINGS
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 AMBER, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#595959"
-"""Okabe and Ito's colours: people with any colour vision tell them apart; grey is dark enough to read."""
+"""The palette of Okabe and Ito, for any colour vision; the grey is dark enough to read."""
 WIDTH = 12.0
-"""Inches of a wide figure: shown 1,200 pixels wide, a point is 1.4 pixels and the smallest text, 8 points, 11."""
+"""Width of a figure in inches: at 1,200 pixels on screen, the smallest text (8 points) is 11 pixels high."""
 DPI = 160
-KINDS = (".png", ".svg")
+FORMATS = (".png", ".svg")
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.parse_math": False,  # a dollar sign in a study's name is a dollar sign
-    "image.composite_image": False,  # an SVG keeps each image as it is, not all of them as one coarse one
-    "svg.fonttype": "none",  # text stays text: searchable, and read in the reader's own font
-    "svg.hashsalt": "xpronet",  # the same figure gives the same bytes
+    "text.parse_math": False,  # a dollar sign in a study's id is no formula
+    "image.composite_image": False,  # an SVG keeps each image at its own resolution
+    "svg.fonttype": "none",  # text stays text, so that it can be searched
+    "svg.hashsalt": "xpronet",  # reproducible bytes
 }
 
 
-class Mark(NamedTuple):
-    """How a finding is drawn: its shape is its own, and its colour is told apart from its neighbours'."""
+class FindingMarker(NamedTuple):
+    """How a finding is drawn: its shape, colour and filling together are its own."""
 
     shape: str
-    """A marker of matplotlib's."""
+    """A marker of matplotlib."""
     colour: str
-    """Of the outline, and of the inside where it is filled."""
+    """Of the outline, and of the inside of a filled marker."""
     filled: bool
-    """Seven colours serve fourteen findings: once filled, once hollow."""
+    """Seven colours are used for fourteen findings: once filled, once hollow."""
 
 
 _SHAPES = ("o", "s", "^", "D", "v", "P", "*", "<", "o", "s", "^", "D", "v", "d")
 _COLOURS = (BLUE, ORANGE, GREEN, AMBER, PURPLE, BLACK, SKY)
-FINDING_MARKS = {
-    name: Mark(shape, _COLOURS[place % 7] if place < 7 else _COLOURS[(place + 3) % 7], place < 7)
-    for place, (name, shape) in enumerate(zip(FINDINGS, _SHAPES, strict=True))
+FINDING_MARKERS = {
+    name: FindingMarker(shape, _COLOURS[number % 7] if number < 7 else _COLOURS[(number + 3) % 7], number < 7)
+    for number, (name, shape) in enumerate(zip(FINDINGS, _SHAPES, strict=True))
 }
-"""The mark of each of the fourteen findings, the same in every figure."""
+"""The marker of each of the fourteen findings, the same in every figure."""
 
 
 def check_plots() -> None:
@@ -63,18 +63,18 @@ def check_figure(path: Path, *, overwrite: bool = False) -> None:
     """Make sure before long work that a figure can be drawn and written to `path`.
 
     Raises:
-        InputError: the extra is not installed, the name ends neither in .png nor in .svg, or the file is there.
+        InputError: the extra is not installed, the name ends neither in .png nor in .svg, or the file exists.
     """
     check_plots()
-    if path.suffix not in KINDS:
+    if path.suffix not in FORMATS:
         raise InputError(f"{path}: a figure is a .png or .svg file; choose such a name")
     if path.exists() and not overwrite:
         raise InputError(f"{path}: already exists; choose another name or add --overwrite")
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in our style inside the block, whatever the user's own settings of matplotlib are."""
+def figure_style() -> Iterator[None]:
+    """Draw in the style of this package inside the block, whatever the user's own settings of matplotlib are."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -84,14 +84,32 @@ def house_style() -> Iterator[None]:
 
 
 def save_figure(figure: Any, path: Path, *, overwrite: bool = False) -> None:
-    """Write a figure, its kind by the end of the name; the same figure gives the same bytes.
+    """Write a figure in the format that the name ends in; the same figure gives the same bytes.
 
-    To be called inside `house_style`.
+    To be called inside `figure_style`.
 
     Raises:
         InputError: the file exists and `overwrite` is false, or it cannot be written.
     """
-    # Without its date an SVG depends on the figure alone; PNG has none.
+    # Without its date an SVG depends on the figure alone; a PNG has none.
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     with new_file(path, overwrite=overwrite) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=DPI, metadata=metadata)
+
+
+def run_names(runs: Sequence[Path]) -> tuple[str, ...]:
+    """Return what several runs are called in a figure: the shortest ends of their paths that differ.
+
+    Raises:
+        InputError: a run is named twice.
+    """
+    parts = [run.resolve().parts for run in runs]
+    twice = [str(run) for number, run in enumerate(runs) if parts[number] in parts[:number]]
+    if twice:
+        raise InputError(f"{twice[0]}: named twice; name each run once")
+    longest = max(map(len, parts))
+    for length in range(1, longest + 1):
+        names = tuple("/".join(each[-length:]) for each in parts)
+        if len(set(names)) == len(names):
+            break
+    return names

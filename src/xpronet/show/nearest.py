@@ -1,7 +1,7 @@
-"""What a prototype stands for: the train regions and words whose queries come nearest to its key.
+"""What a prototype represents: the train regions and words whose queries are nearest to its key.
 
-Nearness is the cosine between query and key over all heads (paper, eq. 8 to 10): the score by which the model chooses
-its prototypes, without the lengths. Shape legend: B studies, S regions of all views, P prototypes.
+The distance is the cosine between query and key over all heads (paper, eq. 8 to 10): the score by which the model
+selects prototypes, without the norms. Shape legend: B studies, S regions of all views, P prototypes.
 """
 
 import math
@@ -25,12 +25,12 @@ from xpronet.model.matching import PrototypeMatching
 from xpronet.progress import Tracker, silent
 from xpronet.text.vocabulary import Vocabulary
 
-FEWEST = 3
-"""Times that a word must stand in the reports to be listed: what stands once is near by luck."""
+MIN_COUNT = 3
+"""Fewest occurrences of a word to be listed: rare words are near by chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearRegion:
+class NearestRegion:
     """A region of a train image."""
 
     study: str
@@ -42,48 +42,48 @@ class NearRegion:
     column: int
     """Column of the region, from 0 at the left."""
     side: int
-    """Regions along each side of a view."""
+    """Number of regions along each side of a view."""
     cosine: float
     """Between the region's query and the prototype's key."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Return left, top, width and height as parts of the view."""
+        """Return left, top, width and height relative to the view."""
         return self.column / self.side, self.row / self.side, 1 / self.side, 1 / self.side
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearWord:
+class NearestWord:
     """A word of the train reports."""
 
     text: str
     """The word."""
     cosine: float
-    """Mean over all places where it stands, since a word's query also holds its position."""
+    """Mean over all occurrences, since a word's query depends on its position too."""
     count: int
-    """How often it stands in the reports looked through."""
+    """Occurrences in the reports that were searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbours:
-    """What is nearest to one prototype among the studies that may query it."""
+class PrototypeNeighbours:
+    """The nearest regions and words of one prototype, among the studies that may query it."""
 
     finding: str
-    """Whose prototype it is."""
+    """The finding of the prototype."""
     index: int
     """Which of that finding's prototypes, from 0."""
     studies: int
-    """Studies looked through: those with the finding."""
-    regions: tuple[NearRegion, ...]
-    """Nearest first, at most one a study."""
-    words: tuple[NearWord, ...]
+    """Studies searched: those with the finding."""
+    regions: tuple[NearestRegion, ...]
+    """Nearest first, at most one of each study."""
+    words: tuple[NearestWord, ...]
     """Nearest first."""
 
 
-def studies_with(
+def studies_with_findings(
     labels: Float[np.ndarray, "studies findings"], columns: Sequence[int], *, limit: int
 ) -> Int[np.ndarray, " chosen"]:
-    """Return the numbers of studies that have the findings, evenly picked where there are more than `limit` of one."""
+    """Return the indices of studies with the findings, evenly sampled where more than `limit` have one."""
     chosen: set[int] = set()
     for column in columns:
         having = np.flatnonzero(labels[:, column] == 1)
@@ -93,7 +93,7 @@ def studies_with(
     return np.array(sorted(chosen), np.int64)
 
 
-def nearest(
+def nearest_neighbours(
     checkpoint: Checkpoint,
     corpus: Corpus,
     studies: Sequence[Study],
@@ -105,21 +105,21 @@ def nearest(
     device: torch.device,
     batch: int = 32,
     track: Tracker = silent,
-) -> list[Neighbours]:
+) -> list[PrototypeNeighbours]:
     """Find the nearest regions and words of prototypes.
 
-    A study counts for the prototypes of its findings only: no other could query them.
+    Only studies with a finding are searched for its prototypes: no others may query them.
 
     Args:
         checkpoint: a model with prototypes of findings.
         corpus: where the images are.
-        studies: train studies to look through.
+        studies: train studies to search.
         labels: their findings, 0 or 1.
-        prototypes: place of the finding among the checkpoint's, and number of its prototype.
-        num_regions: regions to keep of each prototype.
-        num_words: words to keep of each.
+        prototypes: index of the finding among the checkpoint's, and index of its prototype.
+        num_regions: regions to keep for each prototype.
+        num_words: words to keep for each.
         device: where to compute.
-        batch: studies at a time.
+        batch: studies in a batch.
         track: shows progress.
 
     Raises:
@@ -148,7 +148,7 @@ def nearest(
     side = 0
     with torch.inference_mode():
         keys = _keys(matching)[rows]
-        for part in track(batches, "Look through studies", -(-len(studies) // batch)):
+        for part in track(batches, "Search studies", -(-len(studies) // batch)):
             patches = network.encode_images(part.images.to(device), part.view_mask.to(device))
             cosine = normalize(matching.query(network.patch_embedding(patches.features)), dim=-1) @ keys.T
             top, place = cosine.masked_fill(~patches.mask.unsqueeze(-1), -torch.inf).max(1)
@@ -156,11 +156,11 @@ def nearest(
             places.append(place.cpu().numpy())
             side = math.isqrt(patches.mask.shape[1] // part.images.shape[1])
             reports += [_ids(words, checkpoint.vocabulary) for words in part.words.tolist()]
-        near_words = _near_words(checkpoint, keys, reports, labels[:, owners] == 1, num_words)
+        nearest_words = _nearest_words(checkpoint, keys, reports, labels[:, owners] == 1, num_words)
     scores = np.where(labels[:, owners] == 1, np.concatenate(best), -np.inf)
     where = np.concatenate(places)
     return [
-        Neighbours(
+        PrototypeNeighbours(
             finding=checkpoint.findings[finding],
             index=index,
             studies=int((labels[:, finding] == 1).sum()),
@@ -169,7 +169,7 @@ def nearest(
                 for row in np.argsort(-scores[:, column], kind="stable")[:num_regions]
                 if np.isfinite(scores[row, column])
             ),
-            words=near_words[column],
+            words=nearest_words[column],
         )
         for column, (finding, index) in enumerate(prototypes)
     ]
@@ -179,24 +179,24 @@ def _keys(matching: PrototypeMatching) -> Float[Tensor, "P width"]:
     return normalize(matching.key(matching.projected()), dim=-1)
 
 
-def _region(study: str, place: int, side: int, cosine: float) -> NearRegion:
+def _region(study: str, place: int, side: int, cosine: float) -> NearestRegion:
     view, region = divmod(place, side * side)
-    return NearRegion(
+    return NearestRegion(
         study=study, view=view, row=region // side, column=region % side, side=side, cosine=round(cosine, 4)
     )
 
 
-def _near_words(
+def _nearest_words(
     checkpoint: Checkpoint,
     keys: Float[Tensor, "P width"],
     reports: Sequence[Sequence[int]],
     having: Bool[np.ndarray, "studies P"],
     num_words: int,
-) -> list[tuple[NearWord, ...]]:
-    """Return each prototype's nearest words among the reports of the studies that may query it."""
+) -> list[tuple[NearestWord, ...]]:
+    """Return each prototype's nearest words in the reports of the studies that may query it."""
     network, vocabulary = checkpoint.network, checkpoint.vocabulary
     assert network.matching is not None
-    # Prototypes of one finding belong to the same studies: words are counted once for all of them.
+    # All prototypes of a finding are searched in the same studies: words are counted once for all of them.
     kinds, kind_of = np.unique(having, axis=1, return_inverse=True)
     counts = np.zeros((kinds.shape[1], max(map(len, reports)), len(vocabulary)), np.int32)
     for report, kinds_of_study in zip(reports, kinds, strict=True):
@@ -205,7 +205,7 @@ def _near_words(
     sums = np.zeros((keys.shape[0], len(vocabulary)))
     for place in range(counts.shape[1]):
         ids = np.flatnonzero(counts[:, place].any(0))
-        # The BOS stands at 0, a report's first word at 1.
+        # BOS is at position 0, a report's first word at 1.
         placed = network.place(
             torch.from_numpy(ids).to(keys.device)[None], torch.tensor([place + 1], device=keys.device)
         )[0]
@@ -216,11 +216,11 @@ def _near_words(
     meant = np.array([text not in ("", ".") and number != vocabulary.unknown for number, text in enumerate(texts)])
     found = []
     for row, kind in enumerate(kind_of.ravel()):
-        often = np.flatnonzero((totals[kind] >= FEWEST) & meant)
+        often = np.flatnonzero((totals[kind] >= MIN_COUNT) & meant)
         means = sums[row, often] / totals[kind, often]
         found.append(
             tuple(
-                NearWord(text=texts[often[k]], cosine=round(float(means[k]), 4), count=int(totals[kind, often[k]]))
+                NearestWord(text=texts[often[k]], cosine=round(float(means[k]), 4), count=int(totals[kind, often[k]]))
                 for k in np.argsort(-means, kind="stable")[:num_words]
             )
         )

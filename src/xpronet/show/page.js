@@ -22,7 +22,7 @@
   const drawHeat = (canvas, grid, columns, highest) => {
     const rows = grid.length / columns;
     const context = canvas.getContext("2d");
-    const picture = context.createImageData(FINE, FINE);
+    const image = context.createImageData(FINE, FINE);
     for (let y = 0; y < FINE; y++) {
       const [top, bottom, down] = between(y, rows);
       for (let x = 0; x < FINE; x++) {
@@ -30,10 +30,10 @@
         const above = grid[top * columns + left] * (1 - across) + grid[top * columns + right] * across;
         const under = grid[bottom * columns + left] * (1 - across) + grid[bottom * columns + right] * across;
         const [red, green, blue, opacity] = colour(Math.min((above * (1 - down) + under * down) / highest, 1));
-        picture.data.set([red, green, blue, 255 * opacity], 4 * (y * FINE + x));
+        image.data.set([red, green, blue, 255 * opacity], 4 * (y * FINE + x));
       }
     }
-    context.putImageData(picture, 0, 0);
+    context.putImageData(image, 0, 0);
   };
 
   const drawLegend = (canvas) => {
@@ -104,15 +104,15 @@
       panel.replaceChildren(chosen, ...heat(word.attention, "Attention per region: 0"), ...prototypes(word));
     }
 
-    // Where a finding's probability comes from: the same regions, but of the finding, not of a word.
+    // The evidence for a finding: the same regions, but of the finding, not of a word.
     function locate(button) {
       const chosen = button.getAttribute("aria-pressed") === "false";
       clear();
       if (!chosen) return;
       button.setAttribute("aria-pressed", "true");
       const name = button.textContent;
-      const told = make("p", { class: "chosen" }, make("b", {}, name), "what speaks for it, by region");
-      panel.replaceChildren(told, ...heat(data.regions[name], "Share per region: 0"));
+      const heading = make("p", { class: "chosen" }, make("b", {}, name), "evidence for it, by region");
+      panel.replaceChildren(heading, ...heat(data.regions[name], "Share per region: 0"));
     }
 
     function heat(grids, scale) {
@@ -135,7 +135,7 @@
       const rows = word.prototypes.map(([finding, number, share]) =>
         make("tr", {}, make("th", { scope: "row" }, data.findings[finding] || "Any"), make("td", {}, String(number)),
           make("td", {}, percent(share / data.parts)), makeBar(share / word.prototypes[0][2])));
-      return [make("table", {}, make("caption", {}, "Prototypes that answered it"), make("thead", {}, head), make("tbody", {}, ...rows))];
+      return [make("table", {}, make("caption", {}, "Prototypes behind it"), make("thead", {}, head), make("tbody", {}, ...rows))];
     }
 
     // One word at a time is in the tab order; the arrows move on from it.

@@ -1,7 +1,8 @@
-"""One page of generated reports that explains itself: a single HTML file that reaches for nothing outside it."""
+"""Generated reports with their evidence as one HTML file that loads nothing from outside."""
 
 import base64
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,28 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from xpronet.errors import InputError
 from xpronet.files import write_text
-from xpronet.generation.report import Report
-from xpronet.show.overlay import evidence_record, picture_uri
-from xpronet.show.wording import Run, find_words, marked_runs, readable_words, shared_words
+from xpronet.generation.report import Report, WordEvidence
+from xpronet.images.data_uri import image_uri
+from xpronet.show.wording import MatchedSpan, find_words, matched_spans, readable_words, shared_words
 
 CONTENTS_FROM = 4
-"""Studies from which the page opens with a table of contents."""
+"""Fewest studies for which the page has a table of contents."""
+
+PARTS = 100_000
+"""The whole number that represents 1 in attention and shares: shorter than decimals, and exact to 0.001 %."""
 
 SOURCES = {
     "predicted": "Findings predicted from the images",
     "reference": "Findings read from the reference report",
     "all": "All prototypes were visible, whatever the findings",
 }
-"""What `Report.labels_from` says, in words."""
+"""`Report.labels_from` in words."""
 
 PRESENT_MEANS = {"predicted": "Present", "reference": "Given", "all": "Visible"}
-"""What `FindingScore.present` means for each source of labels, as the head of its column."""
+"""What `FindingScore.present` means for each source of labels, as the title of its column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +42,18 @@ class PageStudy:
     """One study as the page shows it."""
 
     report: Report
-    """What the model wrote; with evidence its words can be pointed at."""
+    """The generated report; its words are interactive where it has evidence."""
     views: tuple[UInt8[np.ndarray, "height width"], ...]
     """The squares the network saw, in order."""
     positions: tuple[str | None, ...]
-    """View position of each (PA, LATERAL, ...), None where nobody knows."""
+    """View position of each (PA, LATERAL, ...), None where it is unknown."""
     reference: str | None = None
-    """The report a radiologist wrote, where there is one."""
+    """The radiologist's report, where there is one."""
     reference_findings: tuple[str, ...] | None = None
-    """Names of the findings that the reference report states; None where nobody has labelled it."""
+    """Names of the findings in the reference report; None where it has no labels."""
 
     def __post_init__(self) -> None:
-        assert len(self.views) == len(self.positions), "every view has a position, if only None"
+        assert len(self.views) == len(self.positions), "one position for each view"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +72,13 @@ class _FindingRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Section:
+class _StudySection:
     """One study, ready for the template."""
 
     id: str
-    pictures: tuple[tuple[str, str], ...]
-    text: tuple[Run, ...]
-    reference: tuple[Run, ...] | None
+    images: tuple[tuple[str, str], ...]
+    text: tuple[MatchedSpan, ...]
+    reference: tuple[MatchedSpan, ...] | None
     findings: tuple[_FindingRow, ...]
     reference_findings: tuple[str, ...] | None
     labels_from: str
@@ -98,18 +102,18 @@ def write_page(
     Images, style and script are inside the file, and its Content-Security-Policy forbids everything else.
 
     Args:
-        path: where it goes.
-        studies: what it shows, at least one.
-        title: its heading.
-        summary: rows of a small table under the heading: a name and its value.
+        path: the file to write.
+        studies: at least one.
+        title: the heading.
+        summary: rows of a table under the heading: a name and its value.
         note: a paragraph under the heading.
-        overwrite: replace what is there.
+        overwrite: replace an existing file.
 
     Raises:
         InputError: there is no study, `path` exists and `overwrite` is false, or it cannot be written.
     """
     if not studies:
-        raise InputError(f"{path}: a page needs at least one study; choose a split or a list that has some")
+        raise InputError(f"{path}: a page needs at least one study; choose a split or a list that has one")
     write_text(path, _render(studies, title=title, summary=summary, note=note), overwrite=overwrite)
 
 
@@ -133,7 +137,7 @@ def _render(studies: Sequence[PageStudy], *, title: str, summary: Sequence[tuple
 
 
 def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy that allows images inside the file, this style and this script, no more."""
+    """Return a Content-Security-Policy that allows images inside the file, this style and this script only."""
     hashes = [
         "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
         for content in (style, script)
@@ -144,22 +148,22 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _section(study: PageStudy) -> _Section:
+def _section(study: PageStudy) -> _StudySection:
     report = study.report
     if report.words:
         text, words = readable_words([word.text for word in report.words])
     else:
         text, words = report.text, find_words(report.text)
     reference_words = find_words(study.reference or "")
-    return _Section(
+    return _StudySection(
         id=report.id,
-        pictures=tuple(
-            (position or f"View {number}", picture_uri(view))
+        images=tuple(
+            (position or f"View {number}", image_uri(view))
             for number, (view, position) in enumerate(zip(study.views, study.positions, strict=True), 1)
         ),
-        text=marked_runs(text, words, shared_words(words, reference_words)),
+        text=matched_spans(text, words, shared_words(words, reference_words)),
         reference=(
-            marked_runs(study.reference, reference_words, shared_words(reference_words, words))
+            matched_spans(study.reference, reference_words, shared_words(reference_words, words))
             if study.reference is not None
             else None
         ),
@@ -174,7 +178,7 @@ def _section(study: PageStudy) -> _Section:
 
 
 def _finding_rows(study: PageStudy) -> tuple[_FindingRow, ...]:
-    """Return the model's findings, then those of the reference that the model doesn't know."""
+    """Return the model's findings, then those of the reference that the model does not know."""
     stated = study.reference_findings or ()
     rows = [
         _FindingRow(
@@ -193,3 +197,49 @@ def _finding_rows(study: PageStudy) -> tuple[_FindingRow, ...]:
         if name not in known
     ]
     return tuple(rows)
+
+
+def evidence_record(report: Report, num_views: int) -> dict[str, Any]:
+    """Return the evidence of a report's words as JSON values.
+
+    The values: `parts`, the whole number that represents 1; `columns` of the attention grids; `findings`, the names
+    that prototypes refer to; `words`, each with its probability `p`, its `attention` (a flat list for each view, row
+    by row) and its `prototypes` (index in `findings`, number, share); `regions`, by finding the share of each region
+    in the evidence for it, for findings with any.
+
+    Args:
+        report: with at least one word of evidence.
+        num_views: images shown; views that pad the batch come after them and are left out.
+    """
+    assert report.words, "without evidence there is nothing to show"
+    names = sorted({use.finding for word in report.words for use in word.prototypes})
+    return {
+        "parts": PARTS,
+        "columns": report.words[0].attention.shape[2],
+        "findings": names,
+        "words": [_word_record(word, names, num_views) for word in report.words],
+        "regions": {
+            finding.name: grids
+            for finding in report.findings
+            if finding.regions is not None and (grids := _region_shares(finding.regions[:num_views]))
+        },
+    }
+
+
+def _region_shares(regions: Float[np.ndarray, "views rows columns"]) -> list[list[int]]:
+    """Return each region's share in all that is added to a finding's logit; empty where nothing is."""
+    added = np.maximum(regions.astype(np.float64), 0)
+    if not added.any():
+        return []
+    grids: list[list[int]] = np.rint(added / added.sum() * PARTS).astype(int).reshape(len(added), -1).tolist()
+    return grids
+
+
+def _word_record(word: WordEvidence, names: list[str], num_views: int) -> dict[str, Any]:
+    assert word.attention.shape[0] >= num_views, "every image shown was attended to"
+    grids = np.rint(word.attention[:num_views].astype(np.float64) * PARTS).astype(int)
+    return {
+        "p": round(math.exp(word.log_probability), 4),
+        "attention": grids.reshape(num_views, -1).tolist(),
+        "prototypes": [[names.index(use.finding), use.index, round(use.weight * PARTS)] for use in word.prototypes],
+    }

@@ -1,5 +1,5 @@
-// Attention as colour over a picture. From nothing over violet and orange to pale yellow: its lightness rises, so it
-// reads without colour vision.
+// Attention as colour over an image: transparent, violet, orange, pale yellow. Lightness increases, so that it can be
+// read without colour vision.
 const RAMP = [[0, 90, 20, 110, 0], [0.35, 170, 40, 110, 0.35], [0.7, 240, 120, 40, 0.6], [1, 255, 225, 110, 0.75]];
 export const FINE = 112;
 
@@ -10,7 +10,7 @@ const colour = (value) => {
   return low.slice(1).map((part, index) => part + along * (high[index + 1] - part));
 };
 
-// Two neighbours of a fine pixel on a side with `count` regions, and how far it lies towards the second.
+// The two regions next to a pixel on a side of `count` regions, and the weight of the second.
 const between = (pixel, count) => {
   const place = Math.min(Math.max(((pixel + 0.5) / FINE) * count - 0.5, 0), count - 1);
   const first = Math.min(Math.floor(place), Math.max(count - 2, 0));
@@ -21,7 +21,7 @@ const between = (pixel, count) => {
 // Draw a grid of shares (rows of columns) so that `highest` has the brightest colour.
 export function drawHeat(canvas, grid, highest) {
   const context = canvas.getContext("2d");
-  const picture = context.createImageData(FINE, FINE);
+  const image = context.createImageData(FINE, FINE);
   for (let y = 0; y < FINE; y++) {
     const [top, bottom, down] = between(y, grid.length);
     for (let x = 0; x < FINE; x++) {
@@ -29,10 +29,10 @@ export function drawHeat(canvas, grid, highest) {
       const above = grid[top][left] * (1 - across) + grid[top][right] * across;
       const under = grid[bottom][left] * (1 - across) + grid[bottom][right] * across;
       const [red, green, blue, opacity] = colour(Math.min((above * (1 - down) + under * down) / highest, 1));
-      picture.data.set([red, green, blue, 255 * opacity], 4 * (y * FINE + x));
+      image.data.set([red, green, blue, 255 * opacity], 4 * (y * FINE + x));
     }
   }
-  context.putImageData(picture, 0, 0);
+  context.putImageData(image, 0, 0);
 }
 
 export function clearHeat(canvas) {

@@ -1,4 +1,4 @@
-// Elements and numbers as text. Whatever comes from the server becomes text, never markup.
+// Elements and numbers as text. Strings from the server become text, never markup.
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);

@@ -1,5 +1,5 @@
-// Put the page together: files in, draft out.
-import { Refused, ask, bodyOf, events, setToken } from "./server.js";
+// The page: files in, draft out.
+import { RequestError, ask, bodyOf, events, setToken } from "./server.js";
 import { Report } from "./report.js";
 import { make } from "./make.js";
 import { Viewer } from "./viewer.js";
@@ -14,8 +14,8 @@ let running = null;
 
 at("tools").open = matchMedia("(min-width: 62rem)").matches;
 
-const say = (told, bad = false) => {
-  at("state").textContent = told;
+const showState = (text, bad = false) => {
+  at("state").textContent = text;
   at("state").classList.toggle("bad", bad);
 };
 
@@ -24,18 +24,18 @@ async function findModel() {
     const about = await (await ask("/v1/model")).json();
     limits = about.limits;
     at("model").textContent = `Model ${about.name} · ${about.model} · XProNet ${about.version}`;
-    at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model learned from up to ${about.max_views} a study.${about.gate ? "" : " It has no gate: it does not tell when a picture is no chest X-ray."}`;
+    at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model was trained with up to ${about.max_views} views per study.${about.gate ? "" : " It has no gate: images that are not chest X-rays are not recognised."}`;
     at("token-form").hidden = true;
     at("save-sr").hidden = !about.structured_reports;
-    say("");
+    showState("");
     if (about.examples) await findExamples();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof RequestError)) throw error;
     const asks = error.status === 401;
     at("token-form").hidden = !asks;
     at("model").textContent = asks ? "A token is needed" : "";
     if (asks) at("token").focus();
-    say(asks && at("token").value ? "That is not the token." : asks ? "" : error.message, true);
+    showState(asks && at("token").value ? "Wrong token." : asks ? "" : error.message, true);
   }
 }
 
@@ -45,14 +45,14 @@ async function findExamples() {
   examples = { record, tiles };
 }
 
-// Draw the train regions nearest to a prototype, and name the words nearest to it.
+// Draw the train regions nearest to a prototype, and list the words nearest to it.
 function showExamples(use, container) {
   const finding = examples?.record.findings.find((each) => each.name === use.finding);
   const prototype = finding?.prototypes[use.index];
   if (!prototype) return;
   const { tile } = examples.record;
   const near = prototype.words.slice(0, 6).map((word) => word.text).join(", ");
-  container.append(make("p", { class: "facts" }, `What ${use.finding} number ${use.index} stands for: train regions like these${near ? `, words like ${near}` : ""}`));
+  container.append(make("p", { class: "facts" }, `Nearest to ${use.finding} prototype ${use.index}: these train regions${near ? `, the words ${near}` : ""}`));
   for (const region of prototype.regions.slice(0, 6)) {
     const canvas = make("canvas", { width: String(tile), height: String(tile), role: "img", "aria-label": `A train region${region.view ? `, ${region.view} view` : ""}` });
     const context = canvas.getContext("2d");
@@ -69,17 +69,17 @@ at("token-form").addEventListener("submit", (event) => {
   findModel();
 });
 
-function refusal(chosen) {
-  if (!limits) return "The model is not known yet: reload the page.";
-  if (chosen.length > limits.files) return `${chosen.length} files are more than the ${limits.files} views taken.`;
+function limitExceeded(chosen) {
+  if (!limits) return "The model has not been loaded yet: reload the page.";
+  if (chosen.length > limits.files) return `${chosen.length} files are more than the ${limits.files} views allowed.`;
   const size = chosen.reduce((sum, file) => sum + file.size, 0);
-  if (size > limits.bytes - 65536) return `These files have ${Math.ceil(size / 2 ** 20)} MB; at most ${Math.floor(limits.bytes / 2 ** 20)} MB are taken.`;
+  if (size > limits.bytes - 65536) return `These files have ${Math.ceil(size / 2 ** 20)} MB; at most ${Math.floor(limits.bytes / 2 ** 20)} MB are allowed.`;
   return "";
 }
 
 async function read(chosen) {
-  const wrong = refusal(chosen);
-  if (wrong) return say(wrong, true);
+  const problem = limitExceeded(chosen);
+  if (problem) return showState(problem, true);
   running?.abort();
   const own = (running = new AbortController());
   files = chosen;
@@ -90,7 +90,7 @@ async function read(chosen) {
   at("warnings").hidden = true;
   at("study").hidden = false;
   at("study").setAttribute("aria-busy", "true");
-  say(`Reading ${chosen.length === 1 ? "one picture" : `${chosen.length} pictures`}…`);
+  showState(`Reading ${chosen.length === 1 ? "one image" : `${chosen.length} images`}…`);
   try {
     const answer = await ask("/v1/reports/stream", { method: "POST", body: bodyOf(chosen), signal: own.signal });
     const drawn = [];
@@ -100,7 +100,7 @@ async function read(chosen) {
       else if (event === "sentence") {
         report.addSentence(value.text);
         await new Promise(requestAnimationFrame);
-      } else if (event === "error") throw new Refused(value.status, value.detail);
+      } else if (event === "error") throw new RequestError(value.status, value.detail);
       else if (event === "report") {
         await Promise.all(drawn);
         finish(value);
@@ -108,9 +108,9 @@ async function read(chosen) {
     }
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof RequestError)) throw error;
     at("study").hidden = !viewer.views.length;
-    say(error.message, true);
+    showState(error.message, true);
     if (error.status === 401) findModel();
   } finally {
     if (running === own) at("study").removeAttribute("aria-busy");
@@ -123,7 +123,7 @@ function finish(record) {
   at("warnings").replaceChildren(...(record.warnings || []).map((warning) => make("li", {}, warning)));
   at("warnings").hidden = !record.warnings?.length;
   for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = false;
-  say("The draft is ready. Check every word against the pictures.");
+  showState("The draft is ready. Check every word against the images.");
 }
 
 function setEditing(on) {
@@ -144,11 +144,11 @@ at("edit").addEventListener("click", () => {
 at("copy").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(at("edited").value);
-    say("Copied. It is a draft: check it before it goes anywhere.");
+    showState("Copied. It is a draft: check it before you use it.");
   } catch {
     setEditing(true);
     at("edited").select();
-    say("The browser does not let this page copy; the text is selected, press Ctrl+C.", true);
+    showState("This page may not use the clipboard; the text is selected, press Ctrl+C.", true);
   }
 });
 
@@ -169,14 +169,14 @@ at("save-json").addEventListener("click", () => {
 
 at("save-sr").addEventListener("click", async () => {
   const edited = at("edited").value;
-  say("Making the structured report…");
+  showState("Making the structured report…");
   try {
     const answer = await ask("/v1/structured-reports", { method: "POST", body: bodyOf(files, edited === report.record.report ? null : edited) });
     save(await answer.blob(), "draft-report.dcm");
-    say("Saved as a DICOM structured report: partial and unverified.");
+    showState("Saved as a DICOM structured report: partial and unverified.");
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    say(error.message, true);
+    if (!(error instanceof RequestError)) throw error;
+    showState(error.message, true);
   }
 });
 
@@ -186,7 +186,7 @@ at("files").addEventListener("change", () => {
   if (chosen.length) read(chosen);
 });
 
-// A file dropped beside the box must not make the browser leave the page.
+// A file dropped outside the box must not make the browser leave the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
 addEventListener("dragover", () => at("drop").classList.add("over"));
 for (const name of ["dragleave", "drop"]) addEventListener(name, () => at("drop").classList.remove("over"));

@@ -1,9 +1,9 @@
-// The draft's words and findings, and what lies behind each.
+// The draft's words and findings, with the evidence for each.
 import { drawLegend } from "./heat.js";
 import { make, makeTrack, percent } from "./make.js";
 
 // Each region's share in all that is added to a finding's score; null where nothing is.
-const speakingFor = (regions) => {
+const regionShares = (regions) => {
   const added = regions.map((grid) => grid.map((row) => row.map((part) => Math.max(part, 0))));
   const whole = added.flat(2).reduce((sum, part) => sum + part, 0);
   return whole > 0 ? added.map((grid) => grid.map((row) => row.map((part) => part / whole))) : null;
@@ -35,7 +35,7 @@ export class Report {
     this.text.append(this.text.textContent ? ` ${sentence}` : sentence);
   }
 
-  // The whole report: every word becomes something to point at.
+  // The whole report: every word becomes interactive.
   fill(record) {
     this.record = record;
     const pieces = [];
@@ -63,7 +63,7 @@ export class Report {
       make("td", { class: "number threshold" }, percent(finding.threshold)), make("td", {}, finding.present ? "yes" : "no"));
   }
 
-  // Mark the words that speak of a finding: those that affirm it and those that deny it look different.
+  // Mark the words that mention a finding: those that affirm it and those that negate it look different.
   mark(button, name) {
     const chosen = this.finding === name ? null : name;
     for (const other of this.findings.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
@@ -83,24 +83,24 @@ export class Report {
     return this.record.mentions.filter((mention) => mention.finding === this.finding);
   }
 
-  // What is shown while no word is pointed at: nothing, or the chosen finding and the regions that speak for it.
+  // Shown while no word is selected: nothing, or the chosen finding and the regions with evidence for it.
   rest() {
     this.viewer.hideHeat();
     this.why.replaceChildren();
     if (this.finding === null) return;
     const mentions = this.mentions();
-    const states = [...new Set(mentions.map((mention) => ({ positive: "affirmed", negative: "denied", uncertain: "in doubt" }[mention.state] || "mentioned")))];
-    const told = mentions.length ? `${this.finding}: ${states.join(" and ")} in the marked words.` : `${this.finding}: the draft does not speak of it.`;
-    this.why.replaceChildren(make("p", {}, told));
-    const grids = speakingFor(this.record.findings.find((finding) => finding.name === this.finding).regions);
-    if (grids) this.why.append(this.heat(grids, "what speaks for it", "What speaks for it, per region: 0"));
+    const states = [...new Set(mentions.map((mention) => ({ positive: "affirmed", negative: "negated", uncertain: "uncertain" }[mention.state] || "mentioned")))];
+    const summary = mentions.length ? `${this.finding}: ${states.join(" and ")} in the marked words.` : `${this.finding}: not mentioned in the draft.`;
+    this.why.replaceChildren(make("p", {}, summary));
+    const grids = regionShares(this.record.findings.find((finding) => finding.name === this.finding).regions);
+    if (grids) this.why.append(this.heat(grids, "the evidence", "Evidence for it, per region: 0"));
   }
 
   heat(grids, of, scale) {
     const highest = this.viewer.showHeat(grids, of);
     const legend = make("canvas", { width: "128", height: "8", "aria-hidden": "true" });
     drawLegend(legend);
-    return make("p", { class: "legend" }, scale, legend, `${percent(highest)} (${percent(1 / grids.flat(2).length)} where it is even)`);
+    return make("p", { class: "legend" }, scale, legend, `${percent(highest)} (${percent(1 / grids.flat(2).length)} if uniform)`);
   }
 
   show(index) {
@@ -127,7 +127,7 @@ export class Report {
     const rows = uses.slice(0, 5).map((use) => make("tr", {}, make("th", { scope: "row" }, use.finding || "Any"),
       make("td", {}, String(use.index)), make("td", {}, percent(use.weight)),
       make("td", { class: "share" }, makeTrack(use.weight / uses[0].weight, { above: true }))));
-    const table = make("table", {}, make("caption", {}, "Prototypes that answered it"), make("thead", {}, head), make("tbody", {}, ...rows));
+    const table = make("table", {}, make("caption", {}, "Prototypes behind it"), make("thead", {}, head), make("tbody", {}, ...rows));
     const examples = make("div", { class: "examples" });
     this.prototype(uses[0], examples);
     return [table, examples];

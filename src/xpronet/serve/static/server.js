@@ -1,11 +1,11 @@
-// Talk to the server this page came from, and to nobody else.
+// Requests to the server of this page, and to no other.
 let token = "";
 
-export function setToken(given) {
-  token = given;
+export function setToken(value) {
+  token = value;
 }
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(status, detail) {
     super(detail);
     this.status = status;
@@ -19,17 +19,17 @@ export async function ask(path, options = {}) {
     answer = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, "The server does not answer. Is it still running?");
+    throw new RequestError(0, "The server does not respond. Is it still running?");
   }
   if (answer.ok) return answer;
   let detail = `The server answers with status ${answer.status}.`;
   if ((answer.headers.get("content-type") || "").startsWith("application/json")) detail = (await answer.json()).detail;
-  throw new Refused(answer.status, detail);
+  throw new RequestError(answer.status, detail);
 }
 
 export function bodyOf(files, text = null) {
   const body = new FormData();
-  // What a file is called stays here: it may name a patient.
+  // The file name is not sent: it may name a patient.
   files.forEach((file, index) => body.append("views", file, `view-${index + 1}`));
   if (text !== null) body.append("text", text);
   return body;
@@ -38,16 +38,16 @@ export function bodyOf(files, text = null) {
 // Yield [event, value] of a stream of server-sent events.
 export async function* events(answer) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  const broken = new Refused(0, "The connection broke off before the draft was whole. Send the pictures again.");
+  let buffer = "";
+  const interrupted = new RequestError(0, "The connection was interrupted before the draft was complete. Send the images again.");
   for (let ended = false; ;) {
     const { done, value } = await reader.read().catch((error) => {
-      throw error.name === "AbortError" ? error : broken;
+      throw error.name === "AbortError" ? error : interrupted;
     });
-    if (done && !ended) throw broken;
+    if (done && !ended) throw interrupted;
     if (done) return;
-    const blocks = (rest + value).split("\n\n");
-    rest = blocks.pop();
+    const blocks = (buffer + value).split("\n\n");
+    buffer = blocks.pop();
     for (const block of blocks) {
       const [name, data] = block.split("\n").map((line) => line.slice(line.indexOf(" ") + 1));
       ended ||= name === "report" || name === "error";

@@ -1,8 +1,8 @@
-// The pictures: window and level, zoom and place, and the heat above them. All views share window and level.
+// The images: window and level, zoom and position, and the heat map over them. All views share window and level.
 import { FINE, clearHeat, drawHeat } from "./heat.js";
 import { make, percent } from "./make.js";
 
-const MOST_ZOOM = 6;
+const MAX_ZOOM = 6;
 const START = { window: 255, level: 128, zoom: 1, heat: 100, invert: false };
 
 export class Viewer {
@@ -28,14 +28,14 @@ export class Viewer {
   }
 
   async add(record) {
-    const picture = make("canvas", { class: "picture", role: "img", "aria-label": `View ${record.number}` });
+    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": `View ${record.number}` });
     const heat = make("canvas", { class: "heat", width: FINE, height: FINE, "aria-hidden": "true" });
-    const stack = make("div", { class: "stack" }, picture, heat);
-    const film = make("div", { class: "film", tabindex: "0", role: "group", "aria-label": `Picture ${record.number}: arrows move, plus and minus zoom` }, stack);
+    const stack = make("div", { class: "stack" }, canvas, heat);
+    const film = make("div", { class: "film", tabindex: "0", role: "group", "aria-label": `Image ${record.number}: arrows move, plus and minus zoom` }, stack);
     const share = make("span", { class: "share" });
     const figure = make("figure", { class: "view" }, film, make("figcaption", {}, make("span", {}, record.name), share));
-    const view = { film, stack, picture, heat, share, x: 0, y: 0, grey: null };
-    // The film is a square; the picture lies in its middle, the heat where the network looked.
+    const view = { film, stack, canvas, heat, share, x: 0, y: 0, grey: null };
+    // The film is a square; the image is centred in it, the heat map covers the square that the network saw.
     const longer = Math.max(record.width, record.height);
     const [width, height] = [(100 * record.width) / longer, (100 * record.height) / longer];
     Object.assign(stack.style, { width: `${width}%`, height: `${height}%`, left: `${(100 - width) / 2}%`, top: `${(100 - height) / 2}%` });
@@ -45,11 +45,11 @@ export class Viewer {
     this.container.append(figure);
     this.listen(view);
     const image = new Image();
-    image.src = record.picture;
+    image.src = record.image;
     await image.decode();
-    picture.width = record.width;
-    picture.height = record.height;
-    const context = picture.getContext("2d", { willReadFrequently: true });
+    canvas.width = record.width;
+    canvas.height = record.height;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
     const data = context.getImageData(0, 0, record.width, record.height);
     view.grey = Uint8Array.from({ length: record.width * record.height }, (_, index) => data.data[4 * index]);
@@ -81,7 +81,7 @@ export class Viewer {
       const shown = table[view.grey[index]];
       pixels[4 * index] = pixels[4 * index + 1] = pixels[4 * index + 2] = shown;
     }
-    view.picture.getContext("2d").putImageData(view.data, 0, 0);
+    view.canvas.getContext("2d").putImageData(view.data, 0, 0);
   }
 
   place(view) {
@@ -94,7 +94,7 @@ export class Viewer {
   }
 
   zoomBy(factor) {
-    this.set({ zoom: Math.min(Math.max(this.state.zoom * factor, 1), MOST_ZOOM) });
+    this.set({ zoom: Math.min(Math.max(this.state.zoom * factor, 1), MAX_ZOOM) });
   }
 
   listen(view) {
@@ -135,7 +135,7 @@ export class Viewer {
     });
   }
 
-  // Grids of shares, one a view, that add up to 1; `of` says of what.
+  // One grid of shares for each view, which add up to 1; `of` names the whole.
   showHeat(grids, of) {
     const highest = Math.max(1e-6, ...grids.flat(2));
     this.views.forEach((view, index) => {
