@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.resnet import ResNet
 from xpronet.model.fast_cpu import speed_up
-from xpronet.model.network import Patches, XProNet
+from xpronet.model.network import XProNet
 from xpronet.model.precision import settled_precision
+from xpronet.model.report_model import Patches
 from xpronet.model.settings import ModelSettings
 
 NUM_FINDINGS = 14

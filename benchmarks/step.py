@@ -23,8 +23,9 @@ from measuring import (
     timed,
 )
 
-from xpronet.model.network import Outputs, Patches, XProNet
+from xpronet.model.network import XProNet
 from xpronet.model.precision import forward_precision
+from xpronet.model.report_model import Outputs, Patches
 from xpronet.training.losses import LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients, make_optimiser
 

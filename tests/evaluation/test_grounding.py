@@ -20,7 +20,7 @@ from xpronet.generation.report import FindingScore, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import load_checkpoint
-from xpronet.model.network import FindingsHead, Patches
+from xpronet.model.report_model import FindingsHead, Patches
 from xpronet.phantom.regions import read_regions, region_path
 from xpronet.text.cleaning import clean
 

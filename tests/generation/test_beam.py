@@ -13,7 +13,8 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.generation.beam import Hypothesis, _Search, beam_search
 from xpronet.model.decoding import Decoding
-from xpronet.model.network import Patches, XProNet
+from xpronet.model.network import XProNet
+from xpronet.model.report_model import Patches
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xpronet.model.decoding import Decoding
-from xpronet.model.network import Patches
+from xpronet.model.report_model import Patches
 
 REPORTS = torch.tensor([[[1, 5, 6, 7], [1, 5, 9, 4]], [[1, 8, 8, 3], [1, 10, 3, 6]]])
 

@@ -22,7 +22,7 @@ from xpronet.model.fast_cpu import (
     speed_up,
     use_plain_attention,
 )
-from xpronet.model.network import Patches
+from xpronet.model.report_model import Patches
 
 REPORTS = torch.tensor([[1, 5, 6, 7], [1, 8, 3, 0]])
 FINDINGS = torch.tensor([[True, False, True, False], [False, True, False, False]])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xpronet.errors import InputError
-from xpronet.model.network import Patches
+from xpronet.model.report_model import Patches
 from xpronet.model.transformer import sinusoids
 
 WORDS = torch.tensor([[1, 5, 6, 7], [1, 8, 0, 0], [1, 9, 4, 0]])

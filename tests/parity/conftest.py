@@ -11,8 +11,9 @@ import torch
 
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.resnet import ResNet
-from xpronet.model.network import Patches, XProNet
+from xpronet.model.network import XProNet
 from xpronet.model.published_checkpoint import published_name
+from xpronet.model.report_model import Patches
 from xpronet.model.settings import ModelSettings
 
 FIGURES = Path(__file__).parent / "figures"

@@ -6,7 +6,8 @@ import torch
 
 from xpronet.generation.beam import beam_search
 from xpronet.model.decoding import Decoding
-from xpronet.model.network import Outputs, Patches, XProNet
+from xpronet.model.network import XProNet
+from xpronet.model.report_model import Outputs, Patches
 from xpronet.model.search_settings import BeamSettings
 from xpronet.training.losses import Losses, LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, make_optimiser

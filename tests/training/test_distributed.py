@@ -18,7 +18,7 @@ TOGETHER = """
     from torch import nn
 
     from xpronet.data.dataset import Part
-    from xpronet.model.network import Outputs
+    from xpronet.model.report_model import Outputs
     from xpronet.training.sync_batch_norm import SharedBatchNorm, share_batch_norm
     from xpronet.training.losses import LossSettings, WholeBatch, losses
     from xpronet.training.distributed import start_processes

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xpronet.errors import InputError
-from xpronet.model.network import Outputs
+from xpronet.model.report_model import Outputs
 from xpronet.training.losses import LossSettings, contrastive_loss, losses, mean_response, word_loss
 
 

@@ -25,6 +25,7 @@ from xpronet.model.checkpoint import (
     load_tensors,
     save_tensors,
 )
+from xpronet.model.network import as_xpronet
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
@@ -158,7 +159,7 @@ def export_folder(
         "gate": checkpoint.gate is not None,
     }
     with new_folder(folder, overwrite=overwrite) as temporary:
-        for graph in make_graphs(checkpoint.network.eval(), size=checkpoint.images.size):
+        for graph in make_graphs(as_xpronet(checkpoint.network, "export").eval(), size=checkpoint.images.size):
             _write_onnx(graph, temporary / f"{graph.name}.onnx")
             if to == "openvino":
                 _convert(temporary / f"{graph.name}.onnx", temporary / f"{graph.name}.xml")

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from xpronet.deploy.engines import Engine
 from xpronet.deploy.exported_folder import Exported
-from xpronet.generation.beam import NextWord
-from xpronet.generation.evidence import Reread
 from xpronet.generation.runtime import EncodedImages, pool_views
+from xpronet.model.report_model import NextWord, WordReading
 
 
 class Regions(NamedTuple):
@@ -71,11 +70,11 @@ class ExportedRuntime:
         )
         return ExportedDecoding(self._engine, encoded, cache)
 
-    def word_evidence(self, encoded: dict[str, np.ndarray], words: Int[Tensor, "B T"]) -> Reread:
+    def word_evidence(self, encoded: dict[str, np.ndarray], words: Int[Tensor, "B T"]) -> WordReading:
         """Return the evidence for the words of finished reports; `words` are ids from BOS on."""
         outputs = self._engine.run("explain", {"words": words.numpy(), **encoded})
         chosen, attention, *shares = (torch.from_numpy(output) for output in outputs)
-        return Reread(chosen, attention, shares[0] if shares else None)
+        return WordReading(chosen, attention, shares[0] if shares else None)
 
 
 WORDS_AT_A_TIME = 16

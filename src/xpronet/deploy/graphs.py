@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xpronet.generation.evidence import reread_words
 from xpronet.model.attention import KeysValues
 from xpronet.model.fast_cpu import use_plain_attention
-from xpronet.model.network import Encoded, FindingsHead, Patches, XProNet
+from xpronet.model.network import Encoded, XProNet
+from xpronet.model.report_model import FindingsHead, Patches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ class ReadWordEvidence(_Written):
 
     def forward(self, words: Tensor, mask: Tensor, visible: Tensor, *regions: Tensor) -> tuple[Tensor, ...]:
         """Return the evidence for every word; a network without prototypes has no shares."""
-        reading = reread_words(self.network, self.study(mask, visible, regions), words)
+        reading = self.network.reread(self.study(mask, visible, regions), words)
         return tuple(tensor for tensor in reading if tensor is not None)
 
 

@@ -18,7 +18,7 @@ from xpronet.labels.findings import State
 from xpronet.labels.label_tables import read_labels
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
-from xpronet.model.network import XProNet
+from xpronet.model.report_model import ReportModel
 from xpronet.progress import Tracker, silent
 
 
@@ -99,7 +99,7 @@ class Source:
 
     writer: ReportGenerator
     """The model with the settings that the predictions were written with."""
-    network: XProNet
+    network: ReportModel
     """Its network, in evaluation mode."""
     corpus: Corpus
     """Where the images are."""

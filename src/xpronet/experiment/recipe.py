@@ -207,6 +207,10 @@ def _build(kind: Any, values: Any, where: str, prefix: str) -> Any:
 
 
 def _checked(kind: Any, value: Any, told: str) -> Any:
+    if get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise InputError(f"{told}; a table is needed")
+        return value
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise InputError(f"{told}; choose one of {', '.join(map(str, get_args(kind)))}")

@@ -6,7 +6,6 @@ Shape legend: B studies, N beams, T words written.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,20 +13,8 @@ from torch import Tensor
 
 from xpronet.labels.findings import ABNORMALITIES, State
 from xpronet.labels.rules import RuleLabeler
+from xpronet.model.report_model import NextWord
 from xpronet.model.search_settings import BeamSettings
-
-
-@runtime_checkable
-class NextWord(Protocol):
-    """What is searched: the state of all beams of all studies."""
-
-    def step(self, words: Int[Tensor, "B N"], origin: Int[Tensor, "B N"] | None) -> Float[Tensor, "B N vocabulary"]:
-        """Take each beam's newest word and the beam it continues; return log-probabilities of the next word."""
-        ...
-
-    def keep(self, studies: Int[Tensor, "kept"]) -> None:
-        """Drop all studies but these."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Shape legend: B studies, T words, S regions of all views, P prototypes.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,48 +17,10 @@ from xpronet.generation.beam import Hypothesis
 from xpronet.generation.report import PrototypeUse, Report, WordEvidence
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import fast_copy
-from xpronet.model.network import Encoded, XProNet
-from xpronet.model.precision import full_precision
 from xpronet.text.vocabulary import Vocabulary
 
 PROTOTYPES_SHOWN = 10
 """Prototypes listed for a word (the paper's figure 1 shows ten)."""
-
-
-class Reread(NamedTuple):
-    """What reading a written report once more tells of every word."""
-
-    log_probabilities: Float[Tensor, "B T"]
-    """Of each word, given those before it."""
-    attention: Float[Tensor, "B T S"]
-    """Cross-attention on the regions, averaged over layers and heads."""
-    shares: Float[Tensor, "B T P"] | None
-    """Each prototype's share in the response to each word, averaged over heads; None without a prototype network."""
-
-
-def reread_words(network: XProNet, encoded: Encoded, words: Int[Tensor, "B length"]) -> Reread:
-    """Read written reports once more, all words at once.
-
-    A word is asked which prototypes answer it where it stands as input to the next: one position after the one it
-    was predicted at.
-
-    Args:
-        network: in evaluation mode.
-        encoded: the studies.
-        words: ids, one more than T: from the BOS on.
-    """
-    embedded, _ = network.embed(words[:, :-1], encoded)
-    decoded = network.decoder(
-        embedded, network.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
-    )
-    assert decoded.attention is not None, "attention was asked for"
-    log_probabilities = full_precision(network.word_output(decoded.words)).log_softmax(-1)
-    chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
-    shares = None
-    if network.matching is not None and encoded.bank is not None:
-        queries = network.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device))
-        shares = network.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
-    return Reread(chosen, decoded.attention.mean((0, 2)).float(), shares)
 
 
 def written_words(found: list[Hypothesis], vocabulary: Vocabulary) -> Int[Tensor, "B length"]:
@@ -72,7 +33,7 @@ def written_words(found: list[Hypothesis], vocabulary: Vocabulary) -> Int[Tensor
 
 
 def explain_words(
-    reading: Reread,
+    reading: WordReading,
     found: list[Hypothesis],
     *,
     vocabulary: Vocabulary,
@@ -216,7 +177,7 @@ def trace_words(
     Raises:
         InputError: there is no such layer or head.
     """
-    network = fast_copy(checkpoint.network.to(device)).eval()
+    network = as_xpronet(fast_copy(checkpoint.network.to(device)), "a figure of words").eval()
     for name, number, most in (("layer", layer, network.settings.layers), ("head", head, network.settings.heads)):
         if number is not None and not 1 <= number <= most:
             raise InputError(f"--{name} {number}: the model has {name}s 1 to {most}")

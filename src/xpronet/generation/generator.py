@@ -189,8 +189,11 @@ class ReportGenerator:
         if not any(report.words for report in found):
             return [() for _ in found]
         words = written_words(found, self.checkpoint.vocabulary)
+        reading = self.runtime.word_evidence(encoded, words)
+        if reading is None:
+            return [() for _ in found]
         return explain_words(
-            self.runtime.word_evidence(encoded, words),
+            reading,
             found,
             vocabulary=self.checkpoint.vocabulary,
             findings=self.checkpoint.findings,

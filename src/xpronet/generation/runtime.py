@@ -10,13 +10,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from xpronet.encoders.folding import fold_batch_norms
-from xpronet.generation.beam import NextWord
-from xpronet.generation.evidence import Reread, reread_words
 from xpronet.images.transforms import ImageSettings
-from xpronet.model.decoding import Decoding
 from xpronet.model.fast_cpu import fast_copy
-from xpronet.model.network import Encoded, Patches, XProNet
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.report_model import NextWord, Patches, ReportModel, WordReading
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary
 
@@ -75,8 +72,8 @@ class Runtime(Protocol):
         """Begin reports."""
         ...
 
-    def word_evidence(self, encoded: Any, words: Int[Tensor, "B T"]) -> Reread:
-        """Read written reports once more; `words` are ids from the BOS on."""
+    def word_evidence(self, encoded: Any, words: Int[Tensor, "B T"]) -> WordReading | None:
+        """Read generated reports once more; `words` are ids from BOS on. None of a model without evidence."""
         ...
 
 
@@ -89,13 +86,13 @@ def pool_views(features: Float[Tensor, "B S channels"], num_views: int) -> Float
 class TorchRuntime:
     """The network itself, as it is when the runtime is made: make a new one after its weights have changed."""
 
-    def __init__(self, network: XProNet, device: torch.device) -> None:
+    def __init__(self, network: ReportModel, device: torch.device) -> None:
         """Move the network to the device, copy it with fast layers, project the bank and fold the batch norms once."""
         self.network = fast_copy(network.to(device)).eval()
         self.device = device
         self._backbone = fold_batch_norms(network.backbone)
         with torch.inference_mode():
-            self._bank = network.matching.project() if network.matching is not None else None
+            self._bank = network.prepare_decoding()
         self.predicts_findings = network.findings_head is not None
 
     def encode_images(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> EncodedImages:
@@ -112,14 +109,14 @@ class TorchRuntime:
         assert self.network.findings_head is not None, "only a findings head has regions"
         return self.network.findings_head.region_shares(patches)
 
-    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Encoded:
+    def encode(self, patches: Patches, findings: Bool[Tensor, "B K"]) -> Any:
         """Return what the words are written about, with the prototypes of these findings visible."""
         return self.network.encode(patches, findings.to(self.device), self._bank)
 
-    def begin(self, encoded: Encoded, *, num_beams: int, max_words: int) -> NextWord:
+    def begin(self, encoded: Any, *, num_beams: int, max_words: int) -> NextWord:
         """Begin reports."""
-        return Decoding(self.network, encoded, num_beams=num_beams, max_steps=max_words)
+        return self.network.start_decoding(encoded, num_beams=num_beams, max_words=max_words)
 
-    def word_evidence(self, encoded: Encoded, words: Int[Tensor, "B T"]) -> Reread:
+    def word_evidence(self, encoded: Any, words: Int[Tensor, "B T"]) -> WordReading | None:
         """Read written reports once more."""
-        return reread_words(self.network, encoded, words.to(self.device))
+        return self.network.reread(encoded, words.to(self.device))

@@ -17,8 +17,9 @@ from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.files import new_file, new_folder, read_json, utf8_name, write_json
 from xpronet.images.transforms import ImageSettings
-from xpronet.model.network import XProNet
+from xpronet.model.build import build_report_model
 from xpronet.model.out_of_distribution import Gate
+from xpronet.model.report_model import ReportModel
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
@@ -96,7 +97,7 @@ DEFAULT_THRESHOLD = 0.5
 class Checkpoint:
     """A network with everything that is needed to use it."""
 
-    network: XProNet
+    network: ReportModel
     """The weights and their settings."""
     vocabulary: Vocabulary
     """Its words."""
@@ -191,12 +192,13 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
     training = read_json(folder / TRAINING_FILE)
     backbone = _image_encoder(config, folder, allow_code=allow_code)
     try:
-        network = XProNet(
+        network = build_report_model(
+            ModelSettings(**config["model"]),
             backbone=backbone,
-            settings=ModelSettings(**config["model"]),
             num_words=len(vocabulary),
             padding=vocabulary.padding,
             num_findings=len(findings["names"]),
+            allow_code=allow_code,
         )
         checkpoint = Checkpoint(
             network=network,
@@ -258,7 +260,7 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
 
 
-def load_weights(network: XProNet, path: Path) -> None:
+def load_weights(network: ReportModel, path: Path) -> None:
     """Load the weights of a network from a file, strictly.
 
     Raises:

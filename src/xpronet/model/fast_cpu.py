@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from xpronet.model.attention import Attention, Cache, KeysValues, attention_weights, join_heads, split_heads
 from xpronet.model.network import XProNet
+from xpronet.model.report_model import ReportModel
 
 FEW_ROWS = 9
 """Up to this many rows the weights are the left factor of a product."""
@@ -26,7 +27,7 @@ FEW_QUERIES = 16
 """Up to this many queries attention is computed as plain products; nobody searches with more beams."""
 
 
-def speed_up(network: XProNet) -> None:
+def speed_up(network: ReportModel) -> None:
     """Replace the slow layers behind the image backbone, in place."""
     backbone = set(network.backbone.modules())
     for module in network.modules():
@@ -36,7 +37,7 @@ def speed_up(network: XProNet) -> None:
             module.__class__ = replacement
 
 
-def fast_copy(network: XProNet) -> XProNet:
+def fast_copy(network: ReportModel) -> ReportModel:
     """Return a fast copy for generation, which shares the network's tensors and its backbone.
 
     Weights that change later do not change the joint projections: make a new copy then.
@@ -44,13 +45,13 @@ def fast_copy(network: XProNet) -> XProNet:
     shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
     fast = copy.deepcopy(network, {**shared, id(network.backbone): network.backbone})
     speed_up(fast)
-    for layer in fast.decoder.each_layer():
+    for layer in fast.decoder.each_layer() if isinstance(fast, XProNet) else ():
         assert isinstance(layer.self_attention, FastAttention), "speed_up replaces every attention"
         layer.self_attention.join_projections()
     return fast
 
 
-def use_plain_attention(network: XProNet) -> None:
+def use_plain_attention(network: ReportModel) -> None:
     """Compute the attention of a network as plain products, in place: the simplest graph for an engine to optimise."""
     for module in network.modules():
         if isinstance(module, Attention):

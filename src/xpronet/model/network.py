@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xpronet.encoders.image_encoder import ImageEncoder
@@ -15,16 +15,9 @@ from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
 from xpronet.model.precision import full_precision
+from xpronet.model.report_model import FindingsHead, NextWord, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
-
-
-class Patches(NamedTuple):
-    """Backbone features of each study."""
-
-    features: Float[Tensor, "B S channels"]
-    mask: Bool[Tensor, "B S"]
-    """True on the regions of real views."""
 
 
 class Encoded(NamedTuple):
@@ -41,55 +34,7 @@ class Encoded(NamedTuple):
     """Responses to the patches (eq. 13), for the contrastive loss."""
 
 
-class Outputs(NamedTuple):
-    """What the losses need from one forward pass with teacher forcing."""
-
-    logits: Float[Tensor, "B T words"]
-    image_responses: Float[Tensor, "B S width"] | None
-    text_responses: Float[Tensor, "B T width"] | None
-    region_mask: Bool[Tensor, "B S"]
-    finding_logits: Float[Tensor, "B K"] | None
-
-
-class FindingsHead(nn.Module):
-    """Predict the findings from the patch features of all views."""
-
-    def __init__(self, *, channels: int, num_findings: int, pool: str) -> None:
-        super().__init__()
-        self.with_max = pool == "mean+max"
-        self.linear = nn.Linear(channels * (2 if self.with_max else 1), num_findings)
-
-    def forward(self, patches: Patches) -> Float[Tensor, "B K"]:
-        """Return one logit for each finding."""
-        mask = patches.mask.unsqueeze(-1)
-        pooled = (patches.features * mask).sum(1) / mask.sum(1)
-        if self.with_max:
-            # A nodule fills one region of a hundred: the maximum shows what the mean hides.
-            highest = patches.features.masked_fill(~mask, -torch.inf).amax(1)
-            pooled = torch.cat([pooled, highest], dim=-1)
-        return self.linear(pooled)
-
-    def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
-        """Return the contribution of each region to each logit; as the head is linear, they and the bias add up to it.
-
-        Computed in full precision under autocast, too, because differences of sums are compared. The maximum of a
-        channel counts for the first region that has it.
-        """
-        mask = patches.mask.unsqueeze(-1)
-        channels = patches.features.shape[-1]
-        weight = full_precision(self.linear.weight)
-        features = full_precision(patches.features)
-        with torch.autocast(features.device.type, enabled=False):
-            shares = (features * mask / mask.sum(1, keepdim=True)) @ weight[:, :channels].T
-            if self.with_max:
-                kept = features.masked_fill(~mask, -torch.inf)
-                first = kept.argmax(1, keepdim=True)
-                highest = torch.zeros_like(features).scatter(1, first, kept.gather(1, first))
-                shares = shares + highest @ weight[:, channels:].T
-        return shares
-
-
-class XProNet(nn.Module):
+class XProNet(ReportModel):
     """The whole network."""
 
     def __init__(
@@ -104,7 +49,9 @@ class XProNet(nn.Module):
             padding: id that fills the end of a report.
             num_findings: K; with `settings.visible == "findings"`, bank_rows = K · per_finding.
         """
-        super().__init__()
+        super().__init__(
+            backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
+        )
         if settings.visible == "findings" and settings.bank_rows != num_findings * settings.per_finding:
             raise InputError(
                 f"model.bank_rows = {settings.bank_rows}: must be {num_findings} findings x "
@@ -112,10 +59,6 @@ class XProNet(nn.Module):
             )
         width = settings.width
         channels = backbone.width_out
-        assert isinstance(backbone, nn.Module)
-        self.settings = settings
-        self.padding = padding
-        self.backbone = backbone
         self.patch_embedding = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Dropout(settings.patch_dropout))
         self.word_embedding = nn.Embedding(num_words, width)
         self.word_dropout = nn.Dropout(settings.dropout)
@@ -131,27 +74,7 @@ class XProNet(nn.Module):
             if settings.findings_head
             else None
         )
-        # Not a weight: it is fitted after each epoch and saved with the thresholds, which depend on it.
-        self.calibration: Tensor
-        self.register_buffer("calibration", torch.tensor([[1.0], [0.0]]).repeat(1, num_findings), persistent=False)
         self._initialise()
-
-    def forward(
-        self,
-        images: UInt8[Tensor, "B V height width"],
-        view_mask: Bool[Tensor, "B V"],
-        words: Int[Tensor, "B T"],
-        findings: Bool[Tensor, "B K"],
-    ) -> Outputs:
-        """Predict each next word of the reference reports.
-
-        Args:
-            images: greyscale; those of absent views are ignored.
-            view_mask: true on real views, at least one for each study.
-            words: ids from BOS on, without the last.
-            findings: the findings whose prototypes a study may query.
-        """
-        return self.read(self.encode_images(images, view_mask), words, findings)
 
     def read(self, patches: Patches, words: Int[Tensor, "B T"], findings: Bool[Tensor, "B K"]) -> Outputs:
         """Do the part of `forward` that follows the backbone."""
@@ -165,42 +88,6 @@ class XProNet(nn.Module):
             region_mask=patches.mask,
             finding_logits=self.findings_head(patches) if self.findings_head is not None else None,
         )
-
-    def encode_images(
-        self,
-        images: UInt8[Tensor, "B V height width"],
-        view_mask: Bool[Tensor, "B V"],
-        backbone: ImageEncoder | None = None,
-    ) -> Patches:
-        """Return the patch features of all views, view by view and row by row (paper, eq. 1).
-
-        Args:
-            images: greyscale; those of absent views are ignored.
-            view_mask: true on real views.
-            backbone: a faster equivalent of the network's own.
-        """
-        seen = (backbone or self.backbone)(images[view_mask])
-        regions = seen.flatten(2).transpose(1, 2)
-        num_regions = regions.shape[1]
-        features = regions.new_zeros((*view_mask.shape, *regions.shape[1:]))
-        features[view_mask] = regions
-        return Patches(features.flatten(1, 2), view_mask.repeat_interleave(num_regions, dim=1))
-
-    def predict_findings(self, patches: Patches) -> Float[Tensor, "B K"]:
-        """Return the probability of each finding, calibrated once training has fitted a calibration.
-
-        Raises:
-            InputError: the network has no findings head.
-        """
-        if self.findings_head is None:
-            raise InputError("this model has no findings head: use --labels-from reference or all")
-        scale, shift = full_precision(self.calibration)
-        probabilities: Tensor = (scale * full_precision(self.findings_head(patches)) + shift).sigmoid()
-        return probabilities
-
-    def calibrate(self, calibration: Float[Tensor, "2 K"]) -> None:
-        """Set the scale and shift that calibrate the logits of the findings."""
-        self.calibration.copy_(calibration)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: ProjectedBank | None = None) -> Encoded:
         """Query the prototypes with the patches, fuse the responses and encode (paper, section 3.2).
@@ -219,6 +106,39 @@ class XProNet(nn.Module):
             embedded = _fuse(self.image_fusion, embedded, responses)
         regions = self.encoder(embedded, patches.mask)
         return Encoded(self.decoder.project(regions), patches.mask, bank, visible, responses)
+
+    def prepare_decoding(self) -> ProjectedBank | None:
+        """Return the projected prototypes; None without any."""
+        return self.matching.project() if self.matching is not None else None
+
+    def start_decoding(self, encoded: Encoded, *, num_beams: int, max_words: int) -> NextWord:
+        """Return empty caches for every beam of every study."""
+        from xpronet.model.decoding import Decoding
+
+        return Decoding(self, encoded, num_beams=num_beams, max_steps=max_words)
+
+    def reread(self, encoded: Encoded, words: Int[Tensor, "B length"]) -> WordReading:
+        """Read generated reports once more, all words at once.
+
+        Which prototypes answer a word is asked where it is input to the next: one position after the one it was
+        predicted at.
+
+        Args:
+            encoded: the studies.
+            words: ids from BOS on, one more than the words that are reread.
+        """
+        embedded, _ = self.embed(words[:, :-1], encoded)
+        decoded = self.decoder(
+            embedded, self.word_mask(words[:, :-1]), encoded.regions, encoded.region_mask, with_attention=True
+        )
+        assert decoded.attention is not None, "attention was asked for"
+        log_probabilities = full_precision(self.word_output(decoded.words)).log_softmax(-1)
+        chosen = log_probabilities.gather(-1, words[:, 1:, None]).squeeze(-1)
+        shares = None
+        if self.matching is not None and encoded.bank is not None:
+            queries = self.place(words[:, 1:], torch.arange(1, words.shape[1], device=words.device))
+            shares = self.matching.weights(queries, encoded.bank, encoded.visible).mean(1)
+        return WordReading(chosen, decoded.attention.mean((0, 2)).float(), shares)
 
     def embed(
         self, words: Int[Tensor, "B T"], encoded: Encoded, positions: Int[Tensor, "#T"] | None = None
@@ -273,6 +193,17 @@ class XProNet(nn.Module):
             for parameter in module.parameters():
                 if parameter.dim() > 1:
                     nn.init.xavier_uniform_(parameter)
+
+
+def as_xpronet(model: ReportModel, what: str) -> XProNet:
+    """Return a report model that is ours, for work that only our network can do.
+
+    Raises:
+        InputError: it is another package's; `what` begins the message.
+    """
+    if not isinstance(model, XProNet):
+        raise InputError(f"{what} needs an xpronet model; this one is a {type(model).__name__}")
+    return model
 
 
 def _fuse(

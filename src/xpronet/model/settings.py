@@ -1,7 +1,7 @@
 """Settings of the network, including every architectural difference between the presets."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from xpronet.errors import InputError
 
@@ -18,6 +18,10 @@ CHOICES = {
 class ModelSettings:
     """Sizes and choices of everything after the image backbone."""
 
+    name: str = "xpronet"
+    """The report model: xpronet, or python:package.module:factory of an installed package."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of its own of an outside report model; xpronet has none."""
     width: int = 512
     """d_model: width of patches, words and projected prototypes inside the network."""
     feed_forward: int = 512

@@ -12,6 +12,7 @@ from xpronet.errors import InputError
 from xpronet.files import printable
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.network import as_xpronet
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.show.figures import FINDING_MARKERS, WIDTH, figure_style, save_figure
 
@@ -55,10 +56,11 @@ def projected_bank(checkpoint: Checkpoint, where: Path) -> Float32[np.ndarray, "
     """
     import torch
 
-    if checkpoint.network.matching is None:
+    matching = as_xpronet(checkpoint.network, f"{where}: a map of prototypes").matching
+    if matching is None:
         raise InputError(f"{where}: this model has no prototypes (model.visible = none); name another run")
     with torch.inference_mode():
-        return checkpoint.network.matching.projected().float().cpu().numpy()
+        return matching.projected().float().cpu().numpy()
 
 
 def prototype_findings(checkpoint: Checkpoint, bank: PrototypeBank | None, where: Path) -> tuple[str, ...]:

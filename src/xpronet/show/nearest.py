@@ -22,6 +22,7 @@ from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.matching import PrototypeMatching
+from xpronet.model.network import as_xpronet
 from xpronet.progress import Tracker, silent
 from xpronet.text.vocabulary import Vocabulary
 
@@ -125,7 +126,7 @@ def nearest_neighbours(
     Raises:
         InputError: the model has no prototypes, or an image cannot be read.
     """
-    network = checkpoint.network.to(device).eval()
+    network = as_xpronet(checkpoint.network, "a search for what is nearest to a prototype").to(device).eval()
     matching = network.matching
     if matching is None:
         raise InputError("this model has no prototypes (model.visible = none)")
@@ -194,7 +195,7 @@ def _nearest_words(
     num_words: int,
 ) -> list[tuple[NearestWord, ...]]:
     """Return each prototype's nearest words in the reports of the studies that may query it."""
-    network, vocabulary = checkpoint.network, checkpoint.vocabulary
+    network, vocabulary = as_xpronet(checkpoint.network, "a search for words"), checkpoint.vocabulary
     assert network.matching is not None
     # All prototypes of a finding are searched in the same studies: words are counted once for all of them.
     kinds, kind_of = np.unique(having, axis=1, return_inverse=True)

@@ -16,8 +16,8 @@ from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
-from xpronet.model.network import XProNet
 from xpronet.model.precision import make_scaler
+from xpronet.model.report_model import ReportModel
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.training.checkpoints import TrainerState, resume, save_best, save_last, sweep
 from xpronet.training.distributed import DistributedContext
@@ -189,7 +189,7 @@ def fit(
     return standing
 
 
-def _agree(network: XProNet, standing: TrainerState, run: Path, processes: DistributedContext) -> None:
+def _agree(network: ReportModel, standing: TrainerState, run: Path, processes: DistributedContext) -> None:
     """Make sure that all processes begin with the same.
 
     Raises:

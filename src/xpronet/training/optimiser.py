@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from xpronet.errors import InputError
-from xpronet.model.network import XProNet
 from xpronet.model.precision import Precision
+from xpronet.model.report_model import ReportModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class TrainSettings:
             raise InputError("train.decay must be in (0, 1] and train.warm_up in [0, 1)")
 
 
-def make_optimiser(network: XProNet, settings: TrainSettings) -> torch.optim.Optimizer:
+def make_optimiser(network: ReportModel, settings: TrainSettings) -> torch.optim.Optimizer:
     """Return the optimiser with two groups: the backbone and everything else.
 
     A frozen backbone is left out, and its parameters want no gradient any more.

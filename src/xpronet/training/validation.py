@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from xpronet.data.dataset import Batch
-from xpronet.model.network import XProNet
 from xpronet.model.precision import forward_precision
+from xpronet.model.report_model import ReportModel
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
 
@@ -142,7 +142,7 @@ class Validation:
 
 
 def validate(
-    network: XProNet, batches: Iterable[Batch], *, precision: str, processes: DistributedContext
+    network: ReportModel, batches: Iterable[Batch], *, precision: str, processes: DistributedContext
 ) -> Validation:
     """Pass once over a split without learning.
 
