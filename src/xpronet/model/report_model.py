@@ -164,7 +164,7 @@ class ReportModel(nn.Module):
         return None
 
     def prepare_decoding(self) -> Any:
-        """Return what `encode` needs of the weights alone, computed once for all studies; None where that is nothing."""
+        """Return what `encode` needs of the weights alone, computed once for all studies; None for nothing."""
         return None
 
     def forward(
