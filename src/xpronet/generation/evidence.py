@@ -17,6 +17,8 @@ from xpronet.generation.beam import Hypothesis
 from xpronet.generation.report import PrototypeUse, Report, WordEvidence
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import fast_copy
+from xpronet.model.network import as_xpronet
+from xpronet.model.report_model import WordReading
 from xpronet.text.vocabulary import Vocabulary
 
 PROTOTYPES_SHOWN = 10
