@@ -11,7 +11,7 @@ from xpronet.labels.findings import ABNORMALITIES, FINDINGS
 
 FEWEST = 10
 """Positive studies that a finding needs to count in a mean."""
-DRAWS = 1000
+DRAWS = 400
 """Of studies, with replacement, for an interval."""
 BINS = 10
 """Of the calibration error, of equal width."""
@@ -65,7 +65,7 @@ def mean_auroc_interval(
     fewest: int = FEWEST,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Return the central 95 % of the mean AUROC over studies drawn with replacement; the findings stay those counted."""
+    """Return the central 95 % of the mean AUROC over studies drawn with replacement; the findings stay the same."""
     counted = [
         FINDINGS.index(score.finding)
         for score in finding_scores(logits, targets)
