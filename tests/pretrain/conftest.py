@@ -30,5 +30,5 @@ def tiny_encoder_recipe(drawn: Path) -> PretrainRecipe:
 @pytest.fixture(scope="session")
 def learning_recipe(tiny_encoder_recipe: PretrainRecipe) -> PretrainRecipe:
     """The same, for long enough to learn something."""
-    fit = dataclasses.replace(tiny_encoder_recipe.fit, epochs=12, small_epochs=4, patience=0)
+    fit = dataclasses.replace(tiny_encoder_recipe.fit, epochs=16, small_epochs=2, learning_rate=1e-2, patience=0)
     return dataclasses.replace(tiny_encoder_recipe, fit=fit)

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
+from xpronet.labels.findings import FINDINGS
+from xpronet.pretrain.classifier import FindingsClassifier
 from xpronet.pretrain.experiment import CACHE, open_data, pretrain_run
-from xpronet.pretrain.films import open_films
+from xpronet.pretrain.films import FilmSet, open_films
 from xpronet.pretrain.loop import fit_encoder, predict, rate_factor
-from xpronet.pretrain.scores import finding_scores, mean_auroc
+from xpronet.pretrain.scores import finding_scores
 from xpronet.pretrain.settings import FitSettings, LabelSettings, PretrainRecipe
 from xpronet.pretrain.state import BEST_FILE, LAST_FILE, PretrainState, read_tensors
 from xpronet.pretrain.studies import corpus_studies
@@ -23,6 +26,8 @@ from xpronet.train.interrupts import Interrupted
 from xpronet.train.journal import read_journal
 
 CPU = torch.device("cpu")
+LARGE = ("Cardiomegaly", "Edema", "Pleural Effusion")
+"""Findings that change much of an image: 64 pixels and a hundred studies are enough for them."""
 
 
 def _fit(recipe: PretrainRecipe, run: Path, **more: Any) -> PretrainState:
@@ -32,24 +37,21 @@ def _fit(recipe: PretrainRecipe, run: Path, **more: Any) -> PretrainState:
 
 
 def test_it_learns_findings_of_studies_that_it_never_saw(learning_recipe: PretrainRecipe, tmp_path: Path) -> None:
-    state = _fit(learning_recipe, tmp_path)
+    _fit(learning_recipe, tmp_path)
     losses = [event["train"]["loss"] for event in read_journal(tmp_path, "epoch")]
     assert losses[-1] < 0.9 * losses[0]
-    from xpronet.encoders.resnet import ResNet
-    from xpronet.pretrain.classifier import FindingsClassifier
-
-    network = FindingsClassifier(ResNet(learning_recipe.backbone), 14, learning_recipe.fit)
+    network = FindingsClassifier(ResNet(learning_recipe.backbone), len(FINDINGS), learning_recipe.fit)
     network.load_state_dict(read_tensors(tmp_path / BEST_FILE)[0])
     test = corpus_studies(Path(learning_recipe.corpus), "test", LabelSettings(), max_views=2)
     films = open_films(test, tmp_path / CACHE, side=64)
-    logits = predict(network, films, learning_recipe.fit, device=CPU, precision="fp32")
-    area = mean_auroc(finding_scores(logits, films.targets), fewest=5)
-    assert area is not None
-    print(f"test AUROC {area:.3f}, validation {state.best_score:.3f}")
-    assert area > 0.6
-    shuffled = dataclasses.replace(films, pixels=films.pixels[::-1])
-    blind = predict(network, shuffled, learning_recipe.fit, device=CPU, precision="fp32")
-    assert mean_auroc(finding_scores(blind, films.targets), fewest=5) < area - 0.05
+
+    def area(of: FilmSet) -> float:
+        scores = finding_scores(predict(network, of, learning_recipe.fit, device=CPU, precision="fp32"), of.targets)
+        return float(np.mean([one.auroc for one in scores if one.finding in LARGE]))
+
+    seen, blind = area(films), area(dataclasses.replace(films, pixels=films.pixels[::-1]))
+    assert seen > 0.7
+    assert blind < seen - 0.1
 
 
 class _StopAt:
