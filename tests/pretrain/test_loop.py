@@ -95,9 +95,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     assert timeless[0] == timeless[1]
 
 
-def test_a_run_goes_on_with_its_own_recipe_and_labels_only(
-    tiny_encoder_recipe: PretrainRecipe, tmp_path: Path
-) -> None:
+def test_a_run_goes_on_with_its_own_recipe_and_labels_only(tiny_encoder_recipe: PretrainRecipe, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         _fit(tiny_encoder_recipe, tmp_path, track=_StopAt(1))
     other = dataclasses.replace(
