@@ -82,12 +82,13 @@ def pretrain_run(
         stamp_run(run, device=device, seeds={"pretrain": recipe.fit.seed}, plan=plan)
         resumed = resumed and (run / LAST_FILE).is_file()
         state = fit_encoder(recipe, run, data.train, data.val, device=device, resumed=resumed, track=track)
-        write_encoder(
-            run / ENCODER_FILE,
-            read_tensors(run / BEST_FILE)[0],
-            backbone=recipe.backbone,
-            notes=_notes(recipe, data, state),
-        )
+        if not _is_written(run / ENCODER_FILE, state):
+            write_encoder(
+                run / ENCODER_FILE,
+                read_tensors(run / BEST_FILE)[0],
+                backbone=recipe.backbone,
+                notes=_notes(recipe, data, state),
+            )
         encoder = read_encoder(run / ENCODER_FILE)
         measured = measure_encoder(encoder, recipe, sources, cache=run / CACHE, device=device, track=track)
         return write_scorecard(run, title=title, command=command, state=state, notes=encoder.notes, measured=measured)
@@ -108,6 +109,11 @@ def open_data(recipe: PretrainRecipe, cache: Path, *, track: Tracker = silent) -
         train=open_films(train, cache, side=recipe.short_side, track=track, description="Train films"),
         val=open_films(val, cache, side=recipe.short_side, track=track, description="Validation films"),
     )
+
+
+def _is_written(path: Path, state: PretrainState) -> bool:
+    """Say whether the encoder of the best epoch is there; it keeps the revision of the code that trained it."""
+    return path.is_file() and read_encoder(path).notes.get("epoch") == state.best_epoch
 
 
 def _notes(recipe: PretrainRecipe, data: PretrainData, state: PretrainState) -> dict[str, Any]:
