@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from xpronet.labels.findings import FINDINGS
-from xpronet.pretrain.scores import calibration_error, finding_scores, mean_auroc, mean_auroc_interval
+from xpronet.pretrain.scores import _drawn_areas, calibration_error, finding_scores, mean_auroc, mean_auroc_interval
 
 EDEMA, NO_FINDING = FINDINGS.index("Edema"), FINDINGS.index("No Finding")
 
@@ -57,3 +58,16 @@ def test_right_probabilities_have_no_calibration_error() -> None:
     assert calibration_error(wrong, targets) == pytest.approx(0.4 / 13)
     targets[:, EDEMA] = np.nan
     assert calibration_error(wrong, targets) == 0
+
+
+def test_drawn_areas_are_those_of_the_drawn_studies() -> None:
+    random = np.random.default_rng(3)
+    logits = random.integers(0, 4, 20).astype(float)
+    targets = (random.random(20) < 0.4).astype(np.float32)
+    targets[5] = np.nan
+    drawn = random.multinomial(20, np.full(20, 0.05), 7)
+    for counts, area in zip(drawn, _drawn_areas(logits, targets, drawn), strict=True):
+        chosen = np.repeat(np.arange(20), counts)
+        chosen = chosen[~np.isnan(targets[chosen])]
+        assert area == pytest.approx(roc_auc_score(targets[chosen], logits[chosen]))
+    assert np.isnan(_drawn_areas(logits, targets, np.eye(20, dtype=int)[:1])).all()
