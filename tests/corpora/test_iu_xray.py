@@ -365,9 +365,13 @@ def test_a_captions_projection_reaches_the_corpus(reports: Path, tmp_path: Path)
     assert prepared.views == {"frontal": 1, "unknown": 33}
 
 
-def test_copies_are_never_mixed(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", [*every_picture()[:3], "9_IM-0009-1001.dcm.png"])
-    with pytest.raises(InputError, match="whose contrast differs"):
+@pytest.mark.parametrize(
+    ("other", "copy"),
+    [("9_IM-0009-1001.dcm.png", "the Kaggle copy"), ("CXR9_IM-0009-1001.jpg", "JPEG files")],
+)
+def test_copies_are_never_mixed(reports: Path, tmp_path: Path, other: str, copy: str) -> None:
+    images = draw(tmp_path / "png", [*every_picture()[:3], other])
+    with pytest.raises(InputError, match=f"{copy}.*whose contrast differs"):
         made(reports, images, tmp_path / "iu", tolerate=99)
     images = draw(tmp_path / "two", ["CXR1_IM-0001-1001.png", "a/1_IM-0001-1001.dcm.png"])
     with pytest.raises(InputError, match="are the same image"):

@@ -25,7 +25,13 @@ PUBLISHED_STUDIES = {"train": 2069, "val": 296, "test": 590}
 """R2Gen's split, which the field's tables use."""
 ANNOTATED_STUDY = re.compile(r"^CXR(\d{1,9})_")
 ANNOTATED_PICTURE = re.compile(r"^[^/]+/(\d{1,3})\.png$")
-COPIES = {".dcm.png": "the Kaggle copy", ".dcm": "DICOM", ".dicom": "DICOM"}
+COPIES = {
+    ".dcm.png": "the Kaggle copy",
+    ".dcm": "DICOM",
+    ".dicom": "DICOM",
+    ".jpg": "JPEG files",
+    ".jpeg": "JPEG files",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
