@@ -215,15 +215,24 @@ def each_json_line(path: Path) -> Iterator[Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def confined(folder: Path, relative: str) -> Path:
+def confined(folder: Path, relative: str, *, follow_links: bool = False) -> Path:
     """Return `folder / relative`, refusing a path that leads out of the folder.
 
+    Args:
+        folder: the folder.
+        relative: a path under it.
+        follow_links: allow a symbolic link in the folder to lead out of it, where its owner is the user.
+
     Raises:
-        InputError: the path is absolute, climbs out through `..` or through a link.
+        InputError: the path is absolute, climbs out through `..` or, unless links are followed, through a link.
     """
-    path = folder / relative
-    if "\0" in relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{relative!r} leads out of {folder}; paths in a corpus are relative to its folder")
+    if "\0" in relative or Path(relative).is_absolute():
+        raise InputError(f"{relative!r} is no path relative to {folder}; give one")
+    # Where links are followed, "link/.." must not lead to wherever the link does: the names alone count.
+    path = folder / (os.path.normpath(relative) if follow_links else relative)
+    inside = ".." not in path.relative_to(folder).parts if follow_links else path.resolve().is_relative_to(folder.resolve())
+    if not inside:
+        raise InputError(f"{relative!r} leads out of {folder}; give a path relative to it, without ..")
     return path
 
 
