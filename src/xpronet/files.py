@@ -1,6 +1,7 @@
 """Write files and folders whole or not at all, and never over what a user has without being told to."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -215,6 +216,19 @@ def each_json_line(path: Path) -> Iterator[Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 def confined(folder: Path, relative: str, *, follow_links: bool = False) -> Path:
     """Return `folder / relative`, refusing a path that leads out of the folder.
 
@@ -226,11 +240,14 @@ def confined(folder: Path, relative: str, *, follow_links: bool = False) -> Path
     Raises:
         InputError: the path is absolute, climbs out through `..` or, unless links are followed, through a link.
     """
-    if "\0" in relative or Path(relative).is_absolute():
-        raise InputError(f"{relative!r} is no path relative to {folder}; give one")
     # Where links are followed, "link/.." must not lead to wherever the link does: the names alone count.
     path = folder / (os.path.normpath(relative) if follow_links else relative)
-    inside = ".." not in path.relative_to(folder).parts if follow_links else path.resolve().is_relative_to(folder.resolve())
+    if "\0" in relative or Path(relative).is_absolute():
+        inside = False
+    elif follow_links:
+        inside = ".." not in path.relative_to(folder).parts
+    else:
+        inside = path.resolve().is_relative_to(folder.resolve())
     if not inside:
         raise InputError(f"{relative!r} leads out of {folder}; give a path relative to it, without ..")
     return path

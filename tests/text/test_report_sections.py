@@ -120,7 +120,9 @@ def test_a_comparison_film_leaves_the_comment_as_findings() -> None:
     assert read.sections == {"impression": "One. COMMENT: Two, as compared to the prior study: none."}
 
 
-@pytest.mark.parametrize("text", ["nan", "NaN", "None", "none.", "NULL", "n/a", "N/A", "<NA>", "#N/A", "NaT", "", "-", "___."])
+@pytest.mark.parametrize(
+    "text", ["nan", "NaN", "None", "none.", "NULL", "n/a", "N/A", "<NA>", "#N/A", "NaT", "", "-", "___."]
+)
 def test_empty_cells_say_nothing(text: str) -> None:
     assert is_blank(text)
     assert chosen_text({"findings": text, "impression": "Clear."}, "findings", "other") == ("Clear.", None)

@@ -57,7 +57,11 @@ DEFAULT_FORMAT = ImageFormat()
 
 
 def make_cache(
-    pairs: Sequence[Pair], image_format: ImageFormat = DEFAULT_FORMAT, *, workers: int | None = None, track: Tracker = silent
+    pairs: Sequence[Pair],
+    image_format: ImageFormat = DEFAULT_FORMAT,
+    *,
+    workers: int | None = None,
+    track: Tracker = silent,
 ) -> list[UnreadableImage]:
     """Write each image as grey PNG; return those that cannot be read.
 
@@ -189,7 +193,9 @@ def _alone(pair: Pair, image_format: ImageFormat) -> UnreadableImage | None:
         try:
             return pool.submit(_cache_one, pair, image_format).result()
         except BrokenProcessPool:
-            return UnreadableImage(path=pair[0], reason=f"{pair[0]}: crashes its decoder; export it uncompressed or as PNG")
+            return UnreadableImage(
+                path=pair[0], reason=f"{pair[0]}: crashes its decoder; export it uncompressed or as PNG"
+            )
 
 
 def _cores() -> int:

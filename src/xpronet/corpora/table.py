@@ -179,7 +179,11 @@ def _images(row: Mapping[str, Any], where: str) -> list[tuple[str, str | None]]:
 def _join(first: SourceStudy, row: SourceStudy, *, by_row: bool) -> None:
     """Add a row's views to the study of the same id, or mark the study where the rows contradict each other."""
     new = [image for image in row.images if image[0] not in {path for path, _ in first.images}]
-    agrees = (is_null(row.report) or row.report == first.report) and row.split == first.split and row.patient in (None, first.patient)
+    agrees = (
+        (is_null(row.report) or row.report == first.report)
+        and row.split == first.split
+        and row.patient in (None, first.patient)
+    )
     if not by_row or not agrees or not new:
         first.problem = "a repeated id"
         return
@@ -222,9 +226,7 @@ def make_table(
         InputError: the table is malformed, too many studies are unusable, or `out` exists without `overwrite`.
     """
     studies = read_table(settings.table, settings.form, texts_only=settings.images is None)
-    source = SourceCorpus(
-        name=settings.name, studies=studies, images=settings.images, licence=settings.licence
-    )
+    source = SourceCorpus(name=settings.name, studies=studies, images=settings.images, licence=settings.licence)
     return build_studies(
         out,
         source,

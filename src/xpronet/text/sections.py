@@ -90,8 +90,9 @@ BARE_HEADING = re.compile(
     r"|ADDENDUM|INDICATION|COMPARISON|TECHNIQUE)\s*[.\-]?\s*$"
 )
 OTHER_FILMS = re.compile(
-    r"^(?:comparison|compared|prior|previous|reference)(?:s| is made (?:to|with)| to| with)?(?: (?:chest|ct|relevant|prior|previous)){0,2}"
-    r" (?:film|exam|examination|stud(?:y|ie)|radiograph|image|date|imaging|x-?ray)s?$"
+    r"(?:comparison|compared|prior|previous|reference)(?: is made)?(?: to| with)?"
+    r"(?: (?:chest|ct|relevant|prior|previous)){0,2}"
+    r" (?:film|exam|examination|stud(?:y|ie)|radiograph|image|date|imaging|x-?ray)s?"
 )
 """Headings of what the study was compared with: "comparison film", "prior studies", "reference exam"."""
 INLINE_HEADING = re.compile(
@@ -112,7 +113,7 @@ class ReportSections:
     """A report taken apart."""
 
     sections: dict[str, str]
-    """Texts by lower-case name; lines of a paragraph are joined, paragraphs separated by a blank line; none is empty."""
+    """Texts by lower-case name, none empty; lines of a paragraph are joined, and a blank line separates paragraphs."""
     unheaded: bool
     """The findings had no heading of their own: they are the paragraphs after the last introduction."""
 
@@ -211,7 +212,7 @@ def _known(heading: str) -> str | None:
     heading = _singular(heading)
     if heading not in SECTION:
         heading = _singular(re.sub("[a-z]+", lambda word: _spelled(word[0]), heading))
-    return SECTION.get(heading) or ("comparison" if OTHER_FILMS.match(heading) else None)
+    return SECTION.get(heading) or ("comparison" if OTHER_FILMS.fullmatch(heading) else None)
 
 
 def _spelled(word: str) -> str:
