@@ -1,7 +1,6 @@
 """Checks of the field cases about corpora: each takes a case's folder and returns how many of its cases are right."""
 
 import contextlib
-import csv
 import io
 import json
 import shutil
@@ -11,19 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from xpronet.cli import run
 from xpronet.data.corpus import read_corpus
-from xpronet.images.read import write_grey
-
-LARGEST_LINK = 200
-"""Bytes of a file that may be what a copy without links left of one."""
 
 
 @contextlib.contextmanager
 def _copied(folder: Path) -> Iterator[Path]:
-    """Yield a copy of the case that may be written to, with the links that a plain copy turned into files."""
+    """Yield a copy of the case that may be written to, with everything in it."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / folder.name
         shutil.copytree(folder, copy, symlinks=True)
@@ -56,12 +49,11 @@ def check_table_nan(folder: Path) -> tuple[int, int]:
     with _copied(folder) as case:
         status, output = _prepare(case, "studies.csv")
         refused = status == 2 and "2 with no report" in output and "nan" in output
-        for report, image in (("Clear lungs.", "pa.png"), ("Left effusion.", "pa2.png"), ("Normal.", "pa3.png")):
-            with (case / "studies.csv").open("a") as stream:
-                csv.writer(stream).writerow((report[0], image, report, "train"))
+        with (case / "studies.csv").open("a") as stream:
+            stream.write("c,pa3.png,Normal.,train\n")
         status, output = _prepare(case, "studies.csv", ".", "--tolerate", "2")
         studies = read_corpus(case / "c").studies if status == 0 else ()
-    return _count(refused, [study.report for study in studies] == ["Clear lungs.", "Left effusion.", "Normal."])
+    return _count(refused, [study.report for study in studies] == ["Normal."])
 
 
 def check_check_same_picture(folder: Path) -> tuple[int, int]:
@@ -116,11 +108,9 @@ def check_table_symlinks(folder: Path) -> tuple[int, int]:
     """Links inside the folder of images are followed; paths that climb out by .. are refused."""
     with _copied(folder) as case:
         image = case / "pics" / "pa.png"
-        if not image.is_symlink():
+        if not image.is_symlink():  # a copy without links leaves their text
             image.unlink()
             image.symlink_to("../elsewhere/pa.png")
-        if (case / "elsewhere" / "pa.png").stat().st_size < LARGEST_LINK:
-            write_grey(case / "elsewhere" / "pa.png", np.zeros((64, 64), np.uint8), overwrite=True)
         status, _ = _prepare(case, "studies.csv", "pics")
         followed = status == 0 and len(read_corpus(case / "c").studies) == 1
         table = (case / "studies.csv").read_text()

@@ -168,7 +168,7 @@ def test_words_that_a_vocabulary_would_not_know(corpus: Path, capsys: pytest.Cap
 
 def test_paths_that_lead_out_and_repeated_ids_are_refused(corpus: Path) -> None:
     edit(corpus, 1, id="s0")
-    with pytest.raises(InputError, match="stand twice"):
+    with pytest.raises(InputError, match="ids are repeated"):
         check_corpus(corpus)
     edit(corpus, 1, id="s1", view={"path": "../secret.png"})
     with pytest.raises(InputError, match="leads out"):

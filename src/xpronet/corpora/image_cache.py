@@ -19,6 +19,7 @@ from xpronet.corpora.source import SourceStudy
 from xpronet.data.corpus import IMAGES_FOLDER
 from xpronet.errors import InputError
 from xpronet.images.read import Depth, at_depth, read_grey, resize_short_side, write_grey
+from xpronet.launch import num_cores
 from xpronet.progress import Tracker, silent
 
 QUEUED_PER_WORKER = 4
@@ -77,7 +78,7 @@ def make_cache(
     Raises:
         InputError: a destination cannot be written.
     """
-    workers = min(workers or _cores(), max(1, len(pairs)))
+    workers = min(workers or num_cores(), max(1, len(pairs)))
     outcomes = _in_this_process(pairs, image_format) if workers == 1 else _in_processes(pairs, image_format, workers)
     return [outcome for outcome in track(outcomes, "Convert images", len(pairs)) if outcome is not None]
 
@@ -196,11 +197,6 @@ def _alone(pair: Pair, image_format: ImageFormat) -> UnreadableImage | None:
             return UnreadableImage(
                 path=pair[0], reason=f"{pair[0]}: crashes its decoder; export it uncompressed or as PNG"
             )
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

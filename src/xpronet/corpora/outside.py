@@ -38,6 +38,8 @@ def read_outside(reader: str, options: Mapping[str, str]) -> SourceCorpus:
     for study in studies:
         if not isinstance(study, SourceStudy):
             raise InputError(f"{WHAT} {reader}: has a {type(study).__name__} among its studies; each is a SourceStudy")
+        if not (isinstance(study.id, str) and isinstance(study.report, str)):
+            raise InputError(f"{WHAT} {reader}: study {study.id!r}: id and report must be text")
     if source.images is not None and not source.images.is_dir():
         raise InputError(f"{source.images}: no such folder of images")
     return dataclasses.replace(source, studies=studies)
