@@ -14,8 +14,8 @@ from xpronet.data.study import SPLITS
 
 def print_studies(console: Console, out: Path, summary: BuildSummary) -> None:
     """Print the counts of a corpus made from a user's own studies."""
-    counts = ", ".join(f"{split} {count:,}" for split, count in summary.studies.items())
-    console.print(f"{out}: {sum(summary.studies.values()):,} studies ({counts})")
+    counts = ", ".join(f"{split} {count}" for split, count in summary.studies.items())
+    console.print(f"{out}: {sum(summary.studies.values())} studies ({counts})")
     for reason, count in summary.dropped.items():
         console.print(f"left out: {count:,} with {reason}")
     _warn_of_patients(console, summary)

@@ -226,7 +226,7 @@ def _positions(settings: IuSettings) -> dict[str, str]:
 
 
 def projections_table(settings: IuSettings) -> Path | None:
-    """Return the table that marks views: the one given, else Kaggle's where it lies with the reports."""
+    """Return the table of view positions: the one given, else Kaggle's beside the reports."""
     if settings.projections is not None:
         return settings.projections
     folder = settings.reports if settings.reports.is_dir() else settings.reports.parent

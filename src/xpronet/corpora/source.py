@@ -113,7 +113,7 @@ def in_several_splits(owners: Iterable[tuple[str | None, str | None]]) -> list[s
 
 
 def mark_unusable(studies: Sequence[SourceStudy], images: Path | None) -> None:
-    """Note the studies that cannot be used, as far as the source and the file system tell."""
+    """Mark the studies that cannot be used, as far as the source and the file system show."""
     ids: set[str] = set()
     for study in studies:
         if study.problem is None:

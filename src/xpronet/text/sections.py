@@ -98,7 +98,7 @@ OTHER_FILMS = re.compile(
 INLINE_HEADING = re.compile(
     r"(?<=[.?!:;_])[ \t]+(?=(?:FINDING|IMPRESSION|CONCLUSION|RECOMMENDATION|NOTIFICATION|COMPARISON)(?:S|\(S\))?\s*:)"
 )
-"""Where a line goes on with a heading in capitals, as in reports whose line breaks are lost."""
+"""Where a line continues with a heading in capitals, as in reports whose line breaks are lost."""
 FINAL = re.compile(r"^[ \t*]*FINAL REPORT[ \t*:]*$", re.IGNORECASE | re.MULTILINE)
 ADDENDUM = re.compile(r"^[ \t*]*(?:FINAL )?ADDENDUM\b", re.IGNORECASE | re.MULTILINE)
 RULE = re.compile(r"^\s*_{10,}\s*$")
@@ -197,7 +197,7 @@ def _heading(line: str, *, inside: bool) -> tuple[str, str] | None:
         return None
     words = " ".join(found[1].split())
     name = _known(words.lower())
-    # Inside a section, a line in small letters goes on with a sentence: "compared to the prior study: unchanged".
+    # Inside a section, a line in small letters continues a sentence: "compared to the prior study: unchanged".
     a_part = inside and (_singular(words.lower()) in SUBHEADINGS or (words[0].islower() and name not in READ))
     if name is not None and not a_part:
         return name, found[2].strip() if bare is None else ""

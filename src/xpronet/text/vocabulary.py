@@ -176,7 +176,7 @@ def _unknown_share(counts: Counter[str], known: Set[str]) -> float:
 
 
 def _is_word(token: str) -> bool:
-    """Tell words and numbers from punctuation, which every report has, and from the unknown word."""
+    """Return whether a token is a word or number, not punctuation, which every report has, nor the unknown word."""
     return token != UNKNOWN and any(map(str.isalnum, token))
 
 
