@@ -37,6 +37,9 @@ prepare.command("xpronet.commands.prepare_iu_xray:iu_xray", name="iu-xray", help
 prepare.command(
     "xpronet.commands.prepare_mimic_cxr:mimic_cxr", name="mimic-cxr", help="MIMIC-CXR, its official layout."
 )
+prepare.command(
+    "xpronet.commands.prepare_outside:outside", name="outside", help="A layout that a reader of your own package knows."
+)
 prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
 show.command("xpronet.commands.show_words:words", name="words", help="Draw where each word looked, and what answered.")
 show.command("xpronet.commands.show_atlas:atlas", name="atlas", help="Draw a map of the prototypes.")
