@@ -187,8 +187,8 @@ def test_images_of_a_low_range_are_warned_of_also_when_cached_before(
     dark = np.linspace(0, 4095, 60 * 48).reshape(60, 48).astype(np.uint16)
     write_grey(pairs[1][0], dark, overwrite=True)
     for _ in range(2):
-        warned: list[cache.LowRange] = []
-        form = PictureForm(short_side=32, depth=depth)
+        warned: list[cache.LowRangeImage] = []
+        form = ImageFormat(short_side=32, depth=depth)
         assert make_cache(pairs, form, workers=workers, warn=warned.append) == []
         assert [image.path for image in warned] == [pairs[1][0]]
         assert warned[0].warning.startswith(f"{pairs[1][0]}: uses 6% of its grey range"), warned[0].warning

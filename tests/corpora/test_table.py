@@ -136,7 +136,7 @@ def test_unusable_studies_are_counted_or_left_out(tmp_path: Path, images: Path) 
     with pytest.raises(InputError, match=r"5 of 8 studies .*1 with no report \(first s2\).*--tolerate 5") as refused:
         made(path, images)
     assert "\n" not in str(refused.value)
-    with pytest.raises(InputError, match=r"6 of 8 studies .*bad.png: neither PNG, JPEG nor DICOM.*--tolerate 6"):
+    with pytest.raises(InputError, match=r"6 of 8 studies .*bad.png: neither PNG, JPEG, TIFF nor DICOM.*--tolerate 6"):
         made(path, images, tolerate=5)
     assert not (tmp_path / "corpus").exists()
     corpus, prepared = made(path, images, tolerate=6)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.corpora.iu_reports import read_iu_reports, read_projections
-from xpronet.corpora.iu_xray import annotated_picture, find_pictures
+from xpronet.corpora.iu_xray import annotated_image, find_images
 from xpronet.files import read_json
 
 
@@ -20,11 +20,11 @@ def iu(shared: Path) -> Path:
 
 def test_all_films_of_the_split_are_there_but_two(iu: Path) -> None:
     reports, _ = read_iu_reports(iu / "NLMCXR_reports.tgz")
-    found = find_pictures(iu / "films_256")
+    found = find_images(iu / "films_256")
     assert len(found) == 6087
     assert all(path.endswith(".jpg") for path in found.values())
     named = [
-        (study["id"], annotated_picture(path, reports))
+        (study["id"], annotated_image(path, reports))
         for studies in read_json(iu / "annotation.json").values()
         for study in studies
         for path in study["image_path"]
@@ -37,10 +37,10 @@ def test_all_films_of_the_split_are_there_but_two(iu: Path) -> None:
 def test_projections_say_of_every_film_whether_it_is_frontal(iu: Path) -> None:
     positions = read_projections(iu / "indiana_projections.csv")
     reports, _ = read_iu_reports(iu / "NLMCXR_reports.tgz")
-    found = find_pictures(iu / "films_256")
+    found = find_images(iu / "films_256")
     assert not [name for name in found if name not in positions]
     first = Counter(
-        positions.get(str(annotated_picture(study["image_path"][0], reports)))
+        positions.get(str(annotated_image(study["image_path"][0], reports)))
         for studies in read_json(iu / "annotation.json").values()
         for study in studies
     )
