@@ -1,0 +1,126 @@
+"""Abbreviations, British spelling and typing errors, brought to the words that the rules know."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+
+SHORTEST_MENDED = 5
+"""Letters; shorter words are too near to others."""
+
+LONG = 7
+"""Letters from which one wrong letter is mended too; in shorter words only letters that are missing, twice or swapped."""
+
+VERY_LONG = 10
+"""Letters from which two errors are mended."""
+
+_BRITISH = (
+    ("oedem", "edem"),
+    ("haem", "hem"),
+    ("tumour", "tumor"),
+    ("anaem", "anem"),
+    ("oesoph", "esoph"),
+    ("isation", "ization"),
+    ("ualis", "ualiz"),
+    ("ognis", "ogniz"),
+    ("alise", "alize"),
+    ("terise", "terize"),
+)
+
+
+class Spelling:
+    """Knows the words of the rules, and brings other spellings of them to these."""
+
+    def __init__(self, known: Collection[str], short: Mapping[str, str], others: Collection[str]) -> None:
+        """Prepare the search for typing errors.
+
+        Args:
+            known: the words of the rules.
+            short: abbreviations, with what they stand for, in one word or several.
+            others: right words that look like typing errors of known ones.
+        """
+        self._known = frozenset(known)
+        self._short = dict(short)
+        self._others = frozenset(others)
+        self._shortened: dict[str, set[str]] = {}
+        """Words by what is left of them without one letter; very long ones also without two."""
+        for word in sorted(self._known):
+            if len(word) >= SHORTEST_MENDED and word.isalpha():
+                for left in _shortened(word):
+                    self._shortened.setdefault(left, set()).add(word)
+
+    def mended(self, token: str) -> str:
+        """Return the words for a token in small letters: itself, unless it is short for something or misspelt."""
+        if token in self._short:
+            return self._short[token]
+        if token in self._known or token in self._others:
+            return token
+        if token.endswith(("n't", "n’t")):
+            return "cannot" if token.startswith("can") else f"{token[:-3]} not"
+        word = token
+        for british, american in _BRITISH:
+            word = word.replace(british, american)
+        if word in self._known or len(word) < SHORTEST_MENDED or not word.isascii() or not word.isalpha():
+            return word
+        return self._joined(word) or self._nearest(word) or word
+
+    def _joined(self, word: str) -> str | None:
+        """Return two known words that were written as one ("noeffusion")."""
+        if word.startswith("no") and word[2:] in self._known and len(word) >= LONG:
+            return f"no {word[2:]}"
+        for cut in range(4, len(word) - 4):
+            if word[:cut] in self._known and word[cut:] in self._known:
+                return f"{word[:cut]} {word[cut:]}"
+        return None
+
+    def _nearest(self, word: str) -> str | None:
+        """Return the known word of which this one is a typing error; None where none or several are as near."""
+        candidates = {known for left in _shortened(word) for known in self._shortened.get(left, ())}
+        found: dict[int, list[str]] = {}
+        for known in candidates:
+            errors = _errors(word, known)
+            if errors <= _forgiven(word, known):
+                found.setdefault(errors, []).append(known)
+        if not found:
+            return None
+        nearest = sorted(found[min(found)])
+        return nearest[0] if len(nearest) == 1 or len({known.rstrip("s") for known in nearest}) == 1 else None
+
+
+def _forgiven(word: str, known: str) -> int:
+    """Return how many errors `word` may have as a spelling of `known`: 0, 1 or 2."""
+    if word[0] != known[0] and sorted(word) != sorted(known):
+        return 0
+    if len(known) >= VERY_LONG and len(word) >= VERY_LONG - 1:
+        return 2
+    if len(known) >= LONG:
+        return 1
+    same_letters = sorted(word) == sorted(known)
+    return 1 if same_letters or len(word) != len(known) else 0
+
+
+def _shortened(word: str) -> Iterator[str]:
+    """Yield a word, and what is left without each of its letters, in very long words without each two."""
+    yield word
+    for index in range(len(word)):
+        left = word[:index] + word[index + 1 :]
+        yield left
+        if len(word) >= VERY_LONG - 1:
+            for other in range(index, len(left)):
+                yield left[:other] + left[other + 1 :]
+
+
+def _errors(word: str, known: str) -> int:
+    """Return the least number of letters added, left out, changed or swapped with the next (optimal string alignment)."""
+    if abs(len(word) - len(known)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(known) + 1))
+    letters = ["", *word]
+    for number, (last, letter) in enumerate(pairwise(letters), 1):
+        current = [number]
+        for place, other in enumerate(known, 1):
+            cost = min(row[place] + 1, current[place - 1] + 1, row[place - 1] + (letter != other))
+            if number > 1 and place > 1 and letter == known[place - 2] and last == other:
+                cost = min(cost, before[place - 2] + 1)
+            current.append(cost)
+        before, row = row, current
+    return row[-1]

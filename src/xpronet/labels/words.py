@@ -1,0 +1,63 @@
+"""The words of a sentence in the spelling that the rules know, and where each stands."""
+
+import re
+from collections.abc import Mapping
+
+from xpronet.labels.spelling import Spelling
+
+_TOKEN = re.compile(
+    r"\(\s*[-–]\s*\)|\(\s*\+\s*\)|[-–+]ve\b"  # answers: (-), (+), -ve
+    r"|\b[a-z]{1,2}/[a-z]{1,2}\b(?!/)|\bw/|\b2/2\b"  # w/o, c/w, s/p
+    r"|[^\W\d_]+n['’]t\b|[^\W\d_]+"
+    r"|\d+(?:\.\d+)*"
+    r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]",
+    re.IGNORECASE,
+)
+
+END = "."
+"""Stands behind the last word of a sentence."""
+
+_SIGNS: Mapping[str, str] = {
+    "(-)": "none",
+    "(–)": "none",
+    "(+)": "yes",
+    "-ve": "negative",
+    "–ve": "negative",
+    "+ve": "positive",
+    "=": ":",
+    "|": ":",
+    "–": "–",
+    "—": "–",
+    "-": "–",
+    "--": "–",
+}
+
+
+class Words(dict[str, str]):
+    """The words of the rules for each token of a text, separated by spaces; each spelling is looked up once."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        """Start empty; `spelling` mends what it knows."""
+        super().__init__()
+        self._spelling = spelling
+
+    def __missing__(self, token: str) -> str:
+        small = "".join(token.lower().split())
+        known = _SIGNS.get(small)
+        found = known if known is not None else self._spelling.mended(small)
+        if len(self) >= MOST_SPELLINGS:
+            self.clear()
+        self[token] = found
+        return found
+
+    def of(self, sentence: str) -> list[str]:
+        """Return the words of a sentence; a comma, semicolon, colon, bracket, slash or dash is a word too."""
+        return " ".join([self[token] for token in _TOKEN.findall(sentence)]).split()
+
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Return where each of those words stands in the sentence; words of one token have the same place."""
+        return [token.span() for token in _TOKEN.finditer(sentence) for _ in self[token[0]].split()]
+
+
+MOST_SPELLINGS = 100_000
+"""Different tokens that are kept; a corpus has fewer, hostile text may have more."""
