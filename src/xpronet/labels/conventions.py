@@ -33,6 +33,10 @@ class Conventions:
     """Scars and bronchiectasis, of Lung Opacity."""
     fibrosis: Reading = "positive"
     """Fibrosis, of Pleural Other."""
+    pleural_disease: Reading = "blank"
+    """An apical cap, and what is called reaction, disease or mass of the pleura, of Pleural Other."""
+    malignancy: Reading = "blank"
+    """Malignancy or metastatic disease of which no mass or nodule is named, of Lung Lesion."""
     pericardial_effusion: Reading = "blank"
     """Fluid around the heart, of Pleural Effusion."""
     alternatives: Literal["positive", "uncertain"] = "uncertain"
@@ -67,6 +71,8 @@ RADIOLOGIST = Conventions(
     infection="uncertain",
     scarring="blank",
     fibrosis="blank",
+    pleural_disease="positive",
+    malignancy="positive",
 )
 """What the words mean on a ward: congestion is not yet edema, a scar is no opacity of the airspace, fibrosis no pleura."""
 

@@ -35,6 +35,13 @@ _CUES: Mapping[str, State] = {
 }
 """What each kind of cue makes of a mention."""
 
+_ANSWERS: Mapping[str, State] = {
+    "negation": State.NEGATIVE,
+    "affirmation": State.POSITIVE,
+    "uncertainty": State.UNCERTAIN,
+}
+"""What each kind of answer says of the finding that it is asked for."""
+
 _READINGS: Mapping[Reading, State | None] = {
     "positive": State.POSITIVE,
     "uncertain": State.UNCERTAIN,
@@ -242,17 +249,18 @@ def _rules(conventions: Conventions) -> _Rules:
     for key, state in _CUES.items():
         if getattr(conventions, key, "uncertain") == "uncertain":
             _enter_cues(enter, rules["cues"][key], state, alternative=key == "alternatives")
-    for key, state in {"negation": State.NEGATIVE, "uncertainty": State.UNCERTAIN}.items():
+    for key, state in _ANSWERS.items():
         enter(rules["answers"][key], Meaning("answer", state=state))
     enter(rules["cues"]["stops"], Meaning("stop"))
     enter(rules["cues"]["list_stops"], Meaning("list stop"))
     enter(rules["cues"]["neutral"], Meaning("neutral"))
     enter(rules["ignored"]["phrases"], Meaning("ignored"))
     spelling = _read("spelling.toml")
-    foreign = frozenset(FOREIGN) | frozenset(ENGLISH)
     return _Rules(
         book=book,
-        spelling=Spelling(book.vocabulary, spelling["short"], foreign | frozenset(spelling["right"])),
+        spelling=Spelling(
+            book.vocabulary, spelling["short"], spelling["mended"], FOREIGN | ENGLISH | frozenset(spelling["right"])
+        ),
         opening=opening,
         closing=closing,
     )

@@ -43,10 +43,11 @@ _VERBS = frozenset(
 _SEEN_AT_THE_END = frozenset({"seen", "identified", "noted", "visualized", "present", "evident", "demonstrated", "found"})
 """What a list that began with a denial may end with: "no effusion, pneumothorax is seen"."""
 
-_INTRODUCING = frozenset({"without", "despite", "absent", "free", "negative", "lacking", "notwithstanding"})
+_INTRODUCING = frozenset({"without", "despite", "absent", "lacking", "notwithstanding"})
 _SEPARATORS = frozenset({":", "–", "?", "("})
 _LABEL_END = frozenset({".", ",", ";", ")", ":"})
-_LIST = frozenset({"or", "nor"})
+_LIST = frozenset({"or", "nor", "/"})
+_LISTING = frozenset({"differential", "include", "includes", "including"})
 
 
 class Clauses:
@@ -92,12 +93,15 @@ class Clauses:
             if cue.first <= mention.last:
                 return False
             between = range(mention.last + 1, cue.first)
+            apart = 0 if cue.meaning.alternative else 1
             nearer = [
-                other for other in self.mentions if mention.last + 1 < other.first and other.last < cue.first
+                other for other in self.mentions if mention.last + apart < other.first and other.last < cue.first
             ]
         if nearer and cue.meaning.nearest:
             return False
         if cue.meaning.alternative and not self._alternatives(cue, mention):
+            return False
+        if not cue.meaning.before and self._doubt_begins(between):
             return False
         if any(stop.first in between or stop.last in between for stop in self._hard):
             return False
@@ -105,11 +109,19 @@ class Clauses:
             return not self._another_statement(between, cue)
         return not (nearer and self._has_verb(between.start, nearer[0].first))
 
+    def _doubt_begins(self, between: range) -> bool:
+        """Tell whether doubt of what follows begins between a mention and a cue behind it."""
+        return any(
+            cue.meaning.before and cue.meaning.state is State.UNCERTAIN and not cue.meaning.alternative and cue.first in between
+            for cue in self._cues
+        )
+
     def _another_statement(self, between: range, cue: PhraseMatch) -> bool:
         """Tell whether a new statement begins between a cue and a mention behind it."""
         if not between:
             return False
-        for stop in self._soft:
+        listing = self._words[cue.first] in _LISTING or self._words[cue.last] in _LISTING
+        for stop in () if listing else self._soft:
             if stop.first in between and not self._closed_by_or(stop.last):
                 return True
         if any(index in between for index in self._clause_starts):

@@ -125,7 +125,7 @@ def _stretches(report: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     bare = not any(report[first:last].rstrip().endswith(".") for first, last in lines)
     opens = _behind_bullet(report, *lines[0])
     for (first, last), (then, until) in zip(lines, lines[1:], strict=False):
-        blank = len(report[last:then].splitlines()) > 1
+        blank = len(report[last:then].strip(" \t").splitlines()) > 1
         if blank or _begins_item(report[first:last], report[then:until], widest, capitals=capitals, bare=bare):
             yield opens, last
             opens = _behind_bullet(report, then, until)

@@ -1,5 +1,7 @@
 """Abbreviations, British spelling and typing errors, brought to the words that the rules know."""
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
@@ -10,7 +12,7 @@ LONG = 7
 """Letters from which one wrong letter is mended too; in shorter words only letters that are missing, twice or swapped."""
 
 VERY_LONG = 10
-"""Letters from which two errors are mended."""
+"""Letters from which two errors are mended, if hardly a letter is added, lost or changed by them."""
 
 _BRITISH = (
     ("oedem", "edem"),
@@ -26,50 +28,55 @@ _BRITISH = (
 )
 
 
+_ENDINGS = frozenset({"s", "d", "r", "ed", "es", "er", "al", "ly", "ing", "like", "ic"})
+
+_TRIPLE = re.compile(r"(.)\1\1+")
+
+
 class Spelling:
     """Knows the words of the rules, and brings other spellings of them to these."""
 
-    def __init__(self, known: Collection[str], short: Mapping[str, str], others: Collection[str]) -> None:
+    def __init__(
+        self, known: Collection[str], short: Mapping[str, str], mended: Collection[str], right: Collection[str]
+    ) -> None:
         """Prepare the search for typing errors.
 
         Args:
             known: the words of the rules.
             short: abbreviations, with what they stand for, in one word or several.
-            others: right words that look like typing errors of known ones.
+            mended: the words of which typing errors are mended.
+            right: words that look like typing errors of these and are none.
         """
-        self._known = frozenset(known)
+        self._known = frozenset(known) | frozenset(right)
         self._short = dict(short)
-        self._others = frozenset(others)
+        self._mended = frozenset(mended)
         self._shortened: dict[str, set[str]] = {}
         """Words by what is left of them without one letter; very long ones also without two."""
-        for word in sorted(self._known):
-            if len(word) >= SHORTEST_MENDED and word.isalpha():
-                for left in _shortened(word):
-                    self._shortened.setdefault(left, set()).add(word)
+        for word in sorted(self._mended):
+            for left in _shortened(word):
+                self._shortened.setdefault(left, set()).add(word)
 
     def mended(self, token: str) -> str:
         """Return the words for a token in small letters: itself, unless it is short for something or misspelt."""
         if token in self._short:
             return self._short[token]
-        if token in self._known or token in self._others:
+        if token in self._known:
             return token
         if token.endswith(("n't", "n’t")):
             return "cannot" if token.startswith("can") else f"{token[:-3]} not"
         word = token
         for british, american in _BRITISH:
             word = word.replace(british, american)
+        word = _TRIPLE.sub(r"\1\1", word)
         if word in self._known or len(word) < SHORTEST_MENDED or not word.isascii() or not word.isalpha():
             return word
         return self._joined(word) or self._nearest(word) or word
 
     def _joined(self, word: str) -> str | None:
         """Return two known words that were written as one ("noeffusion")."""
-        if word.startswith("no") and word[2:] in self._known and len(word) >= LONG:
-            return f"no {word[2:]}"
-        for cut in range(4, len(word) - 4):
-            if word[:cut] in self._known and word[cut:] in self._known:
-                return f"{word[:cut]} {word[cut:]}"
-        return None
+        cuts = (cut for cut in range(2, len(word) - 4) if word[cut:] in self._mended and word[:cut] in self._known)
+        cut = next((cut for cut in cuts if cut > 3 or word[:cut] in ("no", "is", "the", "for")), None)
+        return None if cut is None else f"{word[:cut]} {word[cut:]}"
 
     def _nearest(self, word: str) -> str | None:
         """Return the known word of which this one is a typing error; None where none or several are as near."""
@@ -87,14 +94,17 @@ class Spelling:
 
 def _forgiven(word: str, known: str) -> int:
     """Return how many errors `word` may have as a spelling of `known`: 0, 1 or 2."""
+    shorter, longer = sorted((word, known), key=len)
+    if longer.startswith(shorter) and longer[len(shorter) :] in _ENDINGS:
+        return 0  # another form of the word
     if word[0] != known[0] and sorted(word) != sorted(known):
         return 0
-    if len(known) >= VERY_LONG and len(word) >= VERY_LONG - 1:
+    unlike = (Counter(word) - Counter(known)).total() + (Counter(known) - Counter(word)).total()
+    if len(known) >= VERY_LONG and len(word) >= VERY_LONG - 1 and unlike <= 1:
         return 2
     if len(known) >= LONG:
         return 1
-    same_letters = sorted(word) == sorted(known)
-    return 1 if same_letters or len(word) != len(known) else 0
+    return 1 if unlike <= 1 else 0
 
 
 def _shortened(word: str) -> Iterator[str]:

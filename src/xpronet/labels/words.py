@@ -10,12 +10,16 @@ _TOKEN = re.compile(
     r"|\b[a-z]{1,2}/[a-z]{1,2}\b(?!/)|\bw/|\b2/2\b"  # w/o, c/w, s/p
     r"|[^\W\d_]+n['’]t\b|[^\W\d_]+"
     r"|\d+(?:\.\d+)*"
+    r"|[\s,(]\?\s*(?=\w)"  # a question mark in front: "?effusion"
     r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]",
     re.IGNORECASE,
 )
 
 END = "."
 """Stands behind the last word of a sentence."""
+
+QUERY = "query"
+"""What a question mark in front of a word says."""
 
 _SIGNS: Mapping[str, str] = {
     "(-)": "none",
@@ -43,7 +47,7 @@ class Words(dict[str, str]):
 
     def __missing__(self, token: str) -> str:
         small = "".join(token.lower().split())
-        known = _SIGNS.get(small)
+        known = QUERY if len(token) > 1 and "?" in token else _SIGNS.get(small)
         found = known if known is not None else self._spelling.mended(small)
         if len(self) >= MOST_SPELLINGS:
             self.clear()
@@ -52,11 +56,22 @@ class Words(dict[str, str]):
 
     def of(self, sentence: str) -> list[str]:
         """Return the words of a sentence; a comma, semicolon, colon, bracket, slash or dash is a word too."""
-        return " ".join([self[token] for token in _TOKEN.findall(sentence)]).split()
+        words = " ".join([self[token] for token in _TOKEN.findall(sentence)]).split()
+        if words[:1] == ["?"]:
+            words[0] = QUERY
+        return words
 
     def spans(self, sentence: str) -> list[tuple[int, int]]:
         """Return where each of those words stands in the sentence; words of one token have the same place."""
-        return [token.span() for token in _TOKEN.finditer(sentence) for _ in self[token[0]].split()]
+        return [_trimmed(token) for token in _TOKEN.finditer(sentence) for _ in self[token[0]].split()]
+
+
+def _trimmed(token: re.Match[str]) -> tuple[int, int]:
+    start, end = token.span()
+    if token[0].endswith((" ", "?")) and end - start > 1:
+        start += 1
+        end = start + 1
+    return start, end
 
 
 MOST_SPELLINGS = 100_000
