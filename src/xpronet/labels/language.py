@@ -16,17 +16,18 @@ ENGLISH = frozenset(_LANGUAGES["english"])
 """Words that only English has."""
 
 
-def seems_english(report: str, sentences: Sequence[Sequence[str]]) -> bool:
-    """Tell whether a report is in English: it has more English words than foreign ones, or no foreign one.
+def has_foreign_words(words: Sequence[str]) -> bool:
+    """Tell whether words in small letters have some of another language among them, or letters beyond a to z."""
+    return not (FOREIGN.isdisjoint(words) and _SHARED.isdisjoint(words)) or not "".join(words).isascii()
+
+
+def seems_english(sentences: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a report is in English: it has hardly a foreign word, or more English ones.
 
     Args:
-        report: the text.
         sentences: its words, in small letters.
     """
-    ascii_only = report.isascii()
-    if ascii_only and all(FOREIGN.isdisjoint(words) and _SHARED.isdisjoint(words) for words in sentences):
-        return True
     words = [word for sentence in sentences for word in sentence if word.isalpha()]
-    foreign = sum(1.0 for word in words if word in FOREIGN or not (ascii_only or word.isascii()))
+    foreign = sum(1.0 for word in words if word in FOREIGN or not word.isascii())
     foreign += sum(0.5 for word in words if word in _SHARED)
     return foreign < 1 or foreign < sum(word in ENGLISH for word in words)

@@ -8,7 +8,7 @@ of a list; any of these with a question mark, which may be absent; `...`, up to 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from xpronet.errors import InputError
 
@@ -21,8 +21,7 @@ FILL = "~"
 LONGEST_FILL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Match(Generic[Meaning]):
+class Match(NamedTuple, Generic[Meaning]):
     """A phrase found in a sentence."""
 
     meaning: Meaning
@@ -107,17 +106,21 @@ class PhraseBook(Generic[Meaning]):
     def find(self, words: Sequence[str]) -> list[Match[Meaning]]:
         """Return the phrases in a sentence, in order; one whose words all belong to a longer one is left out."""
         matches: list[Match[Meaning]] = []
-        root = self._root.following
+        root, end = self._root.following, len(words)
         for first, word in enumerate(words):
-            pending = [(root[word], first, 1 << first)] if word in root else []
+            if word not in root:
+                continue
+            pending = [(root[word], first, 1 << first)]
             while pending:
                 node, last, taken = pending.pop()
-                matches.extend([Match(meaning, first, last, taken) for meaning in node.meanings])
+                for meaning in node.meanings:
+                    matches.append(Match(meaning, first, last, taken))
                 ahead = last + 1
-                if ahead == len(words):
+                if ahead == end:
                     continue
-                if words[ahead] in node.following:
-                    pending.append((node.following[words[ahead]], ahead, taken | 1 << ahead))
+                following = node.following.get(words[ahead])
+                if following is not None:
+                    pending.append((following, ahead, taken | 1 << ahead))
                 if node.after_gap is not None:
                     pending.extend(self._across(node.after_gap, words, ahead, taken))
                 if node.after_fill is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from xpronet.labels.claims import Claim, SentenceClaims, Span
 from xpronet.labels.conventions import CHEXPERT, Conventions, Reading
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
-from xpronet.labels.language import ENGLISH, FOREIGN, seems_english
+from xpronet.labels.language import ENGLISH, FOREIGN, has_foreign_words, seems_english
 from xpronet.labels.phrases import PhraseBook
 from xpronet.labels.scope import Clauses, Meaning, PhraseMatch
 from xpronet.labels.sentences import sentence_spans
@@ -22,6 +22,14 @@ from xpronet.labels.words import END, Words
 
 LONGEST_SENTENCE = 120
 """Words; a text without full stops is read in pieces, so that the time it takes stays in proportion to its length."""
+
+MOST_SENTENCES = 20_000
+"""Sentences whose reading is kept, since reports repeat each other's; about 10 MB."""
+
+_SOMETHING = (State.POSITIVE, State.UNCERTAIN)
+
+_Heard = tuple[bool, tuple[tuple[str, State], ...]]
+"""Of a sentence: whether it has foreign words; findings and states."""
 
 _STRENGTH = (State.POSITIVE, State.UNCERTAIN, State.NEGATIVE)
 """Where a report says several things of one finding, the first of these counts."""
@@ -81,6 +89,7 @@ class RuleLabeler:
         self._book = rules.book
         self._words = Words(rules.spelling)
         self._opening, self._closing = rules.opening, rules.closing
+        self._heard: dict[str, _Heard] = {}
 
     def label(self, report: str) -> dict[str, State]:
         """Return the state of all fourteen findings, in the order of `FINDINGS`.
@@ -89,16 +98,15 @@ class RuleLabeler:
         no other abnormality; else it is not mentioned. A report that is not English says nothing of any finding.
         """
         states = dict.fromkeys(FINDINGS, State.NOT_MENTIONED)
-        spoken = [self._words.of(report[start:end]) for start, end in sentence_spans(report)]
-        if not seems_english(report, spoken):
+        heard = [self._hear(report[start:end]) for start, end in sentence_spans(report)]
+        if not self._english(report, heard):
             return states
         nothing = True
-        for words in spoken:
-            for mention, state, _ in self._judge(words):
-                finding = mention.meaning.finding
-                if state in (State.POSITIVE, State.UNCERTAIN) and finding != "Support Devices":
+        for _, said in heard:
+            for finding, state in said:
+                if state in _SOMETHING and finding != "Support Devices":
                     nothing = False
-                if finding != NO_FINDING:
+                if finding != NO_FINDING and state is not states[finding]:
                     states[finding] = _stronger(states[finding], state)
         if nothing:
             states[NO_FINDING] = State.POSITIVE
@@ -111,7 +119,24 @@ class RuleLabeler:
 
     def reads(self, report: str) -> bool:
         """Tell whether a report seems to be in English, the only language that the rules know."""
-        return seems_english(report, [self._words.of(report[start:end]) for start, end in sentence_spans(report)])
+        return self._english(report, [self._hear(report[start:end]) for start, end in sentence_spans(report)])
+
+    def _english(self, report: str, heard: Sequence[_Heard]) -> bool:
+        if not any(foreign for foreign, _ in heard):
+            return True
+        return seems_english([self._words.of(report[start:end]) for start, end in sentence_spans(report)])
+
+    def _hear(self, sentence: str) -> _Heard:
+        """Return whether a sentence has foreign words, and what it says; reports repeat each other's sentences."""
+        heard = self._heard.get(sentence)
+        if heard is None:
+            words = self._words.of(sentence)
+            said = tuple((mention.meaning.finding, state) for mention, state, _ in self._judge(words))
+            heard = (has_foreign_words(words), said)
+            if len(self._heard) >= MOST_SENTENCES:
+                self._heard.clear()
+            self._heard[sentence] = heard
+        return heard
 
     def claims(self, report: str) -> tuple[SentenceClaims, ...]:
         """Return what each sentence of a report claims of which finding, and by which of its words.
@@ -174,9 +199,6 @@ class RuleLabeler:
                 )
 
     def _judge(self, words: list[str]) -> Iterator[tuple[PhraseMatch, State, PhraseMatch | None]]:
-        if len(words) <= LONGEST_SENTENCE:
-            yield from self._judge_piece(words)
-            return
         for start in range(0, len(words), LONGEST_SENTENCE):
             yield from self._judge_piece(words[start : start + LONGEST_SENTENCE])
 

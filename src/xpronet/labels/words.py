@@ -5,14 +5,16 @@ from collections.abc import Mapping
 
 from xpronet.labels.spelling import Spelling
 
+_LETTER = r"[A-Za-z\u00c0-\u1fff\u2c00-\ud7ff]"
+
 _TOKEN = re.compile(
-    r"\(\s*[-–]\s*\)|\(\s*\+\s*\)|[-–+]ve\b"  # answers: (-), (+), -ve
-    r"|\b[a-z]{1,2}/[a-z]{1,2}\b(?!/)|\bw/|\b2/2\b"  # w/o, c/w, s/p
-    r"|[^\W\d_]+n['’]t\b|[^\W\d_]+"
+    rf"{_LETTER}{{3,}}(?:['’]t\b)?"
+    r"|[A-Za-z]{1,2}/[A-Za-z]{1,3}\b(?!/)|[Ww]/|2/2\b"  # w/o, c/w, s/p
+    rf"|{_LETTER}+"
     r"|\d+(?:\.\d+)*"
+    r"|\([ ]*[-–+][ ]*\)|[-–+][Vv][Ee]\b"  # answers: (-), (+), -ve
     r"|[\s,(]\?\s*(?=\w)"  # a question mark in front: "?effusion"
-    r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]",
-    re.IGNORECASE,
+    r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]"
 )
 
 END = "."
