@@ -51,8 +51,7 @@ class PhraseBook(Generic[Meaning]):
         barriers: Sequence[str],
         fillers: Sequence[str] = (),
         *,
-        takes: Callable[[Meaning], bool] = lambda _: True,
-        keeps: Callable[[Meaning], bool] = lambda _: False,
+        takes: Callable[[Meaning, Meaning], bool] = lambda _, __: True,
     ) -> None:
         """Start empty.
 
@@ -60,10 +59,9 @@ class PhraseBook(Generic[Meaning]):
             lists: the word lists that `<name>` stands for.
             barriers: words that a gap does not reach across.
             fillers: words that change nothing.
-            takes: whether phrases of a meaning take their words away from shorter ones.
-            keeps: whether phrases of a meaning keep their words beside a longer one.
+            takes: whether a phrase of the first meaning takes its words away from a shorter one of the second.
         """
-        self._takes, self._keeps = takes, keeps
+        self._takes = takes
         self._lists = lists
         self._barriers = frozenset(barriers)
         self._fillers = frozenset(fillers)
@@ -132,11 +130,16 @@ class PhraseBook(Generic[Meaning]):
         if len(matches) < 2:
             return matches
         spans = {match.taken for match in matches}
-        takers = {match.taken for match in matches if self._takes(match.meaning)}
-        swallowed = {span for span in spans for other in takers if span != other and span & other == span}
-        if not swallowed:
+        inside = {span for span in spans for other in spans if span != other and span & other == span}
+        if not inside:
             return matches
-        return [match for match in matches if match.taken not in swallowed or self._keeps(match.meaning)]
+        return [match for match in matches if match.taken not in inside or not self._swallowed(match, matches)]
+
+    def _swallowed(self, match: Match[Meaning], matches: Sequence[Match[Meaning]]) -> bool:
+        taken = match.taken
+        return any(
+            other.taken & taken == taken != other.taken and self._takes(other.meaning, match.meaning) for other in matches
+        )
 
     def _filled(
         self, node: _Node[Meaning], words: Sequence[str], ahead: int, taken: int

@@ -211,6 +211,14 @@ class RuleLabeler:
             yield mention, *clauses.judge(mention)
 
 
+def _takes(longer: Meaning, shorter: Meaning) -> bool:
+    """Tell whether a phrase takes its words away from a shorter one: "may be due to" from "due to"."""
+    if longer.kind in ("stop", "list stop", "answer") or shorter.kind == "answer":
+        return False
+    doubt_in_front = shorter.kind == "cue" and shorter.before and shorter.state is State.UNCERTAIN
+    return not (doubt_in_front and longer.kind == "cue" and not longer.before)
+
+
 def _stronger(first: State, second: State) -> State:
     return next((state for state in _STRENGTH if state in (first, second)), State.NOT_MENTIONED)
 
@@ -250,8 +258,7 @@ def _rules(conventions: Conventions) -> _Rules:
         rules["words"],
         rules["barriers"],
         rules["fillers"],
-        takes=lambda meaning: meaning.kind not in ("stop", "list stop", "answer"),
-        keeps=lambda meaning: meaning.kind == "answer",
+        takes=_takes,
     )
 
     def enter(phrases: Iterable[str], meaning: Meaning) -> None:

@@ -47,6 +47,7 @@ _INTRODUCING = frozenset({"without", "despite", "absent", "lacking", "notwithsta
 _SEPARATORS = frozenset({":", "–", "?", "("})
 _LABEL_END = frozenset({".", ",", ";", ")", ":"})
 _LIST = frozenset({"or", "nor", "/"})
+_LINKS = frozenset({",", "and"})
 _LISTING = frozenset({"differential", "include", "includes", "including"})
 
 
@@ -103,10 +104,12 @@ class Clauses:
             return False
         if not cue.meaning.before and self._doubt_begins(between):
             return False
-        if any(stop.first in between or stop.last in between for stop in self._hard):
+        listing = self._words[cue.first] in _LISTING or self._words[cue.last] in _LISTING
+        hard = [stop for stop in self._hard if stop.first in between or stop.last in between]
+        if any(not (listing and self._words[stop.first] in _LINKS) for stop in hard):
             return False
         if cue.meaning.before:
-            return not self._another_statement(between, cue)
+            return listing or not self._another_statement(between, cue)
         return not (nearer and self._has_verb(between.start, nearer[0].first))
 
     def _doubt_begins(self, between: range) -> bool:
@@ -120,8 +123,7 @@ class Clauses:
         """Tell whether a new statement begins between a cue and a mention behind it."""
         if not between:
             return False
-        listing = self._words[cue.first] in _LISTING or self._words[cue.last] in _LISTING
-        for stop in () if listing else self._soft:
+        for stop in self._soft:
             if stop.first in between and not self._closed_by_or(stop.last):
                 return True
         if any(index in between for index in self._clause_starts):
