@@ -81,7 +81,9 @@ class PhraseBook(Generic[Meaning]):
         slots = [self._choices(slot, phrase) for slot in phrase.split()]
         for path in product(*slots):
             words = " ".join(path).split()
-            if not words or words[0] in (GAP, FILL) or words[-1] == GAP:
+            while words and words[0] == FILL:  # what it stands behind was optional
+                words.pop(0)
+            if not words or words[0] == GAP or words[-1] == GAP:
                 raise InputError(f"phrase {phrase!r} begins or ends with nothing; give it a word there")
             while words[-1] == FILL:  # what it stands before was optional
                 words.pop()

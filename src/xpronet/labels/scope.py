@@ -40,6 +40,12 @@ _VERBS = frozenset(
     reflects represents lies""".split()
 )
 
+_STANDING = frozenset(
+    """place situ unchanged intact stable improved worse worsened persistent again larger smaller bigger resolved
+    redemonstrated removed""".split()
+)
+"""What a statement without a verb ends with: "no pneumothorax, pacemaker in place"."""
+
 _SEEN_AT_THE_END = frozenset({"seen", "identified", "noted", "visualized", "present", "evident", "demonstrated", "found"})
 """What a list that began with a denial may end with: "no effusion, pneumothorax is seen"."""
 
@@ -155,6 +161,9 @@ class Clauses:
                 continue
             for place in range(index + 1, len(words)):
                 if words[place] in (",", "and", "or", "nor", ";", ":", "."):
+                    break
+                if words[place] in _STANDING and word == "," and words[place + 1] in _LABEL_END:
+                    found.add(index)
                     break
                 if words[place] in _VERBS:
                     passive = words[place + 1 : place + 2]

@@ -53,6 +53,9 @@ _GOING_ON = re.compile(
 )
 """How a line begins that goes on with the sentence of the one before."""
 
+LEADERS = 2
+"""More full stops than these in a row lead from a name to its answer: "Pneumothorax.....none"."""
+
 _WRAPPED_WIDTH = 60
 """A text that a program has wrapped has lines about as long as this at least."""
 
@@ -109,6 +112,8 @@ def _cut(report: str, start: int, mark: re.Match[str]) -> tuple[int, int] | None
         if first == start or report[first - 1].isspace() or report[last : last + 1].isalnum():
             return None
         return None if _ANSWER.match(report, last) else (last, last)
+    if sign == "." and last - first > LEADERS and not report[last : last + 1].isspace():
+        return None
     if sign == ".":
         if report[last : last + 1].isdigit():
             return (first, last) if report[first - 1 : first].isalpha() and _NUMBERED.match(report, last) else None

@@ -12,7 +12,7 @@ _TOKEN = re.compile(
     r"|[A-Za-z]{1,2}/[A-Za-z]{1,3}\b(?!/)|[Ww]/|2/2\b"  # w/o, c/w, s/p
     rf"|{_LETTER}+"
     r"|\d+(?:\.\d+)*"
-    r"|\([ ]*[-–+][ ]*\)|[-–+][Vv][Ee]\b"  # answers: (-), (+), -ve
+    r"|\([ ]*[-–+][ ]*\)|[-–+][Vv][Ee]\b|(?:\s[-–]|\s?\+)(?=\s*(?:[,;.]|\Z))"  # answers: (-), (+), -ve
     r"|[\s,(]\?\s*(?=\w)"  # a question mark in front: "?effusion"
     r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]"
 )
@@ -27,6 +27,7 @@ _SIGNS: Mapping[str, str] = {
     "(-)": "none",
     "(–)": "none",
     "(+)": "yes",
+    "+": "yes",
     "-ve": "negative",
     "–ve": "negative",
     "+ve": "positive",
@@ -36,6 +37,8 @@ _SIGNS: Mapping[str, str] = {
     "—": "–",
     "-": "–",
     "--": "–",
+    " -": "none",
+    " –": "none",
 }
 
 
@@ -49,7 +52,7 @@ class Words(dict[str, str]):
 
     def __missing__(self, token: str) -> str:
         small = "".join(token.lower().split())
-        known = QUERY if len(token) > 1 and "?" in token else _SIGNS.get(small)
+        known = QUERY if len(token) > 1 and "?" in token else _SIGNS.get(token if token == f" {small}" else small)
         found = known if known is not None else self._spelling.mended(small)
         if len(self) >= MOST_SPELLINGS:
             self.clear()
