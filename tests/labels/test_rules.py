@@ -14,10 +14,10 @@ LABELER = RuleLabeler()
 
 UNRELATED = (
     "The trachea is midline.",
-    "Degenerative changes of the thoracic spine.",
+    "The bones are intact.",
     "No free air below the diaphragm.",
     "XXXX.",
-    "Hiatal hernia, measuring 3.7 cm.",
+    "The aortic arch measures 3.7 cm.",
     "The study may be limited.",
 )
 

@@ -8,7 +8,7 @@ of a list; any of these with a question mark, which may be absent; `...`, up to 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from xpronet.errors import InputError
 
@@ -21,7 +21,8 @@ FILL = "~"
 LONGEST_FILL = 4
 
 
-class Match(NamedTuple, Generic[Meaning]):
+@dataclass(frozen=True, slots=True)
+class Match(Generic[Meaning]):
     """A phrase found in a sentence."""
 
     meaning: Meaning

@@ -215,6 +215,8 @@ def _takes(longer: Meaning, shorter: Meaning) -> bool:
     """Tell whether a phrase takes its words away from a shorter one: "may be due to" from "due to"."""
     if longer.kind in ("stop", "list stop", "answer") or shorter.kind == "answer":
         return False
+    if longer.kind == "neutral" and shorter.kind == "cue":
+        return False  # unless its words name a finding, of which the clause as a whole knows
     doubt_in_front = shorter.kind == "cue" and shorter.before and shorter.state is State.UNCERTAIN
     return not (doubt_in_front and longer.kind == "cue" and not longer.before)
 

@@ -64,11 +64,19 @@ class Clauses:
         """Sort the matches by kind."""
         self._words = words
         self.mentions = [match for match in matches if match.meaning.kind == "mention"]
-        self._cues = [match for match in matches if match.meaning.kind == "cue"]
-        self._neutral = [match for match in matches if match.meaning.kind == "neutral"]
+        self._neutral = [match for match in matches if match.meaning.kind == "neutral" and not self._names(match)]
+        self._cues = [match for match in matches if match.meaning.kind == "cue" and not self._disarmed(match)]
         self._answers = [match for match in matches if match.meaning.kind == "answer"]
         self._hard = [match for match in matches if match.meaning.kind == "stop"]
         self._soft = [match for match in matches if match.meaning.kind == "list stop"]
+
+    def _names(self, neutral: PhraseMatch) -> bool:
+        """Tell whether a neutral phrase shares words with a mention: "no enlargement" in "no enlargement of the heart"."""
+        return any(neutral.taken & mention.taken for mention in self.mentions)
+
+    def _disarmed(self, cue: PhraseMatch) -> bool:
+        """Tell whether a neutral phrase takes a cue's words away: "no" in "no change in"."""
+        return any(neutral.taken & cue.taken == cue.taken for neutral in self._neutral)
 
     def judge(self, mention: PhraseMatch) -> tuple[State, PhraseMatch | None]:
         """Return what the sentence says of a mention, and the cue that says so."""

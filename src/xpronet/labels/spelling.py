@@ -62,6 +62,8 @@ class Spelling:
             return self._short[token]
         if token in self._known:
             return token
+        if "/" in token:
+            return " / ".join(self.mended(part) for part in token.split("/"))
         if token.endswith(("n't", "n’t")):
             return "cannot" if token.startswith("can") else f"{token[:-3]} not"
         word = token

@@ -13,7 +13,7 @@ _TOKEN = re.compile(
     rf"|{_LETTER}+"
     r"|\d+(?:\.\d+)*"
     r"|\([ ]*[-–+][ ]*\)|[-–+][Vv][Ee]\b|(?:\s[-–]|\s?\+)(?=\s*(?:[,;.]|\Z))"  # answers: (-), (+), -ve
-    r"|[\s,(]\?\s*(?=\w)"  # a question mark in front: "?effusion"
+    r"|[\s(]\?\s*(?=\w)"  # a question mark in front: "?effusion"
     r"|(?<=\s)[-–—]+(?=\s)|—|--|[,;:()/?=|]"
 )
 
@@ -39,6 +39,7 @@ _SIGNS: Mapping[str, str] = {
     "--": "–",
     " -": "none",
     " –": "none",
+    " +": "yes",
 }
 
 
@@ -51,13 +52,17 @@ class Words(dict[str, str]):
         self._spelling = spelling
 
     def __missing__(self, token: str) -> str:
-        small = "".join(token.lower().split())
-        known = QUERY if len(token) > 1 and "?" in token else _SIGNS.get(token if token == f" {small}" else small)
-        found = known if known is not None else self._spelling.mended(small)
         if len(self) >= MOST_SPELLINGS:
             self.clear()
-        self[token] = found
+        self[token] = found = self._known(token)
         return found
+
+    def _known(self, token: str) -> str:
+        small = "".join(token.lower().split())
+        if "?" in small and len(token) > 1:
+            return QUERY
+        sign = _SIGNS.get(f" {small}" if token[0].isspace() else small)
+        return self._spelling.mended(small) if sign is None else sign
 
     def of(self, sentence: str) -> list[str]:
         """Return the words of a sentence; a comma, semicolon, colon, bracket, slash or dash is a word too."""
@@ -72,11 +77,9 @@ class Words(dict[str, str]):
 
 
 def _trimmed(token: re.Match[str]) -> tuple[int, int]:
+    """Return where a token stands, without the space that tells its meaning."""
     start, end = token.span()
-    if token[0].endswith((" ", "?")) and end - start > 1:
-        start += 1
-        end = start + 1
-    return start, end
+    return start + (token[0].startswith((" ", "(?"))), end - (len(token[0]) - len(token[0].rstrip()))
 
 
 MOST_SPELLINGS = 100_000
