@@ -84,7 +84,7 @@ def test_an_unrelated_sentence_changes_nothing(found, unrelated, data):
     st.sampled_from([str.upper, str.title, str.lower]),
     st.sampled_from(["\n", "\r\n", "  ", " \n "]),
 )
-def test_case_and_line_breaks_change_nothing(found, form, case, space):
+def test_case_and_line_breaks_within_a_sentence_change_nothing(found, form, case, space):
     report = " ".join(form.format(words) for _, words in found)
     assert LABELER.label(case(report)) == LABELER.label(report)
     assert LABELER.label(report.replace(" ", space)) == LABELER.label(report)

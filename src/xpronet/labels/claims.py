@@ -41,3 +41,17 @@ class SentenceClaims:
     """Where it stands in the report."""
     claims: tuple[Claim, ...]
     """In reading order; one mention may claim two findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClaim:
+    """A claim of a text that is given as tokens."""
+
+    finding: str
+    """As in `Claim`."""
+    state: State
+    """What is said."""
+    mention: tuple[int, ...]
+    """The tokens that name the finding, in order."""
+    cue: tuple[int, ...]
+    """The tokens that deny or doubt it."""

@@ -74,7 +74,7 @@ RADIOLOGIST = Conventions(
     pleural_disease="positive",
     malignancy="positive",
 )
-"""What the words mean on a ward: congestion is not yet edema, a scar is no opacity of the airspace, fibrosis no pleura."""
+"""What the words mean on a ward: congestion is not yet edema, a scar is no opacity, fibrosis is not of the pleura."""
 
 CONVENTIONS: dict[ConventionName, Conventions] = {
     "chexpert": CHEXPERT,

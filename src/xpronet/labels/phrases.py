@@ -141,7 +141,8 @@ class PhraseBook(Generic[Meaning]):
     def _swallowed(self, match: Match[Meaning], matches: Sequence[Match[Meaning]]) -> bool:
         taken = match.taken
         return any(
-            other.taken & taken == taken != other.taken and self._takes(other.meaning, match.meaning) for other in matches
+            other.taken & taken == taken != other.taken and self._takes(other.meaning, match.meaning)
+            for other in matches
         )
 
     def _filled(
@@ -180,4 +181,3 @@ class PhraseBook(Generic[Meaning]):
             else:
                 choices.append(choice)
         return [*choices, ""] if slot.endswith("?") else choices
-

@@ -3,21 +3,18 @@
 The language lies in rules.toml; here is only what is done with it. Every label comes with the words that led to it.
 """
 
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any
 
-from xpronet.labels.claims import Claim, SentenceClaims, Span
-from xpronet.labels.conventions import CHEXPERT, Conventions, Reading
-from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
-from xpronet.labels.language import ENGLISH, FOREIGN, has_foreign_words, seems_english
-from xpronet.labels.phrases import PhraseBook
-from xpronet.labels.scope import Clauses, Meaning, PhraseMatch
+from xpronet.labels.claims import Claim, SentenceClaims, Span, TokenClaim
+from xpronet.labels.conventions import CHEXPERT, Conventions
+from xpronet.labels.findings import FINDINGS, NO_FINDING, State
+from xpronet.labels.language import has_foreign_words, seems_english
+from xpronet.labels.rulebook import read_rulebook
+from xpronet.labels.scope import Clauses, PhraseMatch
 from xpronet.labels.sentences import sentence_spans
-from xpronet.labels.spelling import Spelling
 from xpronet.labels.words import END, Words
 
 LONGEST_SENTENCE = 120
@@ -33,29 +30,6 @@ _Heard = tuple[bool, tuple[tuple[str, State], ...]]
 
 _STRENGTH = (State.POSITIVE, State.UNCERTAIN, State.NEGATIVE)
 """Where a report says several things of one finding, the first of these counts."""
-
-_CUES: Mapping[str, State] = {
-    "negation": State.NEGATIVE,
-    "aside": State.NOT_MENTIONED,
-    "uncertainty": State.UNCERTAIN,
-    "probable": State.UNCERTAIN,
-    "alternatives": State.UNCERTAIN,
-}
-"""What each kind of cue makes of a mention."""
-
-_ANSWERS: Mapping[str, State] = {
-    "negation": State.NEGATIVE,
-    "affirmation": State.POSITIVE,
-    "uncertainty": State.UNCERTAIN,
-}
-"""What each kind of answer says of the finding that it is asked for."""
-
-_READINGS: Mapping[Reading, State | None] = {
-    "positive": State.POSITIVE,
-    "uncertain": State.UNCERTAIN,
-    "negative": State.NEGATIVE,
-    "blank": None,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +59,8 @@ class RuleLabeler:
         Args:
             conventions: whose labels to follow where authors differ.
         """
-        rules = _rules(conventions)
-        self._book = rules.book
+        rules = read_rulebook(conventions)
+        self._book, self._clauses = rules.book, rules.clauses
         self._words = Words(rules.spelling)
         self._opening, self._closing = rules.opening, rules.closing
         self._heard: dict[str, _Heard] = {}
@@ -165,25 +139,26 @@ class RuleLabeler:
             for claim in sentence.claims
         ]
 
-    def locate(self, tokens: Sequence[str]) -> Iterator[tuple[str, State, tuple[int, ...]]]:
-        """Yield each mention in a sentence that is given as tokens: finding, state, and the tokens that name it.
+    def token_claims(self, tokens: Sequence[str]) -> Iterator[TokenClaim]:
+        """Yield each claim of a text that is given as tokens, with the tokens that make it, in reading order.
 
         Args:
-            tokens: of one sentence, such as a vocabulary has them; one token may hold several words, or none.
+            tokens: such as a vocabulary has them, full stops among them; one token may hold several words, or none.
         """
         text = " ".join(tokens)
-        ends: list[int] = []
+        starts = [0]
         for token in tokens:
-            ends.append((ends[-1] + 1 if ends else 0) + len(token))
-        for claim in self._claims(text, 0, len(text)):
+            starts.append(starts[-1] + len(token) + 1)
+        for sentence in self.claims(text):
+            for claim in sentence.claims:
+                mention, cue = _numbers(claim.mention, starts), _numbers(claim.cue, starts)
+                yield TokenClaim(finding=claim.finding, state=claim.state, mention=mention, cue=cue)
+
+    def locate(self, tokens: Sequence[str]) -> Iterator[tuple[str, State, tuple[int, ...]]]:
+        """Yield each mention of an abnormality in tokens: finding, state, and the tokens that name it."""
+        for claim in self.token_claims(tokens):
             if claim.finding != NO_FINDING:
-                numbers = {
-                    number
-                    for span in claim.mention
-                    for number, end in enumerate(ends)
-                    if span.start < end and span.end > end - len(tokens[number])
-                }
-                yield claim.finding, claim.state, tuple(sorted(numbers))
+                yield claim.finding, claim.state, claim.mention
 
     def _claims(self, report: str, start: int, end: int) -> Iterator[Claim]:
         sentence = report[start:end]
@@ -206,19 +181,9 @@ class RuleLabeler:
         if self._opening.isdisjoint(words) or self._closing.isdisjoint(words):
             return
         words = [*words, END]
-        clauses = Clauses(words, self._book.find(words))
+        clauses = Clauses(words, self._book.find(words), self._clauses)
         for mention in clauses.mentions:
             yield mention, *clauses.judge(mention)
-
-
-def _takes(longer: Meaning, shorter: Meaning) -> bool:
-    """Tell whether a phrase takes its words away from a shorter one: "may be due to" from "due to"."""
-    if longer.kind in ("stop", "list stop", "answer") or shorter.kind == "answer":
-        return False
-    if longer.kind == "neutral" and shorter.kind == "cue":
-        return False  # unless its words name a finding, of which the clause as a whole knows
-    doubt_in_front = shorter.kind == "cue" and shorter.before and shorter.state is State.UNCERTAIN
-    return not (doubt_in_front and longer.kind == "cue" and not longer.before)
 
 
 def _stronger(first: State, second: State) -> State:
@@ -242,68 +207,28 @@ def _spans(match: PhraseMatch | None, places: Sequence[Span], report: str) -> tu
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    book: PhraseBook[Meaning]
-    spelling: Spelling
-    opening: frozenset[str]
-    """Words that mentions begin with; a sentence without any of them names nothing."""
-    closing: frozenset[str]
-    """Words that mentions end with."""
+def _numbers(spans: Iterable[Span], starts: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the tokens that spans of their joined text lie in; `starts`: where each token begins."""
+    found = {
+        number
+        for span in spans
+        for number in range(bisect_right(starts, span.start) - 1, bisect_left(starts, span.end))
+    }
+    return tuple(sorted(found))
 
 
 @cache
-def _rules(conventions: Conventions) -> _Rules:
-    """Return the phrases of rules.toml as some conventions read them; nobody changes them after."""
-    rules = _read("rules.toml")
-    book: PhraseBook[Meaning] = PhraseBook(
-        rules["words"],
-        rules["barriers"],
-        rules["fillers"],
-        takes=_takes,
-    )
-
-    def enter(phrases: Iterable[str], meaning: Meaning) -> None:
-        for phrase in phrases:
-            book.add(phrase, meaning)
-
-    for finding in ABNORMALITIES:
-        phrases = rules["findings"][finding]
-        enter(phrases["mentions"], Meaning("mention", finding))
-        enter(phrases["normal"], Meaning("mention", finding, State.NEGATIVE))
-    enter(rules["other_abnormalities"]["mentions"], Meaning("mention", NO_FINDING))
-    for group in rules["conventions"]:
-        state = _READINGS[getattr(conventions, group["setting"])]
-        meaning = Meaning("ignored") if state is None else Meaning("mention", group["finding"], state)
-        enter(group["mentions"], meaning)
-    opening, closing = frozenset(book.first_words), frozenset(book.last_words)
-    for key, state in _CUES.items():
-        if getattr(conventions, key, "uncertain") == "uncertain":
-            _enter_cues(enter, rules["cues"][key], state, alternative=key == "alternatives")
-    for key, state in _ANSWERS.items():
-        enter(rules["answers"][key], Meaning("answer", state=state))
-    enter(rules["cues"]["stops"], Meaning("stop"))
-    enter(rules["cues"]["list_stops"], Meaning("list stop"))
-    enter(rules["cues"]["neutral"], Meaning("neutral"))
-    enter(rules["ignored"]["phrases"], Meaning("ignored"))
-    spelling = _read("spelling.toml")
-    return _Rules(
-        book=book,
-        spelling=Spelling(
-            book.vocabulary, spelling["short"], spelling["mended"], FOREIGN | ENGLISH | frozenset(spelling["right"])
-        ),
-        opening=opening,
-        closing=closing,
-    )
+def _labeler(conventions: Conventions) -> RuleLabeler:
+    return RuleLabeler(conventions)
 
 
-def _enter_cues(
-    enter: Callable[[Iterable[str], Meaning], None], cues: Mapping[str, Sequence[str]], state: State, *, alternative: bool
-) -> None:
-    for key, phrases in cues.items():
-        nearest, side = key.startswith("nearest_"), key.removeprefix("nearest_")
-        enter(phrases, Meaning("cue", state=state, before=side == "before", nearest=nearest, alternative=alternative))
+def find_claims(report: str, conventions: Conventions = CHEXPERT) -> tuple[SentenceClaims, ...]:
+    """Return what each sentence of a report claims of which finding, and where in the text the words for it stand.
 
+    The one place that locates words: what explains, underlines or grounds a label uses this.
 
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    Args:
+        report: as somebody or a model wrote it.
+        conventions: whose labels to follow where authors differ.
+    """
+    return _labeler(conventions).claims(report)

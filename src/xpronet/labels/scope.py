@@ -34,22 +34,21 @@ PhraseMatch = Match[Meaning]
 PRECEDENCE = (State.NEGATIVE, State.NOT_MENTIONED, State.UNCERTAIN)
 """Of several cues that reach a mention, the one with the first of these counts."""
 
-_VERBS = frozenset(
-    """is are was were has have had remains remain persists persist shows show appears appear demonstrates demonstrate
-    suggests suggest overlies overlie projects project terminates terminate ends occupies occupy contains contain makes
-    reflects represents lies""".split()
-)
 
-_STANDING = frozenset(
-    """place situ unchanged intact stable improved worse worsened persistent again larger smaller bigger resolved
-    redemonstrated removed""".split()
-)
-"""What a statement without a verb ends with: "no pneumothorax, pacemaker in place"."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClauseWords:
+    """Words by which one clause is told from the next."""
 
-_SEEN_AT_THE_END = frozenset({"seen", "identified", "noted", "visualized", "present", "evident", "demonstrated", "found"})
-"""What a list that began with a denial may end with: "no effusion, pneumothorax is seen"."""
+    verbs: frozenset[str]
+    """What makes a clause of the words behind a comma or an "and"."""
+    standing: frozenset[str]
+    """What a statement without a verb ends with: "no pneumothorax, pacemaker in place"."""
+    seen: frozenset[str]
+    """What a list that began with a denial may end with: "no effusion, pneumothorax is seen"."""
+    introducing: frozenset[str]
+    """What opens an introduction that a comma ends: "without effusion, the lungs ..."."""
 
-_INTRODUCING = frozenset({"without", "despite", "absent", "lacking", "notwithstanding"})
+
 _SEPARATORS = frozenset({":", "–", "?", "("})
 _LABEL_END = frozenset({".", ",", ";", ")", ":"})
 _LIST = frozenset({"or", "nor", "/"})
@@ -60,8 +59,9 @@ _LISTING = frozenset({"differential", "include", "includes", "including"})
 class Clauses:
     """One sentence: its words, and the phrases found in it, with where the reach of cues ends."""
 
-    def __init__(self, words: Sequence[str], matches: Sequence[PhraseMatch]) -> None:
+    def __init__(self, words: Sequence[str], matches: Sequence[PhraseMatch], known: ClauseWords) -> None:
         """Sort the matches by kind."""
+        self._known = known
         self._words = words
         self.mentions = [match for match in matches if match.meaning.kind == "mention"]
         self._neutral = [match for match in matches if match.meaning.kind == "neutral" and not self._names(match)]
@@ -71,7 +71,7 @@ class Clauses:
         self._soft = [match for match in matches if match.meaning.kind == "list stop"]
 
     def _names(self, neutral: PhraseMatch) -> bool:
-        """Tell whether a neutral phrase shares words with a mention: "no enlargement" in "no enlargement of the heart"."""
+        """Tell whether a neutral phrase shares words with a mention: in "no enlargement of the heart" it does."""
         return any(neutral.taken & mention.taken for mention in self.mentions)
 
     def _disarmed(self, cue: PhraseMatch) -> bool:
@@ -101,17 +101,13 @@ class Clauses:
             if cue.first >= mention.last:
                 return False
             between = range(cue.last + 1, max(mention.first, cue.last + 1))
-            nearer = [
-                other for other in self.mentions if cue.last < other.first and other.last < mention.first - 1
-            ]
+            nearer = [other for other in self.mentions if cue.last < other.first and other.last < mention.first - 1]
         else:
             if cue.first <= mention.last:
                 return False
             between = range(mention.last + 1, cue.first)
             apart = 0 if cue.meaning.alternative else 1
-            nearer = [
-                other for other in self.mentions if mention.last + apart < other.first and other.last < cue.first
-            ]
+            nearer = [other for other in self.mentions if mention.last + apart < other.first and other.last < cue.first]
         if nearer and cue.meaning.nearest:
             return False
         if cue.meaning.alternative and not self._alternatives(cue, mention):
@@ -129,7 +125,10 @@ class Clauses:
     def _doubt_begins(self, between: range) -> bool:
         """Tell whether doubt of what follows begins between a mention and a cue behind it."""
         return any(
-            cue.meaning.before and cue.meaning.state is State.UNCERTAIN and not cue.meaning.alternative and cue.first in between
+            cue.meaning.before
+            and cue.meaning.state is State.UNCERTAIN
+            and not cue.meaning.alternative
+            and cue.first in between
             for cue in self._cues
         )
 
@@ -143,7 +142,9 @@ class Clauses:
         if any(index in between for index in self._clause_starts):
             return True
         introduces = cue.first <= 3 and (
-            self._words[0] in _INTRODUCING or self._words[:2] == ["no", "longer"] or "absence" in self._words[:4]
+            self._words[0] in self._known.introducing
+            or self._words[:2] == ["no", "longer"]
+            or "absence" in self._words[:4]
         )
         if introduces:
             comma = next((index for index in between if self._words[index] == ","), None)
@@ -155,7 +156,7 @@ class Clauses:
         for place in range(index + 1, len(self._words)):
             if self._words[place] in _LIST:
                 return True
-            if any(stop.first == place for stop in self._hard) or self._words[place] in _VERBS:
+            if any(stop.first == place for stop in self._hard) or self._words[place] in self._known.verbs:
                 return False
         return False
 
@@ -170,19 +171,19 @@ class Clauses:
             for place in range(index + 1, len(words)):
                 if words[place] in (",", "and", "or", "nor", ";", ":", "."):
                     break
-                if words[place] in _STANDING and word == "," and words[place + 1] in _LABEL_END:
+                if words[place] in self._known.standing and word == "," and words[place + 1] in _LABEL_END:
                     found.add(index)
                     break
-                if words[place] in _VERBS:
+                if words[place] in self._known.verbs:
                     passive = words[place + 1 : place + 2]
-                    last = words[place + 2 : place + 3] == ["."] and passive[0] in _SEEN_AT_THE_END
+                    last = words[place + 2 : place + 3] == ["."] and passive[0] in self._known.seen
                     if place > index + 1 and not last:
                         found.add(index)
                     break
         return frozenset(found)
 
     def _has_verb(self, start: int, end: int) -> bool:
-        return any(word in _VERBS for word in self._words[start:end])
+        return any(word in self._known.verbs for word in self._words[start:end])
 
     def _alternatives(self, cue: PhraseMatch, mention: PhraseMatch) -> bool:
         """Tell whether a word such as "or" leaves the choice between a mention and what stands on its other side."""
@@ -205,10 +206,16 @@ class Clauses:
         if not self._answers:
             return None
         place = mention.last + 1
-        separator = next((index for index in range(place, min(place + 7, len(words))) if words[index] in _SEPARATORS), None)
-        if separator is None or any(word in _VERBS for word in words[place:separator]):
+        separator = next(
+            (index for index in range(place, min(place + 7, len(words))) if words[index] in _SEPARATORS), None
+        )
+        if separator is None or any(word in self._known.verbs for word in words[place:separator]):
             return None
-        if any(other.first >= place and "," in words[place : other.first] for other in self.mentions if other.first < separator):
+        if any(
+            other.first >= place and "," in words[place : other.first]
+            for other in self.mentions
+            if other.first < separator
+        ):
             return None
         if any(stop.first in range(place, separator) for stop in self._hard):
             return None

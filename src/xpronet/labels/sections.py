@@ -8,8 +8,9 @@ Kind = Literal["asked", "technical", "seen", "organ"]
 """What stands under a heading: what was known before; comparison or technique; findings; findings of one organ."""
 
 _ASKED = (
-    r"(?:clinical|brief|relevant|pertinent|medical|past medical|patient|presenting|referral|request|admission|admitting)"
-    r" (?:history|indications?|information|info|data|details?|statement|presentation|questions?|notes?|context"
+    r"(?:clinical|brief|relevant|pertinent|medical|past medical|patient|presenting|referral|request"
+    r"|admission|admitting) (?:history|indications?|information|info|data|details?|statement|presentation|questions?"
+    r"|notes?|context"
     r"|background|concerns?|problems?|symptoms?|complaints?|diagnos[ie]s|summary|reason|request|query)"
     r"|(?:past )?history(?: of (?:the )?present(?:ing)? (?:illness|complaint))?|indications?(?: for \w+)?|hpi|pmh|hx"
     r"|reasons? for (?:the |this )?(?:exam|examination|study|referral|request|visit|order|test|procedure|admission|film"
@@ -34,10 +35,13 @@ _ON_A_LINE = re.compile(rf"^[ \t]*{_NAME}[ \t]*[:–—-]*[ \t]*\r?$", re.IGNORE
 _IN_FRONT = re.compile(rf"(?:^|(?<=[.\n]))[ \t]*{_NAME}(?=\s+(?:[A-Z][a-z]|\?))", re.IGNORECASE | re.MULTILINE)
 """Without a colon, in front of its text; counts where it is written in capitals and the report is not."""
 
-_IN_CAPITALS = re.compile(r"\b(?:INDICATION|HISTORY|CLINICAL|REASON|COMPARISON|TECHNIQUE|EXAM|REQUEST|QUESTION|SYMPTOM)")
+_IN_CAPITALS = re.compile(
+    r"\b(?:INDICATION|HISTORY|CLINICAL|REASON|COMPARISON|TECHNIQUE|EXAM|REQUEST|QUESTION|SYMPTOM)"
+)
 
 _STATEMENT = re.compile(
-    r"\s*(?:there (?:is|are)\b|(?:the )?(?:heart|cardiac|cardiomediastinal|lungs?|mediastinum|pleura|trachea)\b(?!.*\bwas\b)"
+    r"\s*(?:there (?:is|are)\b"
+    r"|(?:the )?(?:heart|cardiac|cardiomediastinal|lungs?|mediastinum|pleura|trachea)\b(?!.*\bwas\b)"
     r"|no (?:focal|evidence|acute|pleural|pneumothorax|effusions?|consolidation)\b)",
     re.IGNORECASE,
 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from xpronet.labels.sections import observed_spans
 
@@ -129,7 +130,7 @@ def _stretches(report: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     capitals = not report.isupper()
     bare = not any(report[first:last].rstrip().endswith(".") for first, last in lines)
     opens = _behind_bullet(report, *lines[0])
-    for (first, last), (then, until) in zip(lines, lines[1:], strict=False):
+    for (first, last), (then, until) in pairwise(lines):
         blank = len(report[last:then].strip(" \t").splitlines()) > 1
         if blank or _begins_item(report[first:last], report[then:until], widest, capitals=capitals, bare=bare):
             yield opens, last

@@ -9,7 +9,7 @@ SHORTEST_MENDED = 5
 """Letters; shorter words are too near to others."""
 
 LONG = 7
-"""Letters from which one wrong letter is mended too; in shorter words only letters that are missing, twice or swapped."""
+"""Letters from which a wrong letter is mended too; in shorter words only one that is missing, added or swapped."""
 
 VERY_LONG = 10
 """Letters from which two errors are mended, if hardly a letter is added, lost or changed by them."""
@@ -121,7 +121,7 @@ def _shortened(word: str) -> Iterator[str]:
 
 
 def _errors(word: str, known: str) -> int:
-    """Return the least number of letters added, left out, changed or swapped with the next (optimal string alignment)."""
+    """Return the least number of letters added, left out, changed or swapped (optimal string alignment)."""
     if abs(len(word) - len(known)) > 2:
         return 3
     before: list[int] = []

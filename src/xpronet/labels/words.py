@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from xpronet.labels.spelling import Spelling
 
-_LETTER = r"[A-Za-z\u00c0-\u1fff\u2c00-\ud7ff]"
+_LETTER = r"[A-Za-z\u00c0-\u1fff\u2c00-\u2dff\u3040-\ud7ff]"
 
 _TOKEN = re.compile(
     rf"{_LETTER}{{3,}}(?:['’]t\b)?"
