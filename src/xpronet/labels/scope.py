@@ -54,6 +54,7 @@ _LABEL_END = frozenset({".", ",", ";", ")", ":"})
 _LIST = frozenset({"or", "nor", "/"})
 _LINKS = frozenset({",", "and"})
 _LISTING = frozenset({"differential", "include", "includes", "including"})
+_REMOVAL = frozenset({"removal", "withdrawal"})
 
 
 class Clauses:
@@ -114,13 +115,20 @@ class Clauses:
             return False
         if not cue.meaning.before and self._doubt_begins(between):
             return False
-        listing = self._words[cue.first] in _LISTING or self._words[cue.last] in _LISTING
+        listing = self._opens_list(cue, mention)
         hard = [stop for stop in self._hard if stop.first in between or stop.last in between]
         if any(not (listing and self._words[stop.first] in _LINKS) for stop in hard):
             return False
         if cue.meaning.before:
             return listing or not self._another_statement(between, cue)
         return not (nearer and self._has_verb(between.start, nearer[0].first))
+
+    def _opens_list(self, cue: PhraseMatch, mention: PhraseMatch) -> bool:
+        """Tell whether a cue reaches through the commas and "and"s of a list: of possible causes, of devices removed."""
+        ends = {self._words[cue.first], self._words[cue.last]}
+        return not _LISTING.isdisjoint(ends) or (
+            mention.meaning.finding == "Support Devices" and not _REMOVAL.isdisjoint(ends)
+        )
 
     def _doubt_begins(self, between: range) -> bool:
         """Tell whether doubt of what follows begins between a mention and a cue behind it."""
