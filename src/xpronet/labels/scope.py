@@ -228,5 +228,12 @@ class Clauses:
         if any(stop.first in range(place, separator) for stop in self._hard):
             return None
         answers = [match for match in self._answers if match.first == separator + 1]
+        if words[separator] == "–":  # "effusion - none", but "cardiomegaly - no effusion" is two statements
+            answers = [match for match in answers if not self._named_behind(match.last)]
         denied = any(match.first == separator + 1 for match in self._neutral)
         return None if denied else max(answers, key=lambda match: match.last, default=None)
+
+    def _named_behind(self, place: int) -> bool:
+        """Tell whether another finding is named behind a place, before the next comma or stop."""
+        after = min((mention.first for mention in self.mentions if mention.first > place), default=len(self._words))
+        return after < len(self._words) and _LABEL_END.isdisjoint(self._words[place + 1 : after])
