@@ -2,8 +2,8 @@
 
     python tests/field_cases.py FOLDER
 
-FOLDER holds a folder for each kind of fault, each with what is right for it. A kind is checked by the function of `CHECKS`
-that is entered for its folder's name; folders without one are named at the end. Exit status: 0 where all is right.
+FOLDER holds a folder for each kind of fault, each with what is right for it. A kind is checked by the function that
+`CHECKS` has for its folder's name; folders without one are named at the end. Exit status: 0 where all is right.
 """
 
 import argparse

@@ -1,5 +1,8 @@
 """Where in a text each claim stands."""
 
+import textwrap
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,3 +122,15 @@ def test_claims_of_tokens(tokens, expected):
     found = [(one.finding, one.state, one.mention, one.cue) for one in RuleLabeler().token_claims(tokens)]
     assert found == expected
     assert list(RuleLabeler().locate(tokens)) == [claim[:3] for claim in expected]
+
+
+def test_the_example_of_the_documentation(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    lines = page[page.index("    from xpronet.labels.rules import find_claims") :].splitlines()
+    block = [line for number, line in enumerate(lines) if all(not one or one[0] == " " for one in lines[: number + 1])]
+    exec(compile(textwrap.dedent("\n".join(block)), "labels.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "Pleural Effusion NEGATIVE ['effusion']",
+        "Pneumothorax POSITIVE ['PTX']",
+        "Pneumonia UNCERTAIN ['PNA']",
+    ]

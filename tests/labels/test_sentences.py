@@ -81,7 +81,7 @@ def test_headings(report, expected):
 @given(st.integers(20, 90))
 def test_wrapped_lines_change_nothing(width):
     report = (
-        "There is no focal consolidation, pleural effusion or pneumothorax in either lung. The heart is mildly enlarged "
+        "There is no focal consolidation, pleural effusion or pneumothorax in either lung. The heart is enlarged "
         "and the right PICC line ends in the superior vena cava. There is no evidence of a fracture of the left ribs."
     )
     wrapped = textwrap.fill(report, width)

@@ -181,7 +181,10 @@ class RuleLabeler:
         if self._opening.isdisjoint(words) or self._closing.isdisjoint(words):
             return
         words = [*words, END]
-        clauses = Clauses(words, self._book.find(words), self._clauses)
+        matches = self._book.find(words)
+        if not any(match.meaning.kind == "mention" for match in matches):
+            return
+        clauses = Clauses(words, matches, self._clauses)
         for mention in clauses.mentions:
             yield mention, *clauses.judge(mention)
 

@@ -124,7 +124,7 @@ class Clauses:
         return not (nearer and self._has_verb(between.start, nearer[0].first))
 
     def _opens_list(self, cue: PhraseMatch, mention: PhraseMatch) -> bool:
-        """Tell whether a cue reaches through the commas and "and"s of a list: of possible causes, of devices removed."""
+        """Tell whether a cue reaches through the "and"s of a list: of possible causes, of devices removed."""
         ends = {self._words[cue.first], self._words[cue.last]}
         return not _LISTING.isdisjoint(ends) or (
             mention.meaning.finding == "Support Devices" and not _REMOVAL.isdisjoint(ends)
