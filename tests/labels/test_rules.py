@@ -1,4 +1,5 @@
 import itertools
+import time
 import tomllib
 from importlib import resources
 
@@ -202,3 +203,10 @@ def test_many_texts_are_a_stream():
 def test_a_text_without_full_stops_is_read_in_time():
     states = LABELER.label("no effusion, small nodule and edema " * 500)
     assert states["Edema"] is State.POSITIVE or states["Edema"] is State.NEGATIVE
+
+
+@pytest.mark.parametrize("part", [" ", "\t", "\n", "a\n", " -", "?", "HISTORY\n", "pneumothoraxx", "edema or ", "a/b "])
+def test_endless_texts_are_read_in_time(part):
+    started = time.process_time()
+    LABELER.label(f"a{part * 3000}b")
+    assert time.process_time() - started < 5  # far less where nothing checks types

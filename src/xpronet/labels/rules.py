@@ -23,6 +23,9 @@ LONGEST_SENTENCE = 120
 MOST_SENTENCES = 20_000
 """Sentences whose reading is kept, since reports repeat each other's; about 10 MB."""
 
+LONGEST_KEPT = 500
+"""Letters of a sentence whose reading is kept; longer ones hardly ever come again."""
+
 _SOMETHING = (State.POSITIVE, State.UNCERTAIN)
 
 _Heard = tuple[bool, tuple[tuple[str, State], ...]]
@@ -109,7 +112,8 @@ class RuleLabeler:
             heard = (has_foreign_words(words), said)
             if len(self._heard) >= MOST_SENTENCES:
                 self._heard.clear()
-            self._heard[sentence] = heard
+            if len(sentence) <= LONGEST_KEPT:
+                self._heard[sentence] = heard
         return heard
 
     def claims(self, report: str) -> tuple[SentenceClaims, ...]:

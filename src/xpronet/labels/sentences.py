@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"\d{1,2}\.\s")
 _OPENER = re.compile(
     r"(?<=[a-z)])\s+(?=(?:No|There|The|Heart|Lungs?|Small|Moderate|Large|Mild|Minimal|Trace|Severe|Stable|Unchanged|Cardiac"
     r"|Cardiomediastinal|Mediastinum|Pleural|Bones|Bony|Trachea|Interval|Increased|Persistent|Please|Right|Left|Bilateral"
-    r"|Bibasilar)\s|[A-Z][A-Za-z /-]{2,30}:)|\s+/\s+(?=[Nn]o\s)"
+    r"|Bibasilar)\s|[A-Z][A-Za-z /-]{2,30}:)|\s/\s(?=[Nn]o\s)"
 )
 """Between words where a list has lost its line breaks: "Heart enlarged No effusion", "none Effusion: small"."""
 

@@ -11,6 +11,9 @@ SHORTEST_MENDED = 5
 LONG = 7
 """Letters from which a wrong letter is mended too; in shorter words only one that is missing, added or swapped."""
 
+LONGEST_MENDED = 30
+"""Letters; nothing longer is a word."""
+
 VERY_LONG = 10
 """Letters from which two errors are mended, if hardly a letter is added, lost or changed by them."""
 
@@ -70,7 +73,8 @@ class Spelling:
         for british, american in _BRITISH:
             word = word.replace(british, american)
         word = _TRIPLE.sub(r"\1\1", word)
-        if word in self._known or len(word) < SHORTEST_MENDED or not word.isascii() or not word.isalpha():
+        mendable = SHORTEST_MENDED <= len(word) <= LONGEST_MENDED and word.isascii() and word.isalpha()
+        if word in self._known or not mendable:
             return word
         return self._joined(word) or self._nearest(word) or word
 
