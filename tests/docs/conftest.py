@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from page_commands import commands_of
 
 DOCS = Path(__file__).parents[2] / "docs"

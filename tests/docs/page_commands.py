@@ -4,6 +4,8 @@ import re
 
 EXPLANATION = re.compile(r"\s+#.*$|\s{2,}.*$")
 """What follows a command on its line: a comment, or a second column that says what the command does."""
+CONTINUED = re.compile(r"\s*\\\n\s*|\n\s*(?=--[a-z])")
+"""The end of a line that the next one continues: by a backslash, or as YAML folds lines."""
 LAUNCHED = re.compile(r"-m (xpronet .*)")
 """A command that torchrun starts."""
 
@@ -11,7 +13,7 @@ LAUNCHED = re.compile(r"-m (xpronet .*)")
 def commands_of(markdown: str) -> list[str]:
     """Return every line of an indented or fenced block that runs `xpronet`, continuations joined, nothing after it."""
     commands = []
-    for line in re.sub(r"\s*\\\n\s*", " ", _code(markdown)).splitlines():
+    for line in CONTINUED.sub(" ", _code(markdown)).splitlines():
         line = line.strip()
         launched = LAUNCHED.search(line)
         if line.startswith("xpronet "):

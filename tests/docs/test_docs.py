@@ -110,7 +110,9 @@ def test_manifests_are_yaml(page: str, manifest: str):
 
 @pytest.mark.parametrize(
     ("page", "target"),
-    sorted({(name, target) for name, text in TEXTS.items() for target in re.findall(r"(?:^    |`)make ([\w-]+)", text)}),
+    sorted(
+        {(name, target) for name, text in TEXTS.items() for target in re.findall(r"(?:^    |`)make ([\w-]+)", text)}
+    ),
 )
 def test_make_has_these_targets(page: str, target: str):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

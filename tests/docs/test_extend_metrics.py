@@ -28,5 +28,5 @@ def test_the_metric_of_the_page(
     assert "shorter over longer length in words, my_metrics 1.0; higher is better" in page
     capsys.readouterr()
     exec(use, {})
-    # 4 of 6 words, and 6 of 7.
-    assert f"{(4 / 6 + 6 / 7) / 2:.3f}" in capsys.readouterr().out
+    # 4 of 6 words, and 5 of 6.
+    assert "| length ratio | 0.750 (.667–.833) | 0.833" in capsys.readouterr().out
