@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xpronet.cli import app, run
+from xpronet.cli import run
 from xpronet.files import read_json_lines
 from xpronet.training import loop as train_loop
-
-README = Path(__file__).parents[1] / "README.md"
 
 
 def test_every_step_from_nothing_to_a_report(
@@ -182,17 +180,6 @@ def test_an_interrupt_without_a_word_is_told_too(
     monkeypatch.setattr("xpronet.experiment.recipe.read_recipe", interrupted)
     assert run(["train", "any.toml", "--out", "nowhere"]) == 130
     assert capsys.readouterr().err == "xpronet: interrupted\n"
-
-
-def _readme_commands() -> list[str]:
-    return [line.strip() for line in README.read_text().splitlines() if line.startswith("    xpronet ")]
-
-
-@pytest.mark.parametrize("command", _readme_commands())
-def test_the_readme_shows_commands_that_exist(command: str) -> None:
-    _, bound, ignored = app.parse_args(command.split()[1:], exit_on_error=False, print_error=False)
-    assert bound.arguments
-    assert not ignored
 
 
 def test_images_of_a_low_range_are_warned_of(

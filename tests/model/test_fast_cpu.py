@@ -153,6 +153,16 @@ def test_all_other_products_are_left_to_pytorch(ways):
     assert "addmm" not in str(program.graph)
 
 
+def test_a_layer_without_bias_is_left_to_pytorch(ways):
+    layer = nn.Linear(6, 4, bias=False)
+    rows = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = layer(rows)
+        layer.__class__ = FastLinear
+        assert torch.equal(layer(rows), expected)
+    assert not ways
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_share_is_left_out_and_the_rest_scaled_up(dtype, share):

@@ -12,7 +12,7 @@ from xpronet.labels.findings import Uncertain
 def label(
     corpus: Path,
     *,
-    labeler: Literal["rules", "chexbert"] = "rules",
+    labeler: str = "rules",
     weights: str | None = None,
     bert: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -30,7 +30,7 @@ def label(
 
     Args:
         corpus: a corpus folder.
-        labeler: rules (built in) or chexbert (needs --weights).
+        labeler: rules (built in), chexbert (needs --weights), or python:package.module:object of an installed package.
         weights: CheXbert's .pth, .pt or .safetensors file, or "hub:owner/name/FILE".
         bert: a folder with BERT's config.json and words, or "hub:owner/name"; by default the folder of the weights.
         precision: of CheXbert's arithmetic.

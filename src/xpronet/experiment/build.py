@@ -25,6 +25,7 @@ from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import write_reports
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
+from xpronet.model.build import build_report_model
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
 from xpronet.model.precision import Precision, settled_precision
@@ -151,14 +152,15 @@ def prepare(
         recipe = dataclasses.replace(recipe, model=model)
 
     torch.manual_seed(recipe.train.seed)
-    network = XProNet(
+    network = build_report_model(
+        recipe.model,
         backbone=backbone,
-        settings=recipe.model,
         num_words=len(vocabulary),
         padding=vocabulary.padding,
         num_findings=len(FINDINGS),
+        allow_code=True,  # the recipe named it
     )
-    if bank is not None and network.matching is not None:
+    if bank is not None and isinstance(network, XProNet) and network.matching is not None:
         with torch.no_grad():
             network.matching.bank.copy_(torch.from_numpy(bank.vectors))
     checkpoint = Checkpoint(

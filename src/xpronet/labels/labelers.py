@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
+from xpronet.extensions import check_fulfils, is_outside, load_object
 from xpronet.labels.conventions import ConventionName, named_conventions
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.label_tables import write_labels
@@ -35,7 +36,7 @@ class Labeler(Protocol):
 
 
 def make_labeler(
-    labeler: Literal["rules", "chexbert"],
+    labeler: str,
     *,
     weights: str | None = None,
     bert: str | None = None,
@@ -44,10 +45,22 @@ def make_labeler(
 ) -> Labeler:
     """Return a labeler by its name, ready to read.
 
+    Args:
+        labeler: rules, chexbert, or "python:package.module:object": a class or function that returns a `Labeler`. An
+            outside one gets `weights` as a keyword argument where they are given.
+        weights: of CheXbert or an outside labeler.
+        bert: of CheXbert.
+        precision: of CheXbert.
+        convention: whose reading the rules follow where conventions differ; CheXpert's if left out.
+
     Raises:
-        InputError: CheXbert without weights or with a convention, the rules with weights, or weights that cannot be
-            read.
+        InputError: there is no such labeler, CheXbert without weights or with a convention, the rules with weights, or
+            weights that cannot be read.
     """
+    if is_outside(labeler):
+        return _outside(labeler, {"weights": weights} if weights is not None else {})
+    if labeler not in ("rules", "chexbert"):
+        raise InputError(f"labeler {labeler!r}: choose rules, chexbert or python:package.module:object")
     if labeler == "rules":
         if weights is not None or bert is not None:
             raise InputError(
@@ -64,6 +77,13 @@ def make_labeler(
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return ChexbertLabeler(ChexbertSettings(weights=weights, bert=bert, precision=precision, device=device))
+
+
+def _outside(name: str, options: dict[str, Any]) -> Labeler:
+    labeler = load_object(name, what="labeler", allow_code=True)(**options)
+    check_fulfils(labeler, Labeler, name=name, what="labeler")
+    assert isinstance(labeler, Labeler)
+    return labeler
 
 
 def write_corpus_labels(

@@ -178,11 +178,12 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
 
     Args:
         folder: the checkpoint or run.
-        allow_code: whether an image encoder of another package, "python:package.module:factory", may run.
+        allow_code: whether an image encoder or report model of another package, "python:package.module:factory",
+            may run.
 
     Raises:
         InputError: no checkpoint is there, a file in it is damaged or does not fit the others, or its image encoder
-            is an outside one that is not allowed or not installed.
+            or report model is an outside one that is not allowed or not installed.
     """
     folder = find_checkpoint(folder)
     check_checkpoint(folder)
@@ -191,15 +192,8 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
     findings = read_json(folder / FINDINGS_FILE)
     training = read_json(folder / TRAINING_FILE)
     backbone = _image_encoder(config, folder, allow_code=allow_code)
+    network = _report_model(config, folder, backbone, vocabulary, findings, allow_code=allow_code)
     try:
-        network = build_report_model(
-            ModelSettings(**config["model"]),
-            backbone=backbone,
-            num_words=len(vocabulary),
-            padding=vocabulary.padding,
-            num_findings=len(findings["names"]),
-            allow_code=allow_code,
-        )
         checkpoint = Checkpoint(
             network=network,
             vocabulary=vocabulary,
@@ -227,6 +221,33 @@ def _image_encoder(config: Mapping[str, Any], folder: Path, *, allow_code: bool)
         raise InputError(f"{folder}: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: a damaged checkpoint ({error}); make it again or take another") from None
+
+
+def _report_model(
+    config: Mapping[str, Any],
+    folder: Path,
+    backbone: ImageEncoder,
+    vocabulary: Vocabulary,
+    findings: Mapping[str, Any],
+    *,
+    allow_code: bool,
+) -> ReportModel:
+    """Build the report model that a checkpoint describes, its weights still to be loaded."""
+    try:
+        settings, num_findings = ModelSettings(**config["model"]), len(findings["names"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{folder}: damaged checkpoint ({error}); make it again or use another") from None
+    try:
+        return build_report_model(
+            settings,
+            backbone=backbone,
+            num_words=len(vocabulary),
+            padding=vocabulary.padding,
+            num_findings=num_findings,
+            allow_code=allow_code,
+        )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
 
 
 def find_checkpoint(path: Path) -> Path:

@@ -74,12 +74,12 @@ class FastLinear(nn.Linear):
 def apply_linear(
     features: Float[Tensor, "*batch width_in"],
     weight: Float[Tensor, "width_out width_in"],
-    bias: Float[Tensor, "width_out"],
+    bias: Float[Tensor, "width_out"] | None,
 ) -> Float[Tensor, "*batch width_out"]:
     """Do what `FastLinear` does with weights that belong to no layer."""
     threads = torch.get_num_threads()
     num_rows = features.numel() // features.shape[-1]
-    if threads == 1 or not _only_predicts(features):
+    if bias is None or threads == 1 or not _only_predicts(features):
         return functional.linear(features, weight, bias)
     rows = features.reshape(num_rows, features.shape[-1])
     if num_rows <= FEW_ROWS:

@@ -66,6 +66,12 @@ class Losses(NamedTuple):
     text_contrast: Float[Tensor, ""]
     findings: Float[Tensor, ""]
     total: Float[Tensor, ""]
+    extra: Float[Tensor, ""] | None = None
+    """Sum of the terms that an outside report model adds, weighted already; None of a model that adds none."""
+
+    def by_name(self) -> dict[str, Tensor]:
+        """Return the terms that the model has."""
+        return {name: term for name, term in self._asdict().items() if term is not None}
 
 
 def losses(
@@ -96,7 +102,13 @@ def losses(
     if outputs.finding_logits is not None:
         head = findings_loss(outputs.finding_logits, findings, whole=whole)
     total = words + settings.image_contrast * image + settings.text_contrast * text + settings.findings * head
-    return Losses(words, image, text, head, total)
+    extra = None
+    if outputs.extra_losses:
+        # Each process has computed means over its own studies: they count by its share of them.
+        share = 1.0 if whole is None else len(targets) / whole.studies
+        extra = sum(outputs.extra_losses.values(), zero) * share if share else zero
+        total = total + extra
+    return Losses(words, image, text, head, total, extra)
 
 
 def word_loss(

@@ -69,7 +69,8 @@ def take_step(
         torch.manual_seed(_dropout_seed(settings, step * settings.accumulate + number, processes))
         whole = _whole(batch, processes)
         terms = _losses(checkpoint, batch, settings, loss_settings, whole)
-        seen.append(dict(zip(Losses._fields, processes.add(torch.stack(terms).tolist()), strict=True)))
+        named = terms.by_name()
+        seen.append(dict(zip(named, processes.add(torch.stack([*named.values()]).tolist()), strict=True)))
         if not math.isfinite(seen[-1]["total"]):
             _put_back(checkpoint.network.buffers(), before)
             return StepResult(terms=seen[-1], gradient_norm=math.nan, studies=_all_ids([batch], processes))
@@ -84,7 +85,7 @@ def take_step(
         scaler.update()
     else:
         _put_back(checkpoint.network.buffers(), before)
-    means = {name: math.fsum(terms[name] for terms in seen) / len(seen) for name in Losses._fields}
+    means = {name: math.fsum(terms[name] for terms in seen) / len(seen) for name in seen[0]}
     return StepResult(terms=means, gradient_norm=norm, studies=_all_ids(batches, processes))
 
 
