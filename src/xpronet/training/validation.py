@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from xpronet.data.dataset import Batch
+from xpronet.labels.f1 import abnormality_f1
 from xpronet.model.network import XProNet
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
@@ -101,18 +102,6 @@ def best_thresholds(
     return np.array([_best(p, y) for p, y in zip(probabilities.T, labels.T, strict=True)], probabilities.dtype)
 
 
-def macro_f1(
-    probabilities: Float[np.ndarray, "studies findings"],
-    labels: Bool[np.ndarray, "studies findings"],
-    thresholds: Float[np.ndarray, " findings"],
-) -> float:
-    """Return the mean F1 over the findings; one that is neither there nor predicted counts as 0."""
-    predicted = probabilities >= thresholds
-    hits = (predicted & labels).sum(0)
-    sizes = predicted.sum(0) + labels.sum(0)
-    return float((2 * hits / np.maximum(sizes, 1)).mean())
-
-
 def _best(probabilities: Float[np.ndarray, " studies"], labels: Bool[np.ndarray, " studies"]) -> float:
     if not labels.any():
         return UNDECIDED
@@ -134,7 +123,8 @@ class Validation:
     word_loss: float
     """Cross-entropy a token, the reference words and labels given."""
     findings_f1: float | None
-    """Macro-F1 of the findings head over all its findings at the thresholds below; None without a head."""
+    """Macro-F1 of the findings head over the 13 abnormalities (`labels.f1`) at the thresholds below; None without a
+    head, and where no study has an abnormality or is given one."""
     thresholds: Float[np.ndarray, " findings"] | None
     """The calibrated probabilities from which on each finding has its best F1 on this split."""
     calibration: Calibration | None
@@ -184,7 +174,7 @@ def validate(
     thresholds = best_thresholds(predicted, truth)
     return Validation(
         word_loss=cost / tokens,
-        findings_f1=macro_f1(predicted, truth, thresholds),
+        findings_f1=abnormality_f1(truth, predicted >= thresholds),
         thresholds=thresholds,
         calibration=calibration,
     )
