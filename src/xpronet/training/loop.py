@@ -13,7 +13,7 @@ from xpronet.data.loader import EpochLoader, load_batches, reading_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.progress import Noted, Tracker, silent
-from xpronet.training.checkpoints import TrainerState, clean_up, resume, save_best, save_last
+from xpronet.training.checkpoints import VIEWS, TrainerState, clean_up, resume, save_best, save_last
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.interrupts import Interrupted, collect_interrupts
 from xpronet.training.losses import LossSettings
@@ -70,6 +70,7 @@ def fit(
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         network.backbone.compile()
+    checkpoint.training[VIEWS] = train_set.view_statistics()
     optimiser = make_optimiser(network, settings)
     scaler = make_scaler(device, settings.precision)
     state = resume(run, checkpoint, optimiser) if resumed else TrainerState()

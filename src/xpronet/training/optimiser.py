@@ -12,7 +12,6 @@ from xpronet.errors import InputError
 from xpronet.model.network import XProNet
 from xpronet.training.precision import Precision
 
-
 MAX_SKIPPED_STEPS = 20
 """Steps in a row without a finite gradient after which the run ends."""
 

@@ -48,7 +48,7 @@ class CPUSyncBatchNorm(nn.BatchNorm2d):
 def sync_batch_norm(module: nn.Module, context: DistributedContext) -> None:
     """Replace every batch normalisation inside a module by one over the batch of all processes."""
     if context.device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):

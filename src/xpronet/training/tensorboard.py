@@ -35,7 +35,7 @@ def open_tensorboard(run: Path, *, step: int) -> "SummaryWriter":
     check_tensorboard()
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step + 1)
 
 
 def check_tensorboard() -> None:
@@ -54,14 +54,14 @@ def add_scalars(writer: "SummaryWriter", prefix: str, values: Mapping[str, Any],
     """Add a point to the curve of each number; other values are passed over."""
     for name, value in values.items():
         if isinstance(value, int | float):
-            writer.add_scalar(f"{prefix}/{name}", value, step)  # type: ignore[no-untyped-call]
-    writer.flush()  # type: ignore[no-untyped-call]
+            writer.add_scalar(f"{prefix}/{name}", value, step)
+    writer.flush()
 
 
 def add_samples(writer: "SummaryWriter", samples: Sequence[Sample], *, step: int) -> None:
     """Add generated reports as text, and their attention as images."""
     for number, sample in enumerate(samples, 1):
-        writer.add_text(f"report {number}", sample.text, step)  # type: ignore[no-untyped-call]
+        writer.add_text(f"report {number}", sample.text, step)
         if sample.attention is not None:
-            writer.add_image(f"attention {number}", sample.attention, step, dataformats="HW")  # type: ignore[no-untyped-call]
-    writer.flush()  # type: ignore[no-untyped-call]
+            writer.add_image(f"attention {number}", sample.attention, step, dataformats="HW")
+    writer.flush()

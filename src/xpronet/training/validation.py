@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from xpronet.data.dataset import Batch
 from xpronet.labels.f1 import abnormality_f1
+from xpronet.model.checkpoint import DEFAULT_THRESHOLD
 from xpronet.model.network import XProNet
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
@@ -88,14 +89,10 @@ def _sigmoid(scores: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -scores))
 
 
-DEFAULT_THRESHOLD = 0.5
-"""Threshold of a finding that no validation study has."""
-
-
 def best_thresholds(
     probabilities: Float[np.ndarray, "studies findings"], labels: Bool[np.ndarray, "studies findings"]
 ) -> Float[np.ndarray, " findings"]:
-    """Return the threshold of each finding that gives the highest F1.
+    """Return the threshold of each finding that gives the highest F1; `DEFAULT_THRESHOLD` where no study has it.
 
     It lies half-way between two neighbouring probabilities, so that it does not depend on a study's last digit.
     """
@@ -131,9 +128,7 @@ class Validation:
     """Scale and shift that calibrate the head on this split; None without a head."""
 
 
-def validate(
-    network: XProNet, batches: Iterable[Batch], *, precision: str, context: DistributedContext
-) -> Validation:
+def validate(network: XProNet, batches: Iterable[Batch], *, precision: str, context: DistributedContext) -> Validation:
     """Evaluate a network on a split.
 
     Args:
