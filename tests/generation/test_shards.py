@@ -133,7 +133,7 @@ def test_shards_are_joined_by_the_command_without_shard(
     assert "reports still missing: 0" in generate("many.jsonl", "--shard", "2/2")
     assert not (tmp_path / "many.jsonl").exists()
     generate("many.jsonl")
-    assert (tmp_path / "many.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert texts(read_json_lines(tmp_path / "many.jsonl")) == texts(read_json_lines(tmp_path / "one.jsonl"))
     assert {path.name for path in tmp_path.iterdir()} >= {"one.jsonl", "many.jsonl"}
     assert not list(tmp_path.glob("*.parts"))
 
@@ -221,7 +221,7 @@ def test_two_processes_write_what_one_does(tiny_run: Path, phantom_folder: Path,
     two = generate("two.jsonl", *torchrun)
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("Wrote") == 1
-    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert texts(read_json_lines(tmp_path / "two.jsonl")) == texts(read_json_lines(tmp_path / "one.jsonl"))
     again = generate("two.jsonl", *torchrun)
     assert again.returncode == 1
     assert again.stderr.count("xpronet: ") == 1

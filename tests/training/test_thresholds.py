@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.training.validation import UNDECIDED, best_thresholds
+from xpronet.training.validation import DEFAULT_THRESHOLD, best_thresholds
 
 STUDIES = st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=20)
 
@@ -24,4 +24,4 @@ def test_no_other_threshold_is_better(studies: list[tuple[int, bool]]) -> None:
 
 
 def test_a_finding_that_is_never_there_stays_undecided() -> None:
-    assert best_thresholds(np.array([[0.2], [0.9]]), np.zeros((2, 1), bool))[0] == UNDECIDED
+    assert best_thresholds(np.array([[0.2], [0.9]]), np.zeros((2, 1), bool))[0] == DEFAULT_THRESHOLD
