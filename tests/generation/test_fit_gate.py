@@ -81,11 +81,12 @@ def test_too_few_pictures_are_told_and_settings_can_do_without(tiny_run: Path, p
 
 
 def test_only_so_many_pictures_are_looked_at(
-    tiny_run: Path, phantom: Corpus, few_pictures: None, tmp_path: Path
+    tiny_run: Path, phantom: Corpus, few_pictures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run, symlinks=True)
-    fitted = fit_run_gate(run, phantom, GateSettings(most_pictures=FEWEST))
+    monkeypatch.setattr("xpronet.generation.fit_gate.MAX_IMAGES", FEWEST)
+    fitted = fit_run_gate(run, phantom, GateSettings())
     assert 5 <= fitted.train <= FEWEST
 
 

@@ -244,16 +244,18 @@ def test_moments_of_another_optimiser_are_refused(tiny_recipe: Recipe, tiny_run:
     [
         ("backbone", {"width": 16}, "backbone.width is 8 in the run and 16 in the recipe; give "),
         ("train", {"seed": 2, "optimiser": "adamw"}, "train.seed is 1 in the run and 2 in the recipe; also train.opt"),
-        ("batches", {"size": 4, "drop_views": 0.5}, "batches.size is 8 in the run and 4 in the recipe; also batches.dr"),
+        (
+            "batches",
+            {"size": 4, "drop_views": 0.5},
+            "batches.size is 8 in the run and 4 in the recipe; also batches.dr",
+        ),
         ("text", {"width": 4}, "text.width is 8 in the run and 4 in the recipe"),
     ],
 )
 def test_resuming_with_another_recipe_names_the_setting(
     section: str, values: dict[str, Any], message: str, tiny_recipe: Recipe, tiny_run: Path
 ) -> None:
-    other = dataclasses.replace(
-        tiny_recipe, **{section: dataclasses.replace(getattr(tiny_recipe, section), **values)}
-    )
+    other = dataclasses.replace(tiny_recipe, **{section: dataclasses.replace(getattr(tiny_recipe, section), **values)})
     with pytest.raises(InputError) as caught:
         train_run(other, tiny_run, resumed=True)
     assert str(caught.value).startswith(f"{tiny_run}: cannot be resumed with another recipe: {message}")

@@ -29,16 +29,12 @@ class GateSettings:
     """Part of the validation images below which the threshold lies, but for the margin."""
     margin: float = 1.2
     """The threshold is so many times that score: films from other places lie a little further out."""
-    most_pictures: int = 4096
-    """Of a split; more change nothing but the waiting."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile <= 1:
             raise InputError(f"gate.quantile = {self.quantile}: must be above 0 and at most 1")
         if self.margin <= 0:
             raise InputError(f"gate.margin = {self.margin}: must be more than 0")
-        if self.most_pictures < FEWEST:
-            raise InputError(f"gate.most_pictures = {self.most_pictures}: must be at least {FEWEST}")
 
 
 @dataclass(frozen=True, kw_only=True)
