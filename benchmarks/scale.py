@@ -33,7 +33,7 @@ from xpronet.data.corpus import each_study, write_corpus
 from xpronet.data.study import View
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, train_view
-from xpronet.training.loop import spelled
+from xpronet.progress import format_duration
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 BEGIN, END = "<!-- written by benchmarks/scale.py -->", "<!-- end -->"
@@ -214,16 +214,16 @@ def table(of: Mapping[str, Any]) -> list[str]:
     gpus = f"computed: {computed:,.0f} pictures/s a GPU"
     lines = {
         f"8-bit cache, {stored / 1000:.0f} kB an image": lambda n: in_bytes(n * stored),
-        f"preparing it on 64 cores, {prepared:.0f} pictures/s a core": lambda n: spelled(n / prepared / 64),
+        f"preparing it on 64 cores, {prepared:.0f} pictures/s a core": lambda n: format_duration(n / prepared / 64),
         f"records in each process, {record / 1000:.1f} kB a study": lambda n: in_bytes(
             n * STUDIES_PER_PICTURE * record
         ),
         f"one epoch on 64 CPU cores, {learned:.2f} pictures/s a core": lambda n: in_years(n / learned / 64),
         f"reports on them, {reports:.2f} pictures/s a core": lambda n: in_years(n / reports / 64),
-        f"one epoch on 8 GPUs, {gpus}": lambda n: spelled(n / computed / 8),
-        f"{EPOCHS} epochs on 8 GPUs": lambda n: spelled(EPOCHS * n / computed / 8),
-        f"{EPOCHS} epochs on 64 GPUs": lambda n: spelled(EPOCHS * n / computed / 64),
-        f"reports on 64 GPUs, computed: {written:,.0f} pictures/s a GPU": lambda n: spelled(n / written / 64),
+        f"one epoch on 8 GPUs, {gpus}": lambda n: format_duration(n / computed / 8),
+        f"{EPOCHS} epochs on 8 GPUs": lambda n: format_duration(EPOCHS * n / computed / 8),
+        f"{EPOCHS} epochs on 64 GPUs": lambda n: format_duration(EPOCHS * n / computed / 64),
+        f"reports on 64 GPUs, computed: {written:,.0f} pictures/s a GPU": lambda n: format_duration(n / written / 64),
         f"cores to read for 8 GPUs, {read:.0f} pictures/s a core": lambda n: f"{8 * computed / read:.0f}",
     }
     head = [f"| | {' | '.join(CORPORA)} |", f"| --- |{' --- |' * len(CORPORA)}"]
@@ -242,7 +242,7 @@ def in_bytes(count: float) -> str:
 def in_years(seconds: float) -> str:
     """Return a duration, in years where it is long."""
     years = seconds / (365.25 * 86400)
-    return f"{years:.1f} years" if years >= 1 else spelled(seconds)
+    return f"{years:.1f} years" if years >= 1 else format_duration(seconds)
 
 
 def rewrite(rows: list[str]) -> None:

@@ -85,3 +85,12 @@ def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[
             how = noted.note if noted is not None and noted.note else f"{done / (now - started):.1f} a second"
             sys.stderr.write(f"{description}: {done}/{total}, {how}\n")
     sys.stderr.write(f"{description}: {done} in {time.monotonic() - started:.1f} s\n")
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in its two largest units: 2 d 3 h, 3 h 20 min, 5 min 10 s, 8 s."""
+    whole = round(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {smaller}"
+    return f"{whole} s"

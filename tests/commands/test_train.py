@@ -1,15 +1,16 @@
-"""What `xpronet train` does beside training: rehearse, test once, tell that there is nothing to do."""
+"""What `xpronet train` does besides training: dry runs, the test split once, finished runs."""
 
 from pathlib import Path
 
 import pytest
 
 from xpronet.cli import run
+from xpronet.experiment.recipe import shipped_recipe
 from xpronet.files import read_json, read_json_lines
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]):
+def xpronet(capsys: pytest.CaptureFixture[str]):
     def call(*arguments: object, status: int = 0) -> str:
         assert run([str(argument) for argument in arguments]) == status
         printed = capsys.readouterr()
@@ -18,37 +19,46 @@ def told(capsys: pytest.CaptureFixture[str]):
     return call
 
 
-def test_a_rehearsal_tells_what_a_run_needs_and_leaves_nothing(
-    told, tiny_recipe_file: Path, phantom_folder: Path
+def test_a_dry_run_prints_what_a_run_needs_and_leaves_nothing(
+    xpronet, tiny_recipe_file: Path, phantom_folder: Path
 ) -> None:
     out = tiny_recipe_file.parent / "runs" / "run"
     before = sorted(tiny_recipe_file.parent.rglob("*"))
-    text = told(
+    text = xpronet(
         "train", tiny_recipe_file, "--corpus", phantom_folder, "--out", out, "--dry-run", "--set", "train.save_steps=2"
     )
     assert sorted(tiny_recipe_file.parent.rglob("*")) == before
-    assert "Plan: 2 epochs of 4 steps, 28 studies to learn from, 4 to choose by" in text
+    assert "Plan: 2 epochs of 4 steps, 28 train studies, 4 validation studies" in text
     for line in ("Memory: ", "A step: ", "A checkpoint: ", "The whole run: about ", "MiB of checkpoints"):
         assert line in text
 
 
-def test_a_rehearsal_refuses_what_training_would(told, tiny_recipe_file: Path, tmp_path: Path) -> None:
-    assert "xpronet: " in told("train", tiny_recipe_file, "--out", tmp_path / "run", "--dry-run", status=2)
+def test_a_dry_run_of_the_shipped_recipe(xpronet, phantom_folder: Path, tmp_path: Path) -> None:
+    # The recipe's precision is "auto", which stands for what this machine has.
+    text = xpronet(
+        "train", shipped_recipe("phantom"), "--corpus", phantom_folder, "--out", tmp_path / "run", "--dry-run"
+    )
+    assert "Plan: 20 epochs of 2 steps" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_refuses_what_training_would(xpronet, tiny_recipe_file: Path, tmp_path: Path) -> None:
+    assert "xpronet: " in xpronet("train", tiny_recipe_file, "--out", tmp_path / "run", "--dry-run", status=2)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-def test_the_test_split_is_scored_once(told, tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path) -> None:
+def test_the_test_split_is_scored_once(xpronet, tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ("train", tiny_recipe_file, "--corpus", phantom_folder, "--out", out, "--set", "train.epochs=1")
-    text = told(*command, "--test", "--skip-meteor")
+    text = xpronet(*command, "--test", "--skip-meteor")
     assert "Trained 4 steps" in text
     assert "Test: BLEU-4" in text
     assert len(read_json_lines(out / "predictions.jsonl")) == 8
     card = read_json(out / "scorecard.json")
     assert card["stamp"]["split"] == "test, 8 of 8 studies"
     before = {path: path.lstat().st_mtime_ns for path in out.rglob("*")}
-    text = told(*command, "--resume", "--test")
+    text = xpronet(*command, "--resume", "--test")
     assert "Finished before, nothing is left to train: 4 steps" in text
     assert "Test, scored before" in text
     assert {path: path.lstat().st_mtime_ns for path in out.rglob("*")} == before

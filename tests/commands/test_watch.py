@@ -1,4 +1,4 @@
-"""`xpronet watch` on runs that go, have halted and are done."""
+"""`xpronet watch` on runs that train, were stopped and are done."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from xpronet.training.run_folder import read_state, sole_trainer, stamp_run
 
 
 @pytest.fixture
-def halted(tmp_path: Path) -> Path:
+def stopped(tmp_path: Path) -> Path:
     """A run that was broken off in its second epoch."""
     import torch
 
@@ -35,24 +35,24 @@ def halted(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_halted_run(halted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["watch", str(halted)]) == 0
+def test_a_stopped_run(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["watch", str(stopped)]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "halted; go on with --resume" in text
+    assert "stopped; continue with --resume" in text
     assert "1 of 4 epochs, step 7 of 20 (35 %)" in text
     assert "31.2 studies a second" in text
     assert "words 2.500, total 2.750" in text
     assert "saved nothing yet" in text
 
 
-def test_a_run_that_goes(halted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with sole_trainer(halted):
-        assert run(["watch", str(halted)]) == 0
-        assert read_state(halted).alive
+def test_a_run_that_goes(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sole_trainer(stopped):
+        assert run(["watch", str(stopped)]) == 0
+        assert read_state(stopped).alive
     text = capsys.readouterr().out
     assert ": training" in " ".join(text.split())
     assert "left" in text
-    assert not read_state(halted).alive
+    assert not read_state(stopped).alive
 
 
 def test_a_finished_run_fits_a_small_terminal(
@@ -69,4 +69,4 @@ def test_a_finished_run_fits_a_small_terminal(
 
 def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["watch", str(tmp_path)]) == 2
-    assert "no run of `xpronet train`" in capsys.readouterr().err
+    assert "not a run of `xpronet train`" in capsys.readouterr().err

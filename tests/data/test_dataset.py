@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.dataset import WHOLE, Batch, BatchSettings, StudyDataset, collate_studies
+from xpronet.data.dataset import WHOLE, Batch, BatchSettings, Shard, StudyDataset, collate_studies
 from xpronet.data.loader import EpochLoader, StudySampler, load_batches
 from xpronet.data.study import Study, View
 from xpronet.errors import InputError
@@ -189,3 +189,67 @@ def test_processes_that_stay_read_what_new_ones_would(corpus):
             assert batch.ids == other.ids
             assert torch.equal(batch.images, other.images)
     assert len(readers) == 2
+
+
+def test_views_left_out_depend_on_seed_epoch_and_study_alone(corpus):
+    def shown(epoch: int, **choices) -> dict[str, int]:
+        studies = dataset(corpus, max_views=3, augment=True, seed=5, **choices)
+        read = load_batches(studies, BatchSettings(size=2), padding=0, epoch=epoch, seed=0)
+        return {
+            study: int(mask.sum()) for batch in read for study, mask in zip(batch.ids, batch.view_mask, strict=True)
+        }
+
+    all_views = dict(zip((f"study-{number}" for number in range(5)), NUM_VIEWS, strict=True))
+    assert shown(0) == all_views
+    seen = [shown(epoch, drop_views=1.0) for epoch in range(30)]
+    assert seen == [shown(epoch, drop_views=1.0) for epoch in range(30)]
+    # One stays at least, all never; a study of three views is shown with one or two.
+    for study, number in all_views.items():
+        assert {each[study] for each in seen} == set(range(1, max(2, number)))
+    some = [shown(epoch, drop_views=0.5)["study-0"] for epoch in range(60)]
+    assert 15 <= some.count(1) <= 45
+
+
+def test_the_views_that_stay_keep_their_order_and_their_pixels(corpus):
+    choices = {"max_views": 3, "seed": 5}
+    whole = dataset(corpus, **choices)
+    thinned = dataset(corpus, drop_views=1.0, **choices)
+    rows = set()
+    for epoch in range(30):
+        views, kept = whole[epoch, 2].images, thinned[epoch, 2].images
+        places = tuple(next(row for row, view in enumerate(views) if (view == one).all()) for one in kept)
+        assert list(places) == sorted(set(places))
+        rows.add(places)
+    assert rows == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)}
+
+
+def test_without_the_setting_crops_are_as_before(corpus):
+    plain, never = (dataset(corpus, augment=True, seed=4, **choices) for choices in ({}, {"drop_views": 1e-12}))
+    assert all((plain[3, row].images == never[3, row].images).all() for row in range(5))
+
+
+def test_parts_of_a_batch_are_padded_alike_when_views_are_left_out(corpus):
+    settings = BatchSettings(size=5)
+    thinned = dataset(corpus, max_views=3, augment=True, drop_views=1.0, seed=2)
+    for epoch in range(5):
+        (whole,) = load_batches(thinned, settings, padding=0, epoch=epoch, seed=1)
+        for number in range(2):
+            shard = Shard(number=number, of=2)
+            (part,) = EpochLoader(thinned, settings, padding=0, seed=1, part=shard).epoch(epoch)
+            rows = list(shard.rows(5))
+            assert part.images.equal(whole.images[rows])
+            assert part.view_mask.equal(whole.view_mask[rows])
+
+
+def test_view_statistics(corpus):
+    assert dataset(corpus, max_views=2, drop_views=0.25).view_statistics() == {
+        "counts": {"1": 2, "2": 3},
+        "positions": {"?": 2, "? + ?": 3},
+        "drop_views": 0.25,
+    }
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1])
+def test_a_probability_outside_0_and_1_is_refused(wrong):
+    with pytest.raises(InputError, match="drop_views"):
+        BatchSettings(drop_views=wrong)

@@ -78,6 +78,7 @@ def test_recipes_of_the_paper_have_its_appendix(corpus: str, preset: str) -> Non
     assert (recipe.prototypes.per_finding, model.bank_rows, model.bank_width) == (20, 280, 2816)
     assert (recipe.backbone.depth, recipe.weights) == (101, "hub:timm/resnet101.tv_in1k")
     assert recipe.batches.max_views == (2 if iu else 1)
+    assert recipe.batches.drop_views == (0.5 if preset == "xpronet" else 0.0)
     assert recipe.batches.size == (64 if published and not iu else 16)
     assert (train.learning_rate, train.backbone_learning_rate) == ((2e-3, 1e-3) if iu else (1e-4, 5e-5))
     assert (train.decay, train.epochs, train.seed, train.optimiser) == (0.8, 30, 7580, "adam")

@@ -15,7 +15,7 @@ from xpronet.experiment.variant_runs import Trial, TrialFolder, open_trials
 from xpronet.experiment.variants import ablation, sweep_values
 from xpronet.files import read_json
 from xpronet.prototypes.bank import PrototypeBank
-from xpronet.training.loop import Interrupted
+from xpronet.training.interrupts import Interrupted
 from xpronet.training.run_folder import read_journal
 
 
@@ -87,7 +87,7 @@ def test_what_is_finished_is_never_repeated(done: Path, tiny_recipe: Recipe) -> 
     trials = opened(done, recipe)
     outcomes = list(trials.run(pair(ablation(recipe, trials.bank(recipe))), (1, 2, 1), track=work))
     assert len(outcomes) == 4
-    assert all(outcome.found for outcome in outcomes)
+    assert all(outcome.was_finished for outcome in outcomes)
     assert "was finished before" in outcomes[0].line
     assert modified(done) == before
     assert work.done == []
@@ -97,7 +97,7 @@ def test_a_table_has_every_variant_its_seeds_and_the_constants(done: Path, tiny_
     recipe = short(tiny_recipe)
     trials = opened(done, recipe)
     told: list[str] = []
-    table = trials.compare("Ablation", pair(ablation(recipe, trials.bank(recipe))), (1, 2), told=told.append)
+    table = trials.compare("Ablation", pair(ablation(recipe, trials.bank(recipe))), (1, 2), notify=told.append)
     assert [row.name for row in table.variants] == ["full", "w/o IMLCS"]
     assert len(told) == 4
     assert table.stamp["seeds"] == "1, 2"
@@ -124,7 +124,7 @@ def test_an_interrupted_trial_goes_on_and_ends_as_if_it_had_not_been(tiny_recipe
     work = Work()
     outcomes = list(opened(tmp_path / "broken", recipe).run(named, (1,), track=work))
     assert work.done == ["gamma 4, seed 1: epoch 2/2", "gamma 4, seed 1: Write reports"]
-    assert [outcome.found for outcome in outcomes] == [True, False]
+    assert [outcome.was_finished for outcome in outcomes] == [True, False]
     assert [outcome.card["model"]["scores"] for outcome in outcomes] == expected
     assert [event["epoch"] for event in read_journal(tmp_path / "broken/gamma-4/seed-1")] == [1, 2]
 
@@ -136,7 +136,7 @@ def test_a_trial_killed_before_its_first_checkpoint_begins_anew(tiny_recipe: Rec
     run.mkdir(parents=True)
     (run / "recipe.toml").write_text("half of it")
     [outcome] = trials.run({"full": recipe}, (1,))
-    assert not outcome.found
+    assert not outcome.was_finished
     assert (run / "recipe.toml").read_text().startswith("preset")
 
 
@@ -172,7 +172,7 @@ def test_a_model_without_a_findings_head_is_told_the_findings_and_marked(tiny_re
     trials = opened(tmp_path / "out", recipe)
     variants = ablation(recipe, trials.bank(recipe))
     chosen = {name: variants[name] for name in ("full", "w/o CMPNet")}
-    table = trials.compare("Test", chosen, (1,), told=lambda line: None)
+    table = trials.compare("Test", chosen, (1,), notify=lambda line: None)
     assert [row.oracle for row in table.variants] == [True, False]
     sources = [
         read_json(tmp_path / "out" / place / "seed-1/scorecard.json")["stamp"]["labels from"]
@@ -200,4 +200,4 @@ def test_another_recipe_or_a_strange_folder_is_refused(done: Path, tiny_recipe: 
     [("w/o PI", "without-pi/seed-1"), ("theta 1.25", "theta-1.25/seed-1"), ("R2GenCMN", "r2gencmn/seed-1")],
 )
 def test_places_are_plain_names(tiny_recipe: Recipe, variant: str, place: str) -> None:
-    assert Trial(variant=variant, recipe=tiny_recipe).place.as_posix() == place
+    assert Trial(variant=variant, recipe=tiny_recipe).path.as_posix() == place

@@ -43,7 +43,7 @@ def test_training_ends_with_a_gate_and_one_that_was_killed_before_gets_it_too(
     tiny_recipe: Recipe, tiny_run: Path, few_pictures: None, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    train_run(tiny_recipe, tmp_path / "whole", tell=told.append)
+    train_run(tiny_recipe, tmp_path / "whole", notify=told.append)
     assert "gate from" in told[0]
     assert "best" in told[0]
     # tiny_run had too few images; taken up again it is a run that was killed before its last step.
@@ -52,7 +52,7 @@ def test_training_ends_with_a_gate_and_one_that_was_killed_before_gets_it_too(
     train_run(tiny_recipe, run, resumed=True)
     assert contents(run) == contents(tmp_path / "whole")
     told.clear()
-    train_run(tiny_recipe, run, resumed=True, tell=told.append)
+    train_run(tiny_recipe, run, resumed=True, notify=told.append)
     assert not told
     assert contents(run) == contents(tmp_path / "whole")
 
@@ -81,11 +81,12 @@ def test_too_few_pictures_are_told_and_settings_can_do_without(tiny_run: Path, p
 
 
 def test_only_so_many_pictures_are_looked_at(
-    tiny_run: Path, phantom: Corpus, few_pictures: None, tmp_path: Path
+    tiny_run: Path, phantom: Corpus, few_pictures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run, symlinks=True)
-    fitted = fit_run_gate(run, phantom, GateSettings(most_pictures=FEWEST))
+    monkeypatch.setattr("xpronet.generation.fit_gate.MAX_IMAGES", FEWEST)
+    fitted = fit_run_gate(run, phantom, GateSettings())
     assert 5 <= fitted.train <= FEWEST
 
 

@@ -59,6 +59,10 @@ def finished(parts: PredictionShards) -> list[dict[str, Any]]:
     return read_json_lines(parts.out)
 
 
+def texts(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(record["id"], record["report"]) for record in records]
+
+
 def test_parts_make_what_one_pass_makes(
     writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -85,16 +89,16 @@ def test_a_run_that_was_killed_goes_on_and_keeps_what_it_had(
     first.begin(overwrite=False)
     with pytest.raises(KeyboardInterrupt):
         first.write(Shard(), SETTINGS, track=stop_in_the_second_part)
-    assert {path.name for path in first.folder.iterdir()} == {"parts.json", "part-00000000.jsonl"}
-    kept = (first.folder / "part-00000000.jsonl").stat()
+    assert {path.name for path in first.folder.iterdir()} == {"parts.json", "part-00000000-00000008.jsonl"}
+    kept = (first.folder / "part-00000000-00000008.jsonl").stat()
     again = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
     again.begin(overwrite=False)
-    assert again.missing() == list(range(1, -(-len(expected) // 8)))
+    assert again.num_missing() == len(expected) - 8 == 20
     # With another number of processes than before.
     written = [again.write(Shard(number=number, of=3), SETTINGS) for number in range(3)]
-    assert sum(written) == len(expected) - 8
-    assert (first.folder / "part-00000000.jsonl").stat() == kept
-    assert finished(again) == expected
+    assert written == [1, 9, 10]
+    assert (first.folder / "part-00000000-00000008.jsonl").stat() == kept
+    assert texts(finished(again)) == texts(expected)
 
 
 def test_parts_of_something_else_are_never_mixed_in(
@@ -104,7 +108,7 @@ def test_parts_of_something_else_are_never_mixed_in(
     first = parts_of(out, writer, phantom_folder)
     first.begin(overwrite=False)
     first.write(Shard(of=2), SETTINGS)
-    for changes in ({"model": "b"}, {"split": "val"}, {"part_size": 9}):
+    for changes in ({"model": "b"}, {"split": "val"}):
         with pytest.raises(InputError, match=r"parts of other predictions.*--overwrite"):
             parts_of(out, writer, phantom_folder, **changes).begin(overwrite=False)
     other = parts_of(out, writer, phantom_folder, model="b")
@@ -125,13 +129,38 @@ def test_shards_are_joined_by_the_command_without_shard(
         return capsys.readouterr().out
 
     generate("one.jsonl")
-    assert "parts still missing: 2" in generate("many.jsonl", "--shard", "1/2")
-    assert "parts still missing: 0" in generate("many.jsonl", "--shard", "2/2")
+    assert "reports still missing: 14" in generate("many.jsonl", "--shard", "1/2")
+    assert "reports still missing: 0" in generate("many.jsonl", "--shard", "2/2")
     assert not (tmp_path / "many.jsonl").exists()
     generate("many.jsonl")
-    assert (tmp_path / "many.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert texts(read_json_lines(tmp_path / "many.jsonl")) == texts(read_json_lines(tmp_path / "one.jsonl"))
     assert {path.name for path in tmp_path.iterdir()} >= {"one.jsonl", "many.jsonl"}
     assert not list(tmp_path.glob("*.parts"))
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 28, 40])
+def test_any_number_of_studies_is_divided_evenly(
+    count: int, writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder, part_size=1024)
+    parts.begin(overwrite=False)
+    written = [parts.write(Shard(number=number, of=count), SETTINGS) for number in range(count)]
+    assert sum(written) == len(expected)
+    assert max(written) - min(written) <= 1
+    # The batches are others than in one process, and so are the last digits of probabilities.
+    assert texts(finished(parts)) == texts(expected)
+
+
+def test_parts_that_overlap_are_joined_once(
+    writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
+    parts.begin(overwrite=False)
+    # What jobs leave that were started at the same time with different numbers of shards.
+    for start, stop in ((0, 10), (4, 6), (7, 21), (21, 28)):
+        write_json_lines(parts.folder / f"part-{start:08d}-{stop:08d}.jsonl", expected[start:stop])
+    assert parts.num_missing() == 0
+    assert finished(parts) == expected
 
 
 @pytest.mark.parametrize("wrong", ["3", "0/2", "3/2", "a/b", "1/", "-1/2"])
@@ -192,7 +221,7 @@ def test_two_processes_write_what_one_does(tiny_run: Path, phantom_folder: Path,
     two = generate("two.jsonl", *torchrun)
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("Wrote") == 1
-    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert texts(read_json_lines(tmp_path / "two.jsonl")) == texts(read_json_lines(tmp_path / "one.jsonl"))
     again = generate("two.jsonl", *torchrun)
     assert again.returncode == 1
     assert again.stderr.count("xpronet: ") == 1

@@ -1,112 +1,115 @@
+"""`xpronet prototypes` makes the very prototypes that training starts from."""
+
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
-from xpronet.commands.prototypes import prototypes
-from xpronet.commands.train import train
-from xpronet.data.corpus import Corpus
-from xpronet.errors import InputError
-from xpronet.experiment.run import BANK_FILE
+from xpronet.cli import run
+from xpronet.experiment.build import load_bank
+from xpronet.experiment.recipe import Recipe
+from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.prototypes.bank import PrototypeBank
 
-TINY = """
-[images]
-size = 64
-short_side = 64
-[backbone]
-depth = 18
-width = 8
-[text]
-width = 3
-[prototypes]
-per_finding = 2
-[train]
-seed = 0
-"""
+
+def command(recipe: Path, corpus: Path, out: Path, *more: str) -> list[str]:
+    return ["prototypes", str(recipe), "--corpus", str(corpus), "--out", str(out), *more]
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
-    return path
-
-
-def test_the_command_writes_a_bank_and_says_what_it_is_made_of(
-    hearts: Corpus, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_bank_is_the_one_that_training_makes(
+    tiny_recipe_file: Path, phantom_folder: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "prototypes.safetensors"
-    prototypes(recipe, corpus=hearts.folder, out=out)
-    bank = PrototypeBank.load(out)
-    assert bank.vectors.shape == (28, 64 + 3)
-    assert (bank.counts["Cardiomegaly"], bank.counts["No Finding"], bank.counts["Pleural Effusion"]) == (6, 6, 0)
-    assert (bank.image_encoder, bank.text_encoder) == ("resnet18, width 8 (random, seed 0)", "tfidf-3")
-    assert bank.images == {"size": 64, "short_side": 64, "test": "crop"}
-    # Large and normal hearts must not come out alike.
-    assert np.abs(bank.of("Cardiomegaly").mean(0) - bank.of("No Finding").mean(0)).max() > 0.05
-    said = capsys.readouterr().out
-    assert re.search(r"Cardiomegaly\W+6\b", said)
-    assert "Fracture: no study has it" in said
-    assert "28 prototypes of width 67" in said
+    assert run(command(tiny_recipe_file, phantom_folder, out)) == 0
+    assert out.read_bytes() == (tiny_run / "prototypes.safetensors").read_bytes()
+    printed = capsys.readouterr().out
+    assert re.search(r"Cardiomegaly\W+\d+\b", printed)
+    assert "Wrote 56 prototypes of width 72" in printed
 
 
-def test_the_same_seed_gives_the_same_bytes(hearts: Corpus, recipe: Path, tmp_path: Path):
+def test_settings_come_from_the_recipe_and_the_command_line(
+    tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path
+) -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
-        seeds = (f"train.seed={seed}", f"prototypes.seed={seed}", "prototypes.mode=split")
-        prototypes(recipe, corpus=hearts.folder, out=tmp_path / name, set_=seeds)
+        more = ("--set", f"prototypes.seed={seed}", "--set", "prototypes.per_finding=2")
+        assert run(command(tiny_recipe_file, phantom_folder, tmp_path / name, *more)) == 0
     first, again, other = ((tmp_path / name).read_bytes() for name in ("first", "again", "other"))
     assert first == again != other
-
-
-def test_an_existing_file_is_refused_before_the_work(hearts: Corpus, recipe: Path, tmp_path: Path):
-    out = tmp_path / "prototypes.safetensors"
-    out.write_text("mine")
-    with pytest.raises(InputError, match="already exists"):
-        prototypes(recipe, corpus=hearts.folder, out=out)
-    assert out.read_text() == "mine"
-    prototypes(recipe, corpus=hearts.folder, out=out, overwrite=True)
-    assert PrototypeBank.load(out).per_finding == 2
-
-
-def test_a_mistake_leaves_no_file(hearts: Corpus, recipe: Path, tmp_path: Path):
-    out = tmp_path / "out.safetensors"
-    with pytest.raises(InputError, match=r"absent\.pth"):
-        prototypes(recipe, corpus=hearts.folder, out=out, set_=(f"weights={tmp_path / 'absent.pth'}",))
-    with pytest.raises(InputError, match="no text model here"):
-        prototypes(recipe, corpus=hearts.folder, out=out, set_=(f"text.encoder={tmp_path / 'bert'}",))
-    assert list(tmp_path.iterdir()) == [recipe]
-
-
-@pytest.mark.slow
-def test_training_begins_with_a_bank_of_its_recipe_and_makes_the_same(
-    tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path
-):
-    bank = tmp_path / "prototypes.safetensors"
-    prototypes(tiny_recipe_file, corpus=phantom_folder, out=bank)
-    one = ("train.epochs=1",)
-    train(tiny_recipe_file, corpus=phantom_folder, out=tmp_path / "given", prototypes=bank, set_=one)
-    train(tiny_recipe_file, corpus=phantom_folder, out=tmp_path / "made", set_=one)
-    assert (tmp_path / "given" / BANK_FILE).read_bytes() == bank.read_bytes()
-    assert (tmp_path / "made" / BANK_FILE).read_bytes() == bank.read_bytes()
+    assert PrototypeBank.load(tmp_path / "first").per_finding == 2
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("more", "message"),
     [
-        ("backbone.width=4", r"image encoder resnet18, width 8 .random, seed 1., the recipe has resnet18, width 4"),
-        ("train.seed=5", r"image encoder .*seed 1.*seed 5"),
-        ("images.test=pad", r"images\.test crop, the recipe has pad"),
-        ("images.short_side=72", r"images\.short_side 64, the recipe has 72"),
-        ("text.width=5", r"text encoder tfidf-8, the recipe has tfidf-5"),
-        ("prototypes.per_finding=3", r"prototypes\.per_finding 4, the recipe has 3"),
+        ((), "already exists"),
+        (("--overwrite", "--set", "bank=random"), "bank = 'random'"),
+        (("--overwrite", "--set", "model.visible=none"), "model.visible = 'none'"),
+        (("--overwrite", "--set", "weights=absent.pth"), "absent.pth"),
     ],
 )
-def test_a_bank_of_another_recipe_is_refused_by_name(
-    tiny_run: Path, tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path, change: str, told: str
-):
-    bank = tiny_run / BANK_FILE
-    with pytest.raises(InputError, match=rf"^{re.escape(str(bank))}: made with {told}"):
-        train(tiny_recipe_file, corpus=phantom_folder, out=tmp_path / "run", prototypes=bank, set_=(change,))
-    assert not (tmp_path / "run").exists()
+def test_a_mistake_is_one_line_and_leaves_the_file(
+    more: tuple[str, ...],
+    message: str,
+    tiny_recipe_file: Path,
+    phantom_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "prototypes.safetensors"
+    out.write_text("mine")
+    assert run(command(tiny_recipe_file, phantom_folder, out, *more)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("order", ["iu-xray", "mimic-cxr"])
+def test_the_authors_own_file_is_taken_as_a_bank(order: str, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    # Each class's two rows hold its place in our order.
+    published = SCHEMAS[f"published-{order}"]
+    rows = torch.tensor([FINDINGS.index(name) for name in published for _ in range(2)], dtype=torch.float32)
+    width = tiny_recipe.backbone.width_out + 5
+    torch.save(rows[:, None].repeat(1, width), tmp_path / "init_prototypes.pt")
+    bank = load_bank(tmp_path / "init_prototypes.pt", tiny_recipe, published_order=order)  # type: ignore[arg-type]
+    assert (bank.per_finding, bank.width, bank.image_width) == (2, width, width - 5)
+    for place, finding in enumerate(FINDINGS):
+        assert (bank.of(finding) == place).all()
+    bank.save(tmp_path / "bank.safetensors")
+    assert PrototypeBank.load(tmp_path / "bank.safetensors").notes == bank.notes
+
+
+def test_training_starts_from_the_authors_file(tiny_recipe_file: Path, phantom_folder: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "init_prototypes.pt", tmp_path / "run"
+    torch.save(torch.randn(14 * 4, 64 + 8, generator=torch.Generator().manual_seed(0)), file)
+    arguments = ["train", str(tiny_recipe_file), "--corpus", str(phantom_folder), "--out", str(out)]
+    assert run([*arguments, "--prototypes", str(file), "--set", "train.epochs=1"]) == 0
+    assert PrototypeBank.load(out / "prototypes.safetensors").image_encoder == "published (init_prototypes.pt)"
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (print, ("run",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (torch.zeros(15, 72), "15 rows are not the same number"),
+        (torch.zeros(28, 64), "rows of 64 values"),
+        (torch.full((28, 72), torch.nan), "not finite"),
+        (torch.zeros(28), "not a matrix"),
+        ({"a": 1, "b": 2}, "not a matrix"),
+        (Harmful(), "not a file with a tensor alone"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(
+    content: object, message: str, tiny_recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from xpronet.errors import InputError
+
+    torch.save(content, tmp_path / "file.pt")
+    with pytest.raises(InputError, match=message) as caught:
+        load_bank(tmp_path / "file.pt", tiny_recipe)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""

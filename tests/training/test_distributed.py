@@ -17,21 +17,20 @@ TOGETHER = """
     import torch
     from torch import nn
 
-    from xpronet.data.dataset import Part
     from xpronet.model.report_model import Outputs
-    from xpronet.training.sync_batch_norm import SharedBatchNorm, share_batch_norm
-    from xpronet.training.losses import LossSettings, WholeBatch, losses
-    from xpronet.training.distributed import start_processes
+    from xpronet.training.sync_batch_norm import CPUSyncBatchNorm, sync_batch_norm
+    from xpronet.training.losses import GlobalBatch, LossSettings, losses
+    from xpronet.training.distributed import start_distributed
 
     torch.manual_seed(0)
-    with start_processes() as processes:
-        part = Part(number=processes.rank, of=processes.count)
-        assert processes.count == 3
-        assert processes.gather_values([processes.rank, "é"]) == [[0, "é"], [1, "é"], [2, "é"]]
-        assert processes.from_main(str(processes.rank)) == "0"
-        assert processes.add([1.0, processes.rank]) == [3.0, 3.0]
-        tensor = torch.full((2, 3), float(processes.rank)).t()
-        processes.copy_from_main([tensor])
+    with start_distributed() as context:
+        shard = context.shard
+        assert context.count == 3
+        assert context.gather_values([context.rank, "é"]) == [[0, "é"], [1, "é"], [2, "é"]]
+        assert context.broadcast_values(str(context.rank)) == "0"
+        assert context.sum([1.0, context.rank]) == [3.0, 3.0]
+        tensor = torch.full((2, 3), float(context.rank)).t()
+        context.broadcast([tensor])
         assert tensor.eq(0).all()
 
         # Batch normalisation: 2, 3 and 3 images of 8; then 0, 0 and 1.
@@ -39,16 +38,17 @@ TOGETHER = """
             alone = nn.Sequential(nn.BatchNorm2d(4))
             nn.init.normal_(alone[0].weight)
             shared = copy.deepcopy(alone)
-            share_batch_norm(shared, processes)
+            sync_batch_norm(shared, context)
+            assert isinstance(shared[0], CPUSyncBatchNorm)
+            parallel = context.parallelize(shared)
             assert list(shared.state_dict()) == list(alone.state_dict())
             features, weights = 3 * torch.randn(size, 4, 5, 5) + 7, torch.randn(size, 4, 5, 5)
-            rows = list(part.rows(size))
+            rows = list(shard.rows(size))
             one, mine = features.clone().requires_grad_(), features[rows].requires_grad_()
             for _ in range(2):
-                expected, got = alone(one), shared(mine)
+                expected, got = alone(one), parallel(mine)
             (expected * weights).sum().backward()
             (got * weights[rows]).sum().backward()
-            processes.add_gradients(shared.parameters())
             torch.testing.assert_close(got, expected[rows], atol=2e-5, rtol=1e-5)
             torch.testing.assert_close(mine.grad, one.grad[rows], atol=2e-5, rtol=1e-5)
             for first, second in zip(shared.parameters(), alone.parameters()):
@@ -64,39 +64,22 @@ TOGETHER = """
             regions = torch.ones(size, 4, dtype=torch.bool)
             shapes = ((6, 9), (4, 8), (6, 8), (14,))
             whole_tensors = [torch.randn(size, *shape) for shape in shapes]
-            rows = list(part.rows(size))
+            rows = list(shard.rows(size))
             for settings in (LossSettings(), LossSettings(words_per="report", text_mean="positions")):
                 one = [tensor.clone().requires_grad_() for tensor in whole_tensors]
                 mine = [tensor[rows].requires_grad_() for tensor in whole_tensors]
                 expected = losses(Outputs(*one[:3], regions, one[3]), targets, mask, findings, settings)
                 got = losses(
                     Outputs(*mine[:3], regions[rows], mine[3]), targets[rows], mask[rows], findings[rows], settings,
-                    WholeBatch(studies=size, words=int(mask.sum()), processes=processes),
+                    GlobalBatch(studies=size, words=int(mask.sum()), context=context),
                 )
-                sums = processes.add([float(term) for term in got])
+                sums = context.sum([float(term) for term in got])
                 torch.testing.assert_close(torch.tensor(sums), torch.stack(expected).detach(), check_dtype=False)
                 expected.total.backward()
                 got.total.backward()
                 for first, second in zip(mine, one):
                     torch.testing.assert_close(first.grad, second.grad[rows])
-
-            # Without gathering: each process's own pairs, as its share of the studies.
-            own = losses(
-                Outputs(*[tensor[rows] for tensor in whole_tensors[:3]], regions[rows], None),
-                targets[rows], mask[rows], findings[rows], LossSettings(gather=False),
-                WholeBatch(studies=size, words=int(mask.sum()), processes=processes),
-            )
-            total = 0.0
-            for number in range(processes.count):
-                some = list(Part(number=number, of=processes.count).rows(size))
-                if some:
-                    alone = losses(
-                        Outputs(*[tensor[some] for tensor in whole_tensors[:3]], regions[some], None),
-                        targets[some], mask[some], findings[some], LossSettings(),
-                    )
-                    total += float(alone.image_contrast) * len(some) / size
-            assert abs(processes.add([float(own.image_contrast)])[0] - total) < 1e-6
-        if processes.is_main:
+        if context.is_main:
             sys.stdout.write("all equal")
 """
 

@@ -15,13 +15,15 @@ from safetensors.torch import load_file
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
 from xpronet.evaluation.epoch_score import EpochScore
+from xpronet.experiment.build import prepare
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
-from xpronet.model.checkpoint import load_checkpoint
-from xpronet.training import run_folder as stamp
-from xpronet.training.loop import Interrupted
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.prototypes.bank import PrototypeBank
+from xpronet.training import run_folder
+from xpronet.training.interrupts import Interrupted
 from xpronet.training.run_folder import read_journal, read_state
 
 WEIGHTS = Path("checkpoints/last/model.safetensors")
@@ -128,17 +130,17 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: 
     )
     train_run(still, tmp_path / "run")
     assert len(read_journal(tmp_path / "run", "epoch")) == 2
-    assert read_state(tmp_path / "run").told == "finished early, as it got no better"
+    assert read_state(tmp_path / "run").status == "finished early: no better score within train.patience"
 
 
 def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path) -> None:
     settings = dataclasses.replace(tiny_recipe.train, epochs=3, best_by="bleu4")
     recipe = dataclasses.replace(tiny_recipe, train=settings)
-    standing = train_run(recipe, tmp_path / "run")
+    state = train_run(recipe, tmp_path / "run")
     events = read_journal(tmp_path / "run", "epoch")
     scores = [event["val"]["bleu4"] for event in events]
-    assert standing.best_score == max(scores)
-    assert standing.best_epoch == scores.index(max(scores)) + 1
+    assert state.best_score == max(scores)
+    assert state.best_epoch == scores.index(max(scores)) + 1
     assert [event["best"] for event in events] == [
         number == 0 or score > max(scores[:number]) for number, score in enumerate(scores)
     ]
@@ -151,7 +153,7 @@ def test_the_best_epoch_may_be_chosen_by_reports(tiny_recipe: Recipe, phantom: C
     again = EpochScore(
         by="bleu4", references=tuple(study.report for study in val), train_reports=(), protocol="full-text"
     )
-    assert again(reports) == standing.best_score
+    assert again(reports) == state.best_score
 
 
 def test_choosing_by_reports_does_not_change_what_is_learned(
@@ -230,25 +232,89 @@ def test_a_damaged_last_checkpoint_is_refused_and_the_one_before_taken_when_it_i
 def test_moments_of_another_optimiser_are_refused(tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_run, tmp_path / "run", symlinks=True)
     other = dataclasses.replace(tiny_recipe.train, epochs=3, optimiser="adamw")
+    prepared = prepare(
+        dataclasses.replace(tiny_recipe, train=other), bank=PrototypeBank.load(tiny_run / "prototypes.safetensors")
+    )
     with pytest.raises(InputError, match=r"optimiser.safetensors: of another optimiser; resume with .*optimiser"):
-        train_run(dataclasses.replace(tiny_recipe, train=other), tmp_path / "run", resumed=True)
+        prepared.fit(tmp_path / "run", resumed=True)
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("backbone", {"width": 16}, "backbone.width is 8 in the run and 16 in the recipe; give "),
+        ("train", {"seed": 2, "optimiser": "adamw"}, "train.seed is 1 in the run and 2 in the recipe; also train.opt"),
+        (
+            "batches",
+            {"size": 4, "drop_views": 0.5},
+            "batches.size is 8 in the run and 4 in the recipe; also batches.dr",
+        ),
+        ("text", {"width": 4}, "text.width is 8 in the run and 4 in the recipe"),
+    ],
+)
+def test_resuming_with_another_recipe_names_the_setting(
+    section: str, values: dict[str, Any], message: str, tiny_recipe: Recipe, tiny_run: Path
+) -> None:
+    other = dataclasses.replace(tiny_recipe, **{section: dataclasses.replace(getattr(tiny_recipe, section), **values)})
+    with pytest.raises(InputError) as caught:
+        train_run(other, tiny_run, resumed=True)
+    assert str(caught.value).startswith(f"{tiny_run}: cannot be resumed with another recipe: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_does_not_decide_the_network_may_change_when_a_run_is_resumed(
+    tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run", symlinks=True))
+    other = dataclasses.replace(
+        tiny_recipe,
+        train=dataclasses.replace(tiny_recipe.train, epochs=3, learning_rate=1e-4, clip_norm=0.5, log_steps=1, keep=3),
+        gate=dataclasses.replace(tiny_recipe.gate, margin=2.0),
+        generate=dataclasses.replace(tiny_recipe.generate, beams=2),
+    )
+    assert train_run(other, run, resumed=True).step == 12
+
+
+@pytest.mark.parametrize("copied", ["without links", "links as folders", "links as text", "without best"])
+def test_runs_copied_without_symbolic_links_load_and_resume(
+    copied: str, tiny_recipe: Recipe, tiny_run: Path, tmp_path: Path
+) -> None:
+    longer = dataclasses.replace(tiny_recipe, train=dataclasses.replace(tiny_recipe.train, epochs=3))
+    whole = Path(shutil.copytree(tiny_run, tmp_path / "whole", symlinks=True))
+    train_run(longer, whole, resumed=True)
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run", symlinks=copied != "links as folders"))
+    folder = run / "checkpoints"
+    for link in () if copied == "links as folders" else ("best",) if copied == "without best" else ("best", "last"):
+        (folder / link).unlink()
+        if copied == "links as text":
+            (folder / link).write_text("step-00000008")
+    if copied == "without best":
+        for best in folder.glob("best-*"):
+            shutil.rmtree(best)
+    best = "last" if copied == "without best" else "best"
+    assert _same_network(load_checkpoint(run), load_checkpoint(tiny_run / "checkpoints" / best))
+    train_run(longer, run, resumed=True)
+    assert _equal(whole / WEIGHTS, run / WEIGHTS)
+    assert (folder / "last").is_symlink()
+    assert (folder / "last").resolve().name == "step-00000012"
+    assert read_state(run).status == "finished"
 
 
 def test_two_trainings_in_one_folder_are_refused(
     tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stamp, "SECONDS_TO_LET_GO", 0.0)
+    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.0)
     (tmp_path / "run").mkdir()
-    assert not stamp.is_training(tmp_path / "run")
-    with stamp.sole_trainer(tmp_path / "run"):
-        assert stamp.is_training(tmp_path / "run")
+    assert not run_folder.is_training(tmp_path / "run")
+    with run_folder.sole_trainer(tmp_path / "run"):
+        assert run_folder.is_training(tmp_path / "run")
         with pytest.raises(InputError, match="another process trains here"):
             train_run(tiny_recipe, tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
 
 
 def test_each_start_is_stamped(tiny_run: Path, tiny_recipe: Recipe) -> None:
-    (start,) = stamp.read_starts(tiny_run)
+    (start,) = run_folder.read_starts(tiny_run)
     assert start["versions"]["torch"] == torch.__version__
     assert start["seeds"] == {"train": 1, "prototypes": tiny_recipe.prototypes.seed}
     assert start["plan"] == {"epochs": 2, "steps_per_epoch": 4, "train_studies": 28, "val_studies": 4, "patience": 0}
@@ -259,6 +325,11 @@ def _told(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what a journal says beside how long things took."""
     clock = ("time", "seconds", "seconds_left", "studies_per_second")
     return [{name: value for name, value in event.items() if name not in clock} for event in events]
+
+
+def _same_network(first: Checkpoint, second: Checkpoint) -> bool:
+    one, other = first.network.state_dict(), second.network.state_dict()
+    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def _equal(first: Path, second: Path) -> bool:

@@ -187,7 +187,7 @@ def test_a_process_that_dies_is_named_and_the_run_goes_on(recipe: Path, phantom_
     assert started.returncode != 0
     lines = [line for line in told.splitlines() if line.startswith("xpronet: ")]
     assert len(lines) == 1, told
-    assert lines[0].startswith("xpronet: process 1 of 2 ended before the work was done; go on")
+    assert lines[0].startswith("xpronet: process 1 of 2 ended before the work was done; resume with")
     assert lines[0].endswith("--resume")
     steps = read_json(out / "checkpoints/last/training.json")["step"]
     done = train(recipe, phantom_folder, out, "--resume", processes=1, settings=(*SAME, f"train.epochs={steps}"))

@@ -59,7 +59,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(
     prepared: PreparedExperiment, tmp_path: Path
 ) -> None:
     spoil(prepared, 2)
-    with pytest.raises(InputError, match=r"the loss is nan at a batch with phantom-\d+.*train.on_nan"):
+    with pytest.raises(InputError, match=r"the loss is nan for a batch with phantom-\d+.*train.on_nan"):
         prepared.fit(tmp_path, resumed=False)
     (event,) = read_journal(tmp_path, "not finite")
     assert event["step"] == 2
@@ -70,23 +70,26 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_studies(
 def test_a_step_that_is_no_number_is_left_out(prepared: PreparedExperiment, tmp_path: Path) -> None:
     skipping = changed(prepared, on_nan="skip")
     spoil(skipping, 2)
-    standing = skipping.fit(tmp_path, resumed=False)
-    assert standing.step == STEPS
+    state = skipping.fit(tmp_path, resumed=False)
+    assert state.step == STEPS
     assert [event["step"] for event in read_journal(tmp_path, "not finite")] == [2]
     assert [event["step"] for event in read_journal(tmp_path, "step")] == [1, 3, 4]
     assert all(tensor.isfinite().all() for tensor in weights(skipping).values())
 
 
-def test_too_many_steps_that_are_no_number_end_the_run(prepared: PreparedExperiment, tmp_path: Path) -> None:
-    skipping = changed(prepared, on_nan="skip", most_skipped=2)
+def test_too_many_steps_that_are_not_finite_end_the_run(
+    prepared: PreparedExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipping = changed(prepared, on_nan="skip")
+    monkeypatch.setattr("xpronet.training.loop.MAX_SKIPPED_STEPS", 2)
     spoil(skipping, 2, 3)
     with pytest.raises(InputError, match="nan for 2 steps in a row"):
         skipping.fit(tmp_path, resumed=False)
 
 
 def test_gradients_of_several_batches_make_one_step(prepared: PreparedExperiment, tmp_path: Path) -> None:
-    standing = changed(prepared, accumulate=3).fit(tmp_path, resumed=False)
-    assert standing.step == 2
+    state = changed(prepared, accumulate=3).fit(tmp_path, resumed=False)
+    assert state.step == 2
     assert [event["step"] for event in read_journal(tmp_path, "step")] == [1, 2]
 
 
@@ -104,14 +107,14 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: PreparedExperiment
         for group in optimiser.param_groups:
             group["lr"] = 0.0
         result = take_step(
-            prepared.checkpoint,
+            network,
             [batch] * count,
             optimiser,
             make_scaler(torch.device("cpu"), "fp32"),
             step=0,
             settings=settings,
             loss_settings=prepared.recipe.loss,
-            processes=prepared.processes,
+            context=prepared.context,
         )
         norms.append(result.gradient_norm)
     assert norms[0] > 0
@@ -119,12 +122,12 @@ def test_two_equal_batches_have_the_gradient_of_one(prepared: PreparedExperiment
 
 
 def test_fp16_resumes_with_its_scale(prepared: PreparedExperiment, tmp_path: Path) -> None:
-    standing = changed(prepared, precision="fp16").fit(tmp_path, resumed=False)
-    assert standing.scaler["scale"] >= 1
-    assert standing.scaler["_growth_tracker"] + len(read_journal(tmp_path, "not finite")) >= 1
+    state = changed(prepared, precision="fp16").fit(tmp_path, resumed=False)
+    assert state.scaler["scale"] >= 1
+    assert state.scaler["_growth_tracker"] + len(read_journal(tmp_path, "not finite")) >= 1
     again = changed(prepared, precision="fp16", epochs=2).fit(tmp_path, resumed=True)
     assert again.step == 2 * STEPS
-    assert again.scaler["_growth_tracker"] > standing.scaler["_growth_tracker"]
+    assert again.scaler["_growth_tracker"] > state.scaler["_growth_tracker"]
 
 
 def test_fp16_is_refused_where_there_is_none() -> None:

@@ -21,9 +21,9 @@ from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view as shown_view
-from xpronet.training.loop import Interrupted
+from xpronet.training.interrupts import Interrupted
 from xpronet.training.run_folder import read_journal
-from xpronet.training.tensorboard import BOARD
+from xpronet.training.tensorboard import TENSORBOARD_FOLDER
 
 WEIGHTS = Path("checkpoints/last/model.safetensors")
 
@@ -42,7 +42,7 @@ def board_run(watched: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def events(folder: Path) -> Any:
-    found = EventAccumulator(str(folder / BOARD), size_guidance={"images": 0, "tensors": 0, "scalars": 0})
+    found = EventAccumulator(str(folder / TENSORBOARD_FOLDER), size_guidance={"images": 0, "tensors": 0, "scalars": 0})
     return found.Reload()
 
 
@@ -72,7 +72,7 @@ def test_reports_stand_beside_their_references_and_pictures(board_run: Path, wat
         assert [each.step for each in texts] == [4, 8]
         told = texts[-1].tensor_proto.string_val[0].decode()
         assert study.id in told
-        assert "written: " in told
+        assert "generated: " in told
         assert f"reference: {study.report}" in told
         pictures = found.Images(f"attention {number}")
         assert [each.step for each in pictures] == [4, 8]

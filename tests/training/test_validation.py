@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpronet.training.validation import SMALLEST, calibrated, fit_calibration
+from xpronet.training.validation import MIN_SCALE, calibrated, fit_calibration
 
 
 def drawn(seed: int, scale: float, shift: float, studies: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def test_where_nothing_can_be_learned_little_changes() -> None:
 def test_the_order_stays_also_where_the_head_is_wrong() -> None:
     logits, labels = drawn(5, -1.0, 0.3)
     calibration = fit_calibration(logits, labels)
-    assert calibration[0, 0] == SMALLEST
+    assert calibration[0, 0] == MIN_SCALE
     said = calibrated(logits, calibration)[:, 0]
     assert (np.argsort(said) == np.argsort(logits[:, 0])).all()
     assert said.mean() == pytest.approx(labels.mean(), abs=0.02)

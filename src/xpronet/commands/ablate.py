@@ -1,4 +1,4 @@
-"""`xpronet ablate`: the paper's table 2, with intervals, rival and constants."""
+"""`xpronet ablate`: the paper's table 2, with intervals, a rival and constant baselines."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,16 +18,16 @@ def ablate(
     skip_meteor: bool = False,
     set_: tuple[str, ...] = (),
 ) -> None:
-    """Train and score a model, the same without each of its parts, and its nearest rival.
+    """Train and score a model, the same model without each of its parts, and its closest rival.
 
-    Finished runs are never repeated, and an interrupted one goes on: give the same command again.
+    Finished runs are not repeated and interrupted ones are continued: give the same command again.
 
     Args:
         recipe: TOML file of the full model; see recipes/.
-        out: the folder for all runs and the table, new or begun with the same recipe.
+        out: folder for all runs and the table; new, or begun with the same recipe.
         corpus: corpus folder, in place of the recipe's.
         seeds: of training, each for every variant: --seeds 0 1 2; by default the recipe's own.
-        protocol: the form of the texts that is compared; by default full-text, or the published one that belongs to the
+        protocol: the form in which texts are compared; by default full-text, or the published one that belongs to the
             recipe's cleaning.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
@@ -51,7 +51,7 @@ def ablate(
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     variants = ablation(full, trials.bank(with_seed(full, seeds[0]), track=on_console))
-    table = trials.compare("Ablation", variants, seeds, track=on_console, told=console.print)
+    table = trials.compare("Ablation", variants, seeds, track=on_console, notify=console.print)
     console.print(variants_view(table))
     write_json(out / "ablation.json", table.record(), overwrite=True)
     write_text(out / "ablation.md", variants_markdown(table), overwrite=True)

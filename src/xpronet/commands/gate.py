@@ -1,4 +1,4 @@
-"""`xpronet gate`: teach a trained model which images are unlike those it learned from."""
+"""`xpronet gate`: fit the out-of-distribution gate of a trained model."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from rich.console import Console
 
 
 def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 1.2) -> None:
-    """Fit a run's gate again, or for the first time: training does it at its end, older runs have none.
+    """Fit the gate that warns of images unlike those a model was trained on. Training fits one at its end.
 
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
-        corpus: the corpus it was trained on.
-        quantile: part of the validation images below which the threshold lies, but for the margin.
-        margin: the threshold is so many times that score; the larger, the less is warned of.
+        corpus: the corpus that the model was trained on.
+        quantile: fraction of the validation images whose scores lie below the threshold, before the margin.
+        margin: factor between that quantile and the threshold; the larger, the fewer warnings.
     """
     from xpronet.data.corpus import open_corpus
     from xpronet.generation.fit_gate import fit_run_gate

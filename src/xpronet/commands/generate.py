@@ -72,7 +72,7 @@ def generate(
     console, rate = Console(soft_wrap=True), f"{summary.rate:.1f} a second"
     if share is not None:
         console.print(
-            f"Wrote {summary.reports} reports, {rate}; parts still missing: {summary.missing_parts}. When all are "
+            f"Wrote {summary.reports} reports, {rate}; reports still missing: {summary.missing}. When all are "
             f"there, the same command without --shard joins them to {out}"
         )
         return

@@ -1,4 +1,4 @@
-"""`xpronet prototypes`: from a recipe and a labelled corpus to the bank of prototypes that training begins with."""
+"""`xpronet prototypes`: the prototypes that a recipe's training starts from."""
 
 from pathlib import Path
 
@@ -15,16 +15,18 @@ def prototypes(
     set_: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> None:
-    """Make the prototypes of each finding from a corpus's train studies, as `xpronet train` would.
+    """Make the prototypes of each finding from the train studies, exactly as `xpronet train` does.
+
+    `xpronet train RECIPE --prototypes FILE` then starts from them: for a large corpus, or for many runs.
 
     Args:
-        recipe: TOML file; its tables images, backbone, text and prototypes and its keys weights and train.seed count.
-        out: the file to write, prototypes.safetensors.
+        recipe: TOML file; see recipes/.
+        out: the file to write, such as prototypes.safetensors.
         corpus: corpus folder with labels.csv (`xpronet label` writes it), in place of the recipe's.
         set_: change a value of the recipe: --set prototypes.per_finding=10; may be given several times.
         overwrite: replace the file if it is there.
     """
-    import dataclasses
+    from dataclasses import replace
 
     from xpronet.experiment.build import initial_bank
     from xpronet.experiment.recipe import read_recipe
@@ -33,7 +35,7 @@ def prototypes(
 
     settings = read_recipe(recipe, set_)
     if corpus is not None:
-        settings = dataclasses.replace(settings, corpus=str(corpus))
+        settings = replace(settings, corpus=str(corpus))
     # Opened first: hours of work should not end with a refusal to write.
     with new_file(out, overwrite=overwrite) as temporary:
         bank = initial_bank(settings, track=on_console)

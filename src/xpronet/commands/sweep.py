@@ -27,18 +27,17 @@ def sweep(
 ) -> None:
     """Train and score a model with each of several values of one setting, and plot the scores.
 
-    Finished runs are never repeated, and an interrupted one goes on: give the same command again, with further values
-    if you like.
+    Finished runs are not repeated and interrupted ones are continued: give the same command again, or with more values.
 
     Args:
         recipe: TOML file of the model; see recipes/.
         values: of the setting: --over gamma 5 10 15 17.
         over: γ, the prototypes that respond; θ, the tolerance for differing findings; or the number of prototypes of
             each finding.
-        out: the folder for all runs, the table and the plot, new or begun with the same recipe.
+        out: folder for all runs, the table and the plot; new, or begun with the same recipe.
         corpus: corpus folder, in place of the recipe's.
         seeds: of training, each for every value: --seeds 0 1 2; by default the recipe's own.
-        protocol: the form of the texts that is compared; by default full-text, or the published one that belongs to the
+        protocol: the form in which texts are compared; by default full-text, or the published one that belongs to the
             recipe's cleaning.
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
@@ -66,7 +65,7 @@ def sweep(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     variants = {f"{over} {value:g}": each for value, each in recipes.items()}
     table = trials.compare(
-        f"Sweep over {over}", variants, seeds or (base.train.seed,), track=on_console, told=console.print
+        f"Sweep over {over}", variants, seeds or (base.train.seed,), track=on_console, notify=console.print
     )
     console.print(variants_view(table))
     files = {suffix: out / f"sweep-{over}{suffix}" for suffix in (".json", ".md", ".png", ".svg")}

@@ -1,4 +1,4 @@
-"""`xpronet watch`: where a run stands."""
+"""`xpronet watch`: the state of a training run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def watch(run: Path, /, *, follow: bool = False, seconds: float = 2.0) -> None:
-    """Tell where a running or finished run stands.
+    """Show the state of a training run.
 
     Args:
         run: the run folder.
-        follow: tell it again and again until the run ends or Ctrl-C.
-        seconds: between two looks.
+        follow: refresh until the run ends, or Ctrl-C.
+        seconds: between two refreshes.
     """
     import time
 
@@ -55,9 +55,9 @@ def state_view(run: Path, state: "RunState") -> Table:
 
 
 def _lines(run: Path, state: "RunState") -> Iterator[tuple[str, str]]:
-    from xpronet.training.loop import spelled
+    from xpronet.progress import format_duration
 
-    yield "run", f"{run}: {state.told}"
+    yield "run", f"{run}: {state.status}"
     share = f" ({100 * state.step / state.steps:.0f} %)" if state.steps else ""
     yield "done", f"{state.epoch} of {state.epochs} epochs, step {state.step} of {state.steps}{share}"
     line = state.last_step
@@ -75,13 +75,13 @@ def _lines(run: Path, state: "RunState") -> Iterator[tuple[str, str]]:
     if state.best_score is not None:
         yield "best", f"{state.best_score:.4f} after epoch {state.best_epoch}"
     if state.not_finite:
-        yield "no numbers", f"{state.not_finite} steps (the journal names their studies)"
+        yield "not finite", f"{state.not_finite} steps (the journal names their studies)"
     if state.alive and line is not None and "seconds_left" in line:
-        yield "left", f"about {spelled(max(0.0, line['seconds_left'] - (state.age or 0.0)))}"
+        yield "left", f"about {format_duration(max(0.0, line['seconds_left'] - (state.age or 0.0)))}"
     saved = "nothing yet" if state.saved is None else f"step {state.saved}"
     yield "saved", f"{saved}; started {state.starts} times" if state.starts > 1 else saved
     if state.age is not None:
-        yield "last word", f"{spelled(state.age)} ago"
+        yield "last event", f"{format_duration(state.age)} ago"
 
 
 def _numbers(values: Any) -> str:

@@ -1,8 +1,10 @@
 """Studies as batches of tensors."""
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from xpronet.data.corpus import Corpus
-from xpronet.data.study import Study
+from xpronet.data.study import Study, View
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, test_view, train_view
@@ -26,12 +28,17 @@ class BatchSettings:
     """Studies in a batch (paper: 16)."""
     max_views: int = 2
     """Views used of each study, in reading order; IU X-Ray 2, MIMIC-CXR 1."""
+    drop_views: float = 0.0
+    """Probability that a train study of several views is shown without some of them: how many stay, and which, is
+    drawn for each epoch. A model trained with it loses less where a study has fewer views than the train studies."""
     workers: int = 0
     """Processes that read images; 0 reads them in the main process."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.max_views < 1 or self.workers < 0:
             raise InputError("batches: size and max_views must be at least 1, workers at least 0")
+        if not 0 <= self.drop_views <= 1:
+            raise InputError(f"batches.drop_views = {self.drop_views}: must be a probability, between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,10 @@ WHOLE = Shard()
 """The whole batch."""
 
 
+_VIEWS_DRAWN = 1
+"""Marks the random numbers that decide which views are left out, apart from those of the crops."""
+
+
 @dataclass(frozen=True)
 class _Item:
     id: str
@@ -113,6 +124,7 @@ class StudyDataset(Dataset[_Item]):
         images: ImageSettings,
         max_views: int,
         augment: bool,
+        drop_views: float = 0.0,
         seed: int = 0,
     ) -> None:
         """Check the studies; no image is read.
@@ -124,8 +136,9 @@ class StudyDataset(Dataset[_Item]):
             findings: 0/1 labels, one row a study.
             images: sizes and crops.
             max_views: views used of each study.
-            augment: take random crops, for training, or else the test view.
-            seed: of the random crops.
+            augment: random crops for training, or the one way images are shown in use.
+            drop_views: probability of leaving views out, for training.
+            seed: of the random crops and of the views left out.
 
         Raises:
             InputError: a study has no view.
@@ -145,6 +158,7 @@ class StudyDataset(Dataset[_Item]):
         self._images = images
         self._max_views = max_views
         self._augment = augment
+        self._drop_views = drop_views
         self._seed = seed
 
     def __len__(self) -> int:
@@ -166,20 +180,46 @@ class StudyDataset(Dataset[_Item]):
         study = self._studies[number]
         rng = np.random.default_rng([self._seed, epoch, number])
         views = []
-        for view in study.views[: self._max_views]:
+        for view in self._shown_views(epoch, number):
             grey = read_grey(self._corpus.view_path(view))
             views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
         return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
 
-    def shard_of_batch(self, keys: Sequence[tuple[int, int]], shard: Shard) -> BatchItems:
-        """Return a shard of the batch of these studies; no image of another shard is read."""
-        items = [self[keys[row]] for row in shard.rows(len(keys))]
-        if shard.of == 1:
+    def view_statistics(self) -> dict[str, Any]:
+        """Return what views the studies have, of those that are used of each, as JSON values.
+
+        `counts`: studies by number of views; `positions`: studies by the view positions they have, sorted and joined by
+        " + ", "?" where a position is unknown; `drop_views`: the probability of leaving some out.
+        """
+        used = [study.views[: self._max_views] for study in self._studies]
+        counts = Counter(len(views) for views in used)
+        positions = Counter(" + ".join(sorted(view.position or "?" for view in views)) for views in used)
+        return {
+            "counts": {str(number): counts[number] for number in sorted(counts)},
+            "positions": dict(sorted(positions.items())),
+            "drop_views": self._drop_views,
+        }
+
+    def _shown_views(self, epoch: int, number: int) -> tuple[View, ...]:
+        """Return the views of a study that are shown in an epoch, in reading order."""
+        views = self._studies[number].views[: self._max_views]
+        if len(views) == 1 or not self._drop_views:
+            return views
+        # A generator of its own: with the setting off, crops are drawn as if it did not exist.
+        rng = np.random.default_rng([self._seed, epoch, number, _VIEWS_DRAWN])
+        if rng.random() >= self._drop_views:
+            return views
+        kept = rng.choice(len(views), size=rng.integers(1, len(views)), replace=False)
+        return tuple(views[index] for index in sorted(kept))
+
+    def shard_of_batch(self, keys: Sequence[tuple[int, int]], part: Shard) -> BatchItems:
+        """Return a part of the batch of these studies; no image of another part is opened."""
+        items = [self[keys[row]] for row in part.rows(len(keys))]
+        if part.of == 1:
             num_views, length = max(len(item.images) for item in items), max(len(item.words) for item in items)
         else:
-            studies = [self._studies[number] for _, number in keys]
-            num_views = max(min(len(study.views), self._max_views) for study in studies)
-            length = max(len(self._vocabulary.encode(study.report)) for study in studies)
+            num_views = max(len(self._shown_views(epoch, number)) for epoch, number in keys)
+            length = max(len(self._vocabulary.encode(self._studies[number].report)) for _, number in keys)
         return BatchItems(
             items=items,
             num_views=num_views,

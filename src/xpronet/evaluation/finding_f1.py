@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int, Int64
 
 from xpronet.errors import InputError
 from xpronet.evaluation.intervals import Scores, StudyStatistics, Sums
+from xpronet.labels.f1 import f1_scores, macro_f1
 from xpronet.labels.findings import ABNORMALITIES, COMMON_FIVE, FINDINGS, IGNORED, State, Uncertain, collapse
 from xpronet.labels.label_tables import label_matrix
 
@@ -109,7 +110,7 @@ def agreement(
         macro=Score(
             precision=_mean([row.precision or 0.0 for row in seen]),
             recall=_mean([row.recall or 0.0 for row in seen]),
-            f1=_mean([row.f1 or 0.0 for row in seen]),
+            f1=_defined(macro_f1(np.array([np.nan if row.f1 is None else row.f1 for row in rows]))),
         ),
         example=_example(true, said),
     )
@@ -168,9 +169,8 @@ def _finding(
 
 
 def _score(hits: int, predicted: int, present: int) -> Score:
-    return Score(
-        precision=_ratio(hits, predicted), recall=_ratio(hits, present), f1=_ratio(2 * hits, predicted + present)
-    )
+    counts = (np.array(float(count)) for count in (hits, predicted - hits, present - hits))
+    return Score(precision=_ratio(hits, predicted), recall=_ratio(hits, present), f1=_defined(f1_scores(*counts)))
 
 
 def _kappa(hits: int, predicted: int, present: int, studies: int) -> float | None:
@@ -189,6 +189,10 @@ def _example(true: Bool[np.ndarray, "studies findings"], said: Bool[np.ndarray, 
         return float(np.where(both_empty, 1.0, values).mean())
 
     return Score(precision=mean(hits, predicted), recall=mean(hits, present), f1=mean(2 * hits, predicted + present))
+
+
+def _defined(score: Float64[np.ndarray, ""]) -> float | None:
+    return None if np.isnan(score) else float(score)
 
 
 def _ratio(numerator: int, denominator: int) -> float | None:
@@ -263,31 +267,18 @@ def finding_statistics(truth: Labels, predicted: Labels) -> StudyStatistics:
     columns = [hits, false, missed, np.ones((len(truth), 1))]
     for chosen in GROUPS.values():
         group = np.array(chosen)
-        f1 = _f1(*(counts[:, group].sum(axis=1) for counts in (hits, false, missed)))
+        f1 = f1_scores(*(counts[:, group].sum(axis=1) for counts in (hits, false, missed)))
         columns.append(np.where(np.isnan(f1), 1.0, f1)[:, None])
     return StudyStatistics(values=np.concatenate(columns, axis=1).astype(np.float64), score=_finding_scores)
 
 
 def _finding_scores(sums: Sums) -> Scores:
     hits, false, missed = sums[:, _HITS], sums[:, _FALSE], sums[:, _MISSED]
-    each = _f1(hits, false, missed)
+    each = f1_scores(hits, false, missed)
     scores: Scores = {}
     for number, (name, chosen) in enumerate(GROUPS.items()):
         group = np.array(chosen)
-        scores[f"macro-F1 of {name}"] = _ratio_of_sums(
-            np.nansum(each[:, group], axis=1), (~np.isnan(each[:, group])).sum(axis=1, dtype=np.float64)
-        )
-        scores[f"micro-F1 of {name}"] = _f1(*(counts[:, group].sum(axis=1) for counts in (hits, false, missed)))
+        scores[f"macro-F1 of {name}"] = macro_f1(each[:, group])
+        scores[f"micro-F1 of {name}"] = f1_scores(*(counts[:, group].sum(axis=1) for counts in (hits, false, missed)))
         scores[f"example-F1 of {name}"] = sums[:, _EXAMPLES + number] / sums[:, _COUNT]
     return scores | {name: each[:, number] for number, name in enumerate(FINDINGS)}
-
-
-def _f1(
-    hits: Float64[np.ndarray, "..."], false: Float64[np.ndarray, "..."], missed: Float64[np.ndarray, "..."]
-) -> Float64[np.ndarray, "..."]:
-    return _ratio_of_sums(2.0 * hits, 2.0 * hits + false + missed)
-
-
-def _ratio_of_sums(above: Float64[np.ndarray, "..."], below: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-    """Return above / below, NaN where that is 0/0."""
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

@@ -1,4 +1,4 @@
-"""What training begins with: the network, the data and the prototypes that a recipe describes."""
+"""Builds what a recipe describes: the network, the data and the prototypes."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -34,40 +34,41 @@ from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
+from xpronet.prototypes.published_bank import SUFFIXES, PublishedOrder, read_published_bank
 from xpronet.text.vocabulary import build_vocabulary
 from xpronet.training.checkpoints import TrainerState
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import fit
 from xpronet.training.optimiser import count_steps
-from xpronet.training.tensorboard import Sample, load_tensorboard
+from xpronet.training.tensorboard import Sample, check_tensorboard
 
-JUDGED_AT_A_TIME = 32
-"""Studies in a batch of the reports that the best epoch is chosen by."""
+VAL_BATCH = 32
+"""Studies per batch when reports are generated to choose the best epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedExperiment:
-    """What training begins with."""
+    """What training starts from."""
 
     recipe: Recipe
-    """With what follows from the prototypes filled in."""
+    """The recipe, with the settings that follow from the prototypes and the device filled in."""
     checkpoint: Checkpoint
-    """The network as it begins."""
+    """The initial network."""
     bank: PrototypeBank | None
-    """The prototypes in it."""
+    """Its initial prototypes."""
     train_set: StudyDataset
-    """Studies to learn from."""
+    """Studies to train on."""
     val_set: StudyDataset
-    """Studies to choose by."""
-    processes: DistributedContext
-    """Who shares the work, and where this process computes."""
+    """Studies to choose the best epoch by."""
+    context: DistributedContext
+    """The processes that train together, and this one's device."""
     score_reports: Callable[[Checkpoint], float] | None
-    """Scores reports about the validation studies, where the best epoch is chosen by them."""
+    """Scores generated reports about the validation studies, where the best epoch is chosen by them."""
 
     @property
     def device(self) -> torch.device:
-        """Return where to compute."""
-        return self.processes.device
+        """Return the device to compute on."""
+        return self.context.device
 
     def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> TrainerState:
         """Train in a run folder; see `xpronet.training.loop.fit`."""
@@ -79,53 +80,53 @@ class PreparedExperiment:
             settings=self.recipe.train,
             loss_settings=self.recipe.loss,
             batch_settings=self.recipe.batches,
-            processes=self.processes,
+            context=self.context,
             score_reports=self.score_reports,
-            write_samples=self._write_samples if self.recipe.train.tensorboard else None,
+            generate_samples=self._generate_samples if self.recipe.train.tensorboard else None,
             resumed=resumed,
             track=track,
         )
 
-    def _write_samples(self, checkpoint: Checkpoint) -> list[Sample]:
+    def _generate_samples(self, checkpoint: Checkpoint) -> list[Sample]:
         corpus = recipe_corpus(self.recipe)
-        writer = ReportGenerator(
+        generator = ReportGenerator(
             checkpoint,
             device=self.device,
             settings=self.recipe.generate,
             labels_from=label_source(self.recipe.model),
             precision=settled_precision(self.recipe.train.precision, self.device),
         )
-        return sample_reports(writer, corpus, corpus.split("val"))
+        return sample_reports(generator, corpus, corpus.split("val"))
 
 
 def prepare(
     recipe: Recipe,
     *,
     bank: PrototypeBank | None = None,
-    processes: DistributedContext | None = None,
+    context: DistributedContext | None = None,
     track: Tracker = silent,
 ) -> PreparedExperiment:
-    """Make the network and the data that a recipe describes.
+    """Build the network and the data that a recipe describes.
 
     Args:
         recipe: the experiment.
         bank: prototypes made before; by default the main process makes them as the recipe says.
-        processes: who shares the work; by default this process is alone.
+        context: the processes that train together; by default this process is alone.
         track: shows progress.
 
     Raises:
         InputError: the recipe, corpus, labels or bank do not fit each other.
     """
-    processes = processes or DistributedContext(device=best_device())
-    precision = processes.from_main(settled_precision(recipe.train.precision, processes.device))
+    context = context or DistributedContext(device=best_device())
+    precision = context.broadcast_values(settled_precision(recipe.train.precision, context.device))
     recipe = with_precision(recipe, precision)
     if recipe.train.tensorboard:
-        load_tensorboard()
+        check_tensorboard()
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
-    # Opened before the long work: a missing image or an empty study should not cost hours first.
+    # Checked before the long work: a study without views should not cost hours first.
     train_set, val_set = (
         StudyDataset(
             corpus,
@@ -135,16 +136,17 @@ def prepare(
             images=recipe.images,
             max_views=recipe.batches.max_views,
             augment=augment,
+            drop_views=recipe.batches.drop_views if augment else 0.0,
             seed=recipe.train.seed,
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
-    score_reports = _report_scorer(recipe, corpus, train, val, processes)
+    score_reports = _report_scorer(recipe, corpus, train, val, context)
     backbone = build_backbone(recipe)
-    if bank is None and recipe.bank == "clusters" and recipe.model.visible != "none":
-        if processes.is_main:
-            bank = make_bank(recipe, corpus, train, train_labels, backbone, processes.device, track=track)
-        bank = _bank_of_main(bank, processes)
+    if bank is None and wants_bank(recipe):
+        if context.is_main:
+            bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, track=track)
+        bank = _broadcast_bank(bank, context)
     if bank is not None:
         model = dataclasses.replace(
             recipe.model, bank_rows=len(bank.vectors), bank_width=bank.width, per_finding=bank.per_finding
@@ -178,38 +180,43 @@ def prepare(
         bank=bank,
         train_set=train_set,
         val_set=val_set,
-        processes=processes,
+        context=context,
         score_reports=score_reports,
     )
 
 
+def wants_bank(recipe: Recipe) -> bool:
+    """Return whether training starts from prototypes made by clustering; the model's bank settings follow from them."""
+    return recipe.bank == "clusters" and recipe.model.visible != "none"
+
+
 def with_precision(recipe: Recipe, precision: Precision) -> Recipe:
-    """Return the recipe with another arithmetic to train in."""
+    """Return the recipe with another precision of training."""
     return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, precision=precision))
 
 
-def _bank_of_main(bank: PrototypeBank | None, processes: DistributedContext) -> PrototypeBank:
-    """Return the bank that the main process made, in all processes."""
-    if processes.count == 1:
+def _broadcast_bank(bank: PrototypeBank | None, context: DistributedContext) -> PrototypeBank:
+    """Return the main process's bank in all processes."""
+    if context.count == 1:
         assert bank is not None
         return bank
     about: dict[str, Any] | None = None
     if bank is not None:
         about = {item.name: getattr(bank, item.name) for item in dataclasses.fields(bank) if item.name != "vectors"}
         about |= {"counts": dict(bank.counts), "images": dict(bank.images), "shape": list(bank.vectors.shape)}
-    about = dict(processes.from_main(about))
+    about = dict(context.broadcast_values(about))
     shape = about.pop("shape")
     vectors = torch.empty(shape) if bank is None else torch.from_numpy(bank.vectors)
-    processes.copy_from_main([vectors])
+    context.broadcast([vectors])
     about |= {"findings": tuple(about["findings"]), "notes": tuple(about["notes"])}
     return PrototypeBank(vectors=vectors.numpy(), **about)
 
 
 def recipe_corpus(recipe: Recipe) -> Corpus:
-    """Read the corpus that a recipe names, with reports and without what else their authors wrote.
+    """Read the corpus that a recipe names; of the sections, only the reports.
 
     Raises:
-        InputError: it names none, or there is none.
+        InputError: the recipe names no corpus, or there is none.
     """
     if not recipe.corpus:
         raise InputError("no corpus: give --corpus FOLDER, or `corpus = ...` in the recipe")
@@ -217,32 +224,19 @@ def recipe_corpus(recipe: Recipe) -> Corpus:
 
 
 def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
-    """Make the prototypes that a recipe's training starts from.
+    """Make the prototypes that training by a recipe starts from, without training.
 
     Raises:
-        InputError: the corpus has no labels or images, or an encoder is out of reach.
+        InputError: the recipe wants no prototypes, the corpus has no labels or images, or an encoder is missing.
     """
+    if not wants_bank(recipe):
+        raise InputError(
+            f"bank = {recipe.bank!r}, model.visible = {recipe.model.visible!r}: this recipe trains without prototypes "
+            "made by clustering; choose bank = 'clusters' and model.visible = 'findings'"
+        )
     corpus = recipe_corpus(recipe)
     train = corpus.split("train")
     return make_bank(recipe, corpus, train, _labels(corpus, train), build_backbone(recipe), best_device(), track=track)
-
-
-def load_bank(path: Path, recipe: Recipe) -> PrototypeBank:
-    """Read prototypes made before, if they are those that a recipe would make.
-
-    Raises:
-        InputError: the file is missing or no bank, or was made with another image encoder, image setting or text
-            encoder; the line names it.
-    """
-    bank = PrototypeBank.load(path)
-    bank.refuse_others(
-        path,
-        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
-        text_encoder=text_encoder_name(recipe.text),
-        images=recipe.images,
-        per_finding=recipe.prototypes.per_finding,
-    )
-    return bank
 
 
 def build_backbone(recipe: Recipe) -> ImageEncoder:
@@ -256,11 +250,37 @@ def build_backbone(recipe: Recipe) -> ImageEncoder:
     return backbone
 
 
-def label_source(model: ModelSettings) -> LabelsFrom:
-    """Return what decides which prototypes a trained model may query when it writes reports.
+def load_bank(path: Path, recipe: Recipe, *, published_order: PublishedOrder = "iu-xray") -> PrototypeBank:
+    """Read prototypes to train with: a bank of ours, or the authors' own init_prototypes.pt.
 
-    Its own findings where it predicts them; the reference's, an oracle, where it cannot and needs them; nothing where
-    it may query all prototypes anyway or has none.
+    Args:
+        path: a bank made by `xpronet prototypes`, or a .pt file.
+        recipe: what they are to be used with.
+        published_order: the order of the classes in a .pt file.
+
+    Raises:
+        InputError: the file is missing, damaged or not a bank, or was made with another image encoder, image setting
+            or text encoder; the line names it.
+    """
+    if path.suffix in SUFFIXES:
+        # The authors' file says nothing of what made it: only its width can be checked.
+        return read_published_bank(path, image_width=build_backbone(recipe).width_out, order=published_order)
+    bank = PrototypeBank.load(path)
+    bank.refuse_others(
+        path,
+        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
+        text_encoder=text_encoder_name(recipe.text),
+        images=recipe.images,
+        per_finding=recipe.prototypes.per_finding,
+    )
+    return bank
+
+
+def label_source(model: ModelSettings) -> LabelsFrom:
+    """Return what decides which prototypes a trained model may query when it generates reports.
+
+    Its predicted findings where it has a findings head; those of the reference (an oracle) where it has none and needs
+    findings; nothing where it may query all prototypes anyway, or has none.
     """
     if model.findings_head:
         return "predicted"
@@ -296,9 +316,9 @@ def make_bank(
 
 
 def _report_scorer(
-    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], processes: DistributedContext
+    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], context: DistributedContext
 ) -> Callable[[Checkpoint], float] | None:
-    """Return what writes and scores reports about the validation studies, where the best epoch is chosen by them."""
+    """Return what generates and scores reports about the validation studies, where the best epoch is chosen by them."""
     if recipe.train.best_by not in ("bleu4", "published"):
         return None
     score = EpochScore(
@@ -310,27 +330,27 @@ def _report_scorer(
     score.check()
 
     def score_reports(checkpoint: Checkpoint) -> float:
-        writer = ReportGenerator(
+        generator = ReportGenerator(
             checkpoint,
-            device=processes.device,
+            device=context.device,
             settings=recipe.generate,
             labels_from=label_source(recipe.model),
-            precision=settled_precision(recipe.train.precision, processes.device),
+            precision=settled_precision(recipe.train.precision, context.device),
         )
-        # Whole batches go round, so that each study is written about beside the same others as in one process.
-        batches = [val[first : first + JUDGED_AT_A_TIME] for first in range(0, len(val), JUDGED_AT_A_TIME)]
-        own = [study for batch in batches[processes.rank :: processes.count] for study in batch]
-        written = write_reports(writer, corpus, own, batch=JUDGED_AT_A_TIME)
-        parts = processes.gather_values([[report.id, report.text] for report in written])
+        # Processes take whole batches, so that each study is in the same batch as in a single process.
+        batches = [val[first : first + VAL_BATCH] for first in range(0, len(val), VAL_BATCH)]
+        own = [study for batch in batches[context.rank :: context.count] for study in batch]
+        generated = write_reports(generator, corpus, own, batch=VAL_BATCH)
+        parts = context.gather_values([[report.id, report.text] for report in generated])
         texts = dict(chain.from_iterable(parts))
         reports = [texts[study.id] for study in val]
-        return float(processes.from_main(score(reports) if processes.is_main else None))
+        return float(context.broadcast_values(score(reports) if context.is_main else None))
 
     return score_reports
 
 
 def steps_per_epoch(recipe: Recipe, num_studies: int) -> int:
-    """Return the optimiser steps of one epoch over so many train studies."""
+    """Return the optimiser steps of one epoch over a number of train studies."""
     return count_steps(num_studies, batch_size=recipe.batches.size, accumulate=recipe.train.accumulate)
 
 

@@ -1,4 +1,4 @@
-"""A rehearsal: a few batches through everything that training does, to know what the whole of it will need."""
+"""A dry run: a few batches through all of training, to estimate the time, memory and disk that a run needs."""
 
 import resource
 import sys
@@ -11,83 +11,87 @@ from pathlib import Path
 import torch
 
 from xpronet.encoders.text_encoders import TFIDF, build_text_encoder
-from xpronet.experiment.build import build_backbone, label_source, prepare, recipe_corpus
+from xpronet.errors import InputError
+from xpronet.experiment.build import build_backbone, label_source, prepare, recipe_corpus, wants_bank
 from xpronet.experiment.recipe import Recipe
 from xpronet.extensions import is_outside
 from xpronet.files import check_writable
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
+from xpronet.launch import read_launch
 from xpronet.model.checkpoint import load_checkpoint
-from xpronet.progress import Item
+from xpronet.progress import Item, format_duration
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import random_bank
 from xpronet.training.checkpoints import BEST, CHECKPOINTS, LAST
-from xpronet.training.loop import spelled
 from xpronet.training.optimiser import count_steps
 
 BERT_WIDTH = 768
-"""Of the text features that a BERT of the usual size gives."""
+"""Width of the text features of a BERT of the base size."""
 STEPS = 3
-"""Steps taken; the first, in which everything is set up, is not counted."""
+"""Steps taken; the first, which includes setting up, is not timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun:
-    """What a run was found to need."""
+    """What a run will need, measured in a few steps."""
 
     device: str
-    """Where it computed."""
+    """The kind of device that was used."""
     memory: int
-    """Most bytes held at once: of the GPU where there is one, else of the whole process."""
+    """Peak memory in bytes: of the GPU where there is one, else of the whole process."""
     step_seconds: float
-    """One optimiser step, reading of images included."""
-    judge_seconds: float
-    """Validation, and reports where the best epoch is chosen by them, after each epoch."""
-    write_seconds: float
-    """A report about one study."""
+    """Seconds per optimiser step, reading of images included."""
+    validation_seconds: float
+    """Seconds per epoch for validation, generated reports included where the best epoch is chosen by them."""
+    report_seconds: float
+    """Seconds per generated report."""
     save_seconds: float
-    """Writing one checkpoint."""
+    """Seconds per checkpoint."""
     seconds: float
-    """The whole run, without making prototypes."""
+    """Seconds for the whole run, without making prototypes."""
     disk: int
-    """Bytes of all checkpoints that are kept, and one more while it is written."""
+    """Bytes of all checkpoints that are kept, and of one more while it is written."""
     plan: str
     """Epochs, steps and studies."""
 
     def lines(self) -> Iterator[str]:
-        """Tell it line by line."""
+        """Yield the estimate line by line."""
         yield f"Plan: {self.plan}"
         yield f"Memory: {self.memory / 2**30:.2f} GiB at most ({self.device})"
-        yield f"A step: {self.step_seconds:.3f} s; an epoch's judging: {spelled(self.judge_seconds)}"
-        yield f"A checkpoint: {self.save_seconds:.2f} s; a report: {self.write_seconds:.2f} s"
-        yield f"The whole run: about {spelled(self.seconds)}, without making prototypes"
+        yield f"A step: {self.step_seconds:.3f} s; validation per epoch: {format_duration(self.validation_seconds)}"
+        yield f"A checkpoint: {self.save_seconds:.2f} s; a report: {self.report_seconds:.2f} s"
+        yield f"The whole run: about {format_duration(self.seconds)}, without making prototypes"
         yield f"Disk: {self.disk / 2**20:.1f} MiB of checkpoints"
         yield "Nothing was kept."
 
 
 def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None) -> DryRun:
-    """Take a few batches through data, training, validation, saving and writing, and leave nothing behind.
+    """Take a few batches through data, training, validation, saving and generation, and leave nothing behind.
 
-    Prototypes are drawn at random in their place, since making them takes a pass over all train studies.
+    Prototypes are random, since making them takes a pass over all train studies.
 
     Args:
         recipe: the experiment.
-        out: the run folder to be; the rehearsal writes beside it, to meet the same disk.
+        out: the run folder that would be made; the dry run writes beside it, to use the same disk.
         bank: prototypes made before.
 
     Raises:
-        InputError: what training itself would refuse.
+        InputError: whatever training itself would refuse, or torchrun has started several processes.
     """
-    train = recipe.train
+    if read_launch().count > 1:
+        raise InputError("--dry-run measures a single process; give the command without torchrun")
     prepared = prepare(recipe, bank=bank or _random_bank(recipe))
+    recipe = prepared.recipe
+    train = recipe.train
     size = recipe.batches.size
     steps_per_epoch = count_steps(len(prepared.train_set), batch_size=size, accumulate=train.accumulate)
     few = replace(
         prepared,
-        recipe=replace(prepared.recipe, train=replace(train, epochs=1, save_steps=0, log_steps=0, tensorboard=False)),
+        recipe=replace(recipe, train=replace(train, epochs=1, save_steps=0, log_steps=0, tensorboard=False)),
         train_set=prepared.train_set.first(STEPS * train.accumulate * size),
         val_set=prepared.val_set.first(size),
-        # Reports are timed below; here a score is only needed to choose the epoch.
+        # Reports are timed below; here any score will do to choose the epoch.
         score_reports=(lambda _: 0.0) if prepared.score_reports else None,
     )
     if prepared.device.type == "cuda":
@@ -102,7 +106,7 @@ def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None
         few.checkpoint.save(run / CHECKPOINTS / "again")
         save_seconds = (time.monotonic() - saving) * sizes[LAST] / sizes[BEST]
         checkpoint = load_checkpoint(run, allow_code=True)  # the recipe named it
-        writer = ReportGenerator(
+        generator = ReportGenerator(
             checkpoint,
             device=prepared.device,
             settings=recipe.generate,
@@ -111,29 +115,29 @@ def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None
         corpus = recipe_corpus(recipe)
         studies = corpus.split("val")[:size]
         started = time.monotonic()
-        list(write_reports(writer, corpus, studies, batch=size))
-        write_seconds = (time.monotonic() - started) / len(studies)
+        list(write_reports(generator, corpus, studies, batch=size))
+        report_seconds = (time.monotonic() - started) / len(studies)
     num_val = len(prepared.val_set)
-    judge = max(after - 2 * save_seconds, 0.0) / len(few.val_set) * num_val
-    judge += write_seconds * num_val if train.best_by_reports else 0.0
+    validation = max(after - 2 * save_seconds, 0.0) / len(few.val_set) * num_val
+    validation += report_seconds * num_val if train.best_by_reports else 0.0
     steps = train.epochs * steps_per_epoch
     saves = 2 * train.epochs + (steps // train.save_steps if train.save_steps else 0)
     return DryRun(
         device=prepared.device.type,
         memory=_memory(prepared.device),
         step_seconds=clock.step_seconds,
-        judge_seconds=judge,
-        write_seconds=write_seconds,
+        validation_seconds=validation,
+        report_seconds=report_seconds,
         save_seconds=save_seconds,
-        seconds=steps * clock.step_seconds + train.epochs * judge + saves * save_seconds,
+        seconds=steps * clock.step_seconds + train.epochs * validation + saves * save_seconds,
         disk=(train.keep + 1) * sizes[LAST] + 3 * sizes[BEST],
-        plan=f"{train.epochs} epochs of {steps_per_epoch} steps, {len(prepared.train_set)} studies to learn from, "
-        f"{num_val} to choose by",
+        plan=f"{train.epochs} epochs of {steps_per_epoch} steps, {len(prepared.train_set)} train studies, "
+        f"{num_val} validation studies",
     )
 
 
 class _Clock:
-    """Notes when each step ended."""
+    """Keeps the times at which steps ended."""
 
     def __init__(self) -> None:
         self._times = [time.monotonic()]
@@ -154,7 +158,7 @@ class _Clock:
 
 
 def _random_bank(recipe: Recipe) -> PrototypeBank | None:
-    if recipe.bank != "clusters" or recipe.model.visible == "none":
+    if not wants_bank(recipe):
         return None
     return random_bank(
         image_width=build_backbone(recipe).width_out,

@@ -1,4 +1,4 @@
-"""A recipe: one experiment, from TOML to typed settings. Unknown keys and wrong types are refused by name."""
+"""A recipe: all settings of one experiment, in TOML. Unknown keys and wrong types are refused by name."""
 
 import dataclasses
 import difflib
@@ -44,7 +44,7 @@ PRESETS: dict[str, Tree] = {
         "train": {"clip_norm": 0.0, "decay_epochs": 10, "best_by": "published"},
     },
 }
-"""What each preset changes of the defaults; docs/parity.md says why. A recipe's own values come on top."""
+"""The defaults that each preset changes (docs/parity.md says why). A recipe's own values take precedence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Recipe:
     """Everything that decides how a model is trained."""
 
     preset: Literal["xpronet", "paper", "published"] = "xpronet"
-    """Whose choices hold where the recipe is silent."""
+    """Where the settings that the recipe does not give come from."""
     corpus: str = ""
     """Corpus folder; the command line's --corpus comes first."""
     weights: str = "auto"
@@ -63,7 +63,7 @@ class Recipe:
     text: TextSettings = field(default_factory=TextSettings)
     """Text features for the prototypes."""
     images: ImageSettings = field(default_factory=ImageSettings)
-    """How images become squares."""
+    """How images are resized and cropped."""
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     """Words and lengths."""
     batches: BatchSettings = field(default_factory=BatchSettings)
@@ -71,17 +71,17 @@ class Recipe:
     backbone: ImageEncoderSettings = field(default_factory=ImageEncoderSettings)
     """The image encoder."""
     prototypes: PrototypeSettings = field(default_factory=PrototypeSettings)
-    """How the bank is made."""
+    """How the initial prototypes are made."""
     model: ModelSettings = field(default_factory=ModelSettings)
-    """The network behind the backbone; bank_rows and bank_width follow from the bank."""
+    """The network behind the backbone; bank_rows, bank_width and per_finding follow from the bank."""
     loss: LossSettings = field(default_factory=LossSettings)
     """Weights of the loss terms."""
     train: TrainSettings = field(default_factory=TrainSettings)
     """Optimiser, schedule, precision, seed."""
     generate: BeamSettings = field(default_factory=BeamSettings)
-    """How reports are written."""
+    """How reports are generated."""
     gate: GateSettings = field(default_factory=GateSettings)
-    """What warns of images unlike those of the train studies."""
+    """The out-of-distribution gate, which warns of images unlike those of the train studies."""
 
     def to_toml(self) -> str:
         """Return the recipe with every value spelled out.
@@ -102,11 +102,11 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
     Args:
-        path: TOML; `base = "other.toml"` takes everything that this file does not say from another beside it.
-        overrides: "section.key=value" with a TOML value, each on top of the file.
+        path: TOML file; with `base = "other.toml"` it inherits from another file beside it.
+        overrides: "section.key=value" with a TOML value; they take precedence over the file.
 
     Raises:
-        InputError: the file is missing or no TOML, or a key or value is wrong.
+        InputError: the file is missing or not TOML, or a key or value is wrong.
     """
     tree = _read_tree(path, ())
     for override in overrides:
@@ -147,7 +147,7 @@ def shipped_recipe(name: str) -> Path:
 
 
 def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
-    """Return the recipe of a tree of values on top of its preset.
+    """Return the recipe of a tree of values, which take precedence over those of its preset.
 
     Raises:
         InputError: a key or value is wrong; the message names it and `where`.
@@ -160,6 +160,19 @@ def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
     _merge(whole, tree)
     recipe: Recipe = _build(Recipe, whole, where, "")
     return recipe
+
+
+def differences(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two recipes differ, by "section.key", with the values of both."""
+    first, second = _flat(dataclasses.asdict(before)), _flat(dataclasses.asdict(now))
+    return {name: (first.get(name), second.get(name)) for name in first | second if first.get(name) != second.get(name)}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
+    flat: Tree = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> Tree:
@@ -225,17 +238,17 @@ def _build(kind: Any, values: Any, where: str, prefix: str) -> Any:
         raise InputError(f"{where}: {error}") from None
 
 
-def _checked(kind: Any, value: Any, told: str) -> Any:
+def _checked(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) is dict:
         if not isinstance(value, dict):
-            raise InputError(f"{told}; a table is needed")
+            raise InputError(f"{where}; a table is needed")
         return value
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise InputError(f"{told}; choose one of {', '.join(map(str, get_args(kind)))}")
+            raise InputError(f"{where}; choose one of {', '.join(map(str, get_args(kind)))}")
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{told}; a value of type {kind.__name__} is needed")
+        raise InputError(f"{where}; a value of type {kind.__name__} is needed")
     return value

@@ -1,26 +1,44 @@
 """From a recipe and a corpus to a trained run folder."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xpronet.data.corpus import Corpus
-from xpronet.errors import InputError
-from xpronet.experiment.build import load_bank, prepare, recipe_corpus, steps_per_epoch, with_precision
-from xpronet.experiment.recipe import Recipe, read_recipe, shipped_recipe
+from xpronet.errors import InputError, ProcessLostError
+from xpronet.evaluation.epoch_score import protocol_of
+from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
+from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
+from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
 from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.model.checkpoint import best_device
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.checkpoints import TrainerState, last_checkpoint, read_trainer_state
-from xpronet.training.distributed import DistributedContext
+from xpronet.training.distributed import DistributedContext, start_distributed
 from xpronet.training.loop import is_finished
 from xpronet.training.run_folder import sole_trainer, stamp_run
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
+
+MAY_CHANGE = frozenset(
+    {"corpus", "preset", "batches.workers"}
+    | {
+        f"train.{name}"
+        for name in (
+            *("epochs", "learning_rate", "backbone_learning_rate", "schedule", "decay", "decay_epochs", "warm_up"),
+            *("weight_decay", "clip_norm", "precision", "compile", "on_nan", "patience"),
+            *("save_steps", "keep", "log_steps", "tensorboard"),
+        )
+    }
+)
+"""Settings that may differ when a run is resumed, beside those of the sections `generate` and `gate`."""
+FROM_BANK = frozenset({"model.bank_rows", "model.bank_width", "model.per_finding"})
+"""Settings that follow from the prototypes, where the recipe makes them by clustering."""
 
 
 def train(
@@ -32,13 +50,13 @@ def train(
     resume: bool = False,
     track: Tracker = silent,
 ) -> TrainerState:
-    """Train a model by a recipe and leave a run folder that `xpronet.load` takes.
+    """Train a model by a recipe, into a run folder that `xpronet.load` takes.
 
     Args:
         recipe: a TOML file, the name of a recipe that comes with the package, or a recipe.
         corpus: corpus (folder); by default the one that the recipe names.
         out: the run folder; a new one, unless `resume` is true.
-        overrides: "section.key=value" with a TOML value, each on top of the file.
+        overrides: "section.key=value" with a TOML value; they take precedence over the file.
         resume: continue the run that is there.
         track: shows progress.
 
@@ -55,60 +73,125 @@ def train(
     return train_run(recipe, Path(out), resumed=resume, track=track)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """The outcome of `train_and_test`."""
+
+    state: TrainerState
+    """The state of the run at its end."""
+    was_finished: bool
+    """Whether the run had been finished before, so that nothing was trained."""
+    scorecard: Mapping[str, Any] | None
+    """The scorecard of the test split as in scorecard.json, if it was wanted."""
+    was_scored: bool
+    """Whether the test split had been scored before."""
+
+
+def train_and_test(
+    recipe: Recipe,
+    run: Path,
+    *,
+    bank: PrototypeBank | None = None,
+    resume: bool = False,
+    test: bool = False,
+    with_meteor: bool = True,
+    track: Tracker = silent,
+    notify: Callable[[str], object] = lambda _: None,
+) -> TrainingOutcome | None:
+    """Train, alone or with the other processes that torchrun started, and score the test split if that is wanted.
+
+    Args:
+        recipe: as `train_run` takes it.
+        run: as `train_run` takes it.
+        bank: as `train_run` takes it.
+        resume: as `train_run` takes it.
+        test: generate and score reports about the test studies with the best checkpoint, once.
+        with_meteor: whether METEOR is scored, which starts Java.
+        track: shows progress, in the main process.
+        notify: takes a line about the gate.
+
+    Returns:
+        The outcome in the main process, None in the others.
+
+    Raises:
+        InputError: as in `train_run`, or the corpus has no test studies.
+        ProcessLostError: another process has ended; the message says how to continue.
+    """
+    before = finished_state(recipe, run) if resume else None
+    try:
+        with start_distributed() as context:
+            state = train_run(
+                recipe,
+                run,
+                bank=bank,
+                resumed=resume,
+                context=context,
+                track=track if context.is_main else silent,
+                notify=notify,
+            )
+            is_main = context.is_main
+    except ProcessLostError as error:
+        remedy = "resume with any number of processes: give the same command with --resume"
+        raise ProcessLostError(str(error) and f"{error}; {remedy}") from error
+    if not is_main:
+        return None
+    was_scored = (run / SCORECARD_FILE).is_file()
+    card = None
+    if test:
+        protocol = protocol_of(recipe.vocabulary.cleaning)
+        card = score_test_once(recipe, run, title=str(run), protocol=protocol, with_meteor=with_meteor, track=track)
+    return TrainingOutcome(state=state, was_finished=before is not None, scorecard=card, was_scored=was_scored)
+
+
 def train_run(
     recipe: Recipe,
     run: Path,
     *,
     bank: PrototypeBank | None = None,
     resumed: bool = False,
-    processes: DistributedContext | None = None,
+    context: DistributedContext | None = None,
     track: Tracker = silent,
-    tell: Callable[[str], None] | None = None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> TrainerState:
-    """Train what a recipe describes and leave recipe, vocabulary, bank, journal and checkpoints in the run folder.
+    """Train by a recipe and leave recipe, vocabulary, prototypes, journal and checkpoints in the run folder.
 
-    At the end the best checkpoint is given its gate, as the recipe says.
+    At the end the best checkpoint is given its out-of-distribution gate, if the recipe wants one.
 
     Args:
-        recipe: the experiment; its corpus names the folder.
-        run: a new folder, or one to go on with.
-        bank: prototypes made before; by default they are made as the recipe says, or taken from the resumed run.
-        resumed: go on from the run's last checkpoint; from the beginning where it was killed before the first. A
-            finished run stays as it is, but for a gate that is missing.
-        processes: who shares the work; by default this process is alone. Only the main one writes, and all must see
-            the same corpus and run folder.
+        recipe: the experiment; it names the corpus.
+        run: a new folder, or one to resume.
+        bank: prototypes made before; by default they are made as the recipe says, or those of the resumed run.
+        resumed: continue from the run's last checkpoint, or from the beginning where it was killed before the first. A
+            finished run stays as it is, except that a missing gate is fitted.
+        context: the processes that train together; by default this process is alone. Only the main one writes, and all
+            must see the same corpus and run folder.
         track: shows progress.
-        tell: takes a line about the gate.
+        notify: takes a line about the gate.
 
     Raises:
-        InputError: the recipe, corpus, labels or bank do not fit each other, or the folder is taken.
+        InputError: recipe, corpus, labels, prototypes or the resumed run do not fit each other, or the folder is taken.
     """
-    processes = processes or DistributedContext(device=best_device())
+    context = context or DistributedContext(device=best_device())
     if run.exists() and any(run.iterdir()) and not resumed:
-        raise InputError(f"{run}: already exists; choose another name, or add --resume to go on with it")
-    last = last_checkpoint(run) if resumed else None
-    if resumed and last is None and not (run / RECIPE_FILE).is_file():
-        raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
-    finished = finished_standing(recipe, run) if resumed else None
-    if finished is not None:
-        if processes.is_main:
-            _complete(recipe, run, track=track, tell=tell)
-        return finished
-    if resumed and recipe.train.precision == "auto" and (run / RECIPE_FILE).is_file():
-        # Another machine would choose otherwise; a run keeps what it began with.
-        recipe = with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
-    if bank is None and resumed and (run / BANK_FILE).is_file():
-        bank = load_bank(run / BANK_FILE, recipe)
-    last_seen = last_checkpoint(run) is not None
-    if processes.is_main:
+        raise InputError(f"{run}: already exists; choose another name, or add --resume to continue it")
+    if resumed:
+        _check_resumable(recipe, run)
+        finished = finished_state(recipe, run)
+        if finished is not None:
+            if context.is_main:
+                _fit_gate(recipe, run, track=track, notify=notify)
+            return finished
+        recipe, bank = _as_begun(recipe, bank, run)
+    from_checkpoint = last_checkpoint(run) is not None
+    if context.is_main:
         # Before the hours that prototypes of a large corpus take.
         check_writable(run)
         recipe.to_toml()
     # All have looked at the folder before one of them writes into it.
-    processes.wait()
-    prepared = prepare(recipe, bank=bank, processes=processes, track=track)
-    if not processes.is_main:
-        return prepared.fit(run, resumed=last_seen, track=track)
+    context.barrier()
+    prepared = prepare(recipe, bank=bank, context=context, track=track)
+    if not context.is_main:
+        return prepared.fit(run, resumed=from_checkpoint, track=track)
     make_folder(run)
     with sole_trainer(run):
         write_text(run / RECIPE_FILE, prepared.recipe.to_toml(), overwrite=resumed)
@@ -127,21 +210,13 @@ def train_run(
                 "patience": recipe.train.patience,
             },
         )
-        standing = prepared.fit(run, resumed=last_seen, track=track)
-        _complete(recipe, run, track=track, tell=tell)
-        return standing
+        state = prepared.fit(run, resumed=from_checkpoint, track=track)
+        _fit_gate(recipe, run, track=track, notify=notify)
+        return state
 
 
-def _complete(recipe: Recipe, run: Path, *, track: Tracker, tell: Callable[[str], None] | None) -> None:
-    """Give a trained run its gate, where it is to have one and has none; its last step, taken again after a kill."""
-    # The run's recipe is the user's own, and so is the encoder that it names.
-    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
-    if line and tell is not None:
-        tell(line)
-
-
-def finished_standing(recipe: Recipe, run: Path) -> TrainerState | None:
-    """Return where a run ended, or None where there is something left to train.
+def finished_state(recipe: Recipe, run: Path) -> TrainerState | None:
+    """Return the state of a run at its end, or None where something is left to train.
 
     Raises:
         InputError: the recipe names no corpus, or the run's last checkpoint is damaged.
@@ -149,6 +224,49 @@ def finished_standing(recipe: Recipe, run: Path) -> TrainerState | None:
     last = last_checkpoint(run)
     if last is None:
         return None
-    standing = read_trainer_state(last)
+    state = read_trainer_state(last)
     steps = steps_per_epoch(recipe, len(recipe_corpus(recipe).split("train")))
-    return standing if is_finished(standing, recipe.train, steps) else None
+    return state if is_finished(state, recipe.train, steps) else None
+
+
+def _check_resumable(recipe: Recipe, run: Path) -> None:
+    """Make sure that there is a run to resume, and that it was begun with this recipe.
+
+    Raises:
+        InputError: there is none, or a setting differs that a run keeps; the line names the first.
+    """
+    if not (run / RECIPE_FILE).is_file():
+        if last_checkpoint(run) is None:
+            raise InputError(f"{run}: nothing to resume (no run is there); leave out --resume")
+        raise InputError(
+            f"{run / RECIPE_FILE}: no such file, so the run cannot be resumed; copy it from where it began"
+        )
+    found = differences(read_recipe(run / RECIPE_FILE), recipe)
+    free = MAY_CHANGE | (FROM_BANK if wants_bank(recipe) else frozenset())
+    changed = [name for name in found if name not in free and name.partition(".")[0] not in ("generate", "gate")]
+    if changed:
+        before, now = found[changed[0]]
+        others = f"; also {', '.join(changed[1:4])}" if len(changed) > 1 else ""
+        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise InputError(
+            f"{run}: cannot be resumed with another recipe: {changed[0]} is {before} in the run and {now} in the "
+            f"recipe{others}{more}; give {run / RECIPE_FILE}, or train into another folder"
+        )
+
+
+def _as_begun(recipe: Recipe, bank: PrototypeBank | None, run: Path) -> tuple[Recipe, PrototypeBank | None]:
+    """Return recipe and prototypes with what was decided when the run began."""
+    if recipe.train.precision == "auto":
+        # Another machine might decide otherwise.
+        recipe = with_precision(recipe, read_recipe(run / RECIPE_FILE).train.precision)
+    if bank is None and (run / BANK_FILE).is_file():
+        bank = PrototypeBank.load(run / BANK_FILE)
+    return recipe, bank
+
+
+def _fit_gate(recipe: Recipe, run: Path, *, track: Tracker, notify: Callable[[str], object]) -> None:
+    """Fit the gate of a trained run, where it is to have one and has none: also after a kill during this last step."""
+    # The recipe is the user's own, and so is any outside code that it names.
+    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
+    if line:
+        notify(line)

@@ -1,4 +1,4 @@
-"""The test split of a run, written about and scored once, when everything has been decided on the validation split."""
+"""The test split of a run: reports and scores, made once, after every choice was made on the validation split."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def score_test_once(
     with_meteor: bool = True,
     track: Tracker = silent,
 ) -> dict[str, Any]:
-    """Return the run's scorecard, made with its best checkpoint at the first call and never again.
+    """Return the run's scorecard; the first call makes it with the best checkpoint, later ones read it.
 
     Leaves predictions.jsonl, scorecard.md and scorecard.json in the run folder.
 
@@ -40,7 +40,7 @@ def score_test_once(
         title: names the run in the scorecard.
         protocol: the form in which texts are compared.
         with_meteor: whether METEOR is scored, which starts Java.
-        track: tells how far the writing is.
+        track: shows the progress of generation.
 
     Raises:
         InputError: the corpus has no test studies, or the run no checkpoint.
@@ -49,34 +49,36 @@ def score_test_once(
     if not path.is_file():
         if not (run / PREDICTIONS_FILE).is_file():
             write_test_reports(recipe, run, track=track)
-        around = corpus_context(recipe_corpus(recipe), SPLIT)
-        scored = read_predictions(run / PREDICTIONS_FILE, around.references)
-        stamp, notes = around.check(scored)
+        context = corpus_context(recipe_corpus(recipe), SPLIT)
+        predictions = read_predictions(run / PREDICTIONS_FILE, context.references)
+        stamp, notes = context.check(predictions)
         card = score(
-            scored,
-            train_reports=around.train_reports,
-            val=around.val_reports,
+            predictions,
+            train_reports=context.train_reports,
+            val=context.val_reports,
             protocol=protocol,
             stamp={"trial": title, **stamp},
             notes=notes,
             with_meteor=with_meteor,
         )
         write_text(path.with_suffix(".md"), scorecard_markdown(card), overwrite=True)
-        # Last of all: this file says that the run is scored.
+        # Written last: its presence means that the run is scored.
         write_json(path, card.to_dict())
     record: dict[str, Any] = read_json(path)
     return record
 
 
 def write_test_reports(recipe: Recipe, run: Path, *, track: Tracker = silent) -> None:
-    """Write reports about the test studies with the run's best checkpoint."""
+    """Generate reports about the test studies with the run's best checkpoint."""
     corpus = recipe_corpus(recipe)
     checkpoint = load_checkpoint(run, allow_code=True)  # the recipe named it
-    writer = ReportGenerator(
+    generator = ReportGenerator(
         checkpoint,
         device=best_device(),
         settings=recipe.generate,
         labels_from=label_source(checkpoint.network.settings),
     )
-    # The file beside the predictions may be left of an attempt that was broken off.
-    write_predictions(run / PREDICTIONS_FILE, writer, run=run, corpus=corpus, split=SPLIT, overwrite=True, track=track)
+    # The file beside the predictions may be left over from an attempt that was interrupted.
+    write_predictions(
+        run / PREDICTIONS_FILE, generator, run=run, corpus=corpus, split=SPLIT, overwrite=True, track=track
+    )

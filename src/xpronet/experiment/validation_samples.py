@@ -1,4 +1,4 @@
-"""A few validation reports with what they looked at, to be seen while a model learns."""
+"""A few validation reports with attention maps, shown by TensorBoard while a model is trained."""
 
 from collections.abc import Sequence
 
@@ -18,24 +18,24 @@ from xpronet.training.tensorboard import Sample
 NUM_SAMPLES = 4
 
 
-def sample_reports(writer: ReportGenerator, corpus: Corpus, studies: Sequence[Study]) -> list[Sample]:
-    """Write reports about the first studies, each with its words' mean attention over the first view."""
+def sample_reports(generator: ReportGenerator, corpus: Corpus, studies: Sequence[Study]) -> list[Sample]:
+    """Generate reports about the first studies, each with its words' mean attention over the first view."""
     few = list(studies[:NUM_SAMPLES])
-    reports = list(write_reports(writer, corpus, few, batch=len(few), with_evidence=True))
-    return [_sample(writer, corpus, study, report) for study, report in zip(few, reports, strict=True)]
+    reports = list(write_reports(generator, corpus, few, batch=len(few), with_evidence=True))
+    return [_sample(generator, corpus, study, report) for study, report in zip(few, reports, strict=True)]
 
 
-def _sample(writer: ReportGenerator, corpus: Corpus, study: Study, report: Report) -> Sample:
-    text = f"**{study.id}**\n\nwritten: {report.text}\n\nreference: {study.report}"
+def _sample(generator: ReportGenerator, corpus: Corpus, study: Study, report: Report) -> Sample:
+    text = f"**{study.id}**\n\ngenerated: {report.text}\n\nreference: {study.report}"
     if not report.words:
         return Sample(text=text)
-    view = test_view(read_grey(corpus.view_path(study.views[0])), writer.checkpoint.images)
+    view = test_view(read_grey(corpus.view_path(study.views[0])), generator.checkpoint.images)
     attention = np.mean([word.attention[0] for word in report.words], axis=0)
-    return Sample(text=text, picture=_laid_over(view, attention))
+    return Sample(text=text, attention=_shade(view, attention))
 
 
-def _laid_over(view: UInt8[np.ndarray, "height width"], attention: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Return the view, darker where less was looked at."""
+def _shade(view: UInt8[np.ndarray, "height width"], attention: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Return the view, darker where the attention is lower."""
     height, width = view.shape
     shares = Image.fromarray((attention / max(float(attention.max()), 1e-9)).astype(np.float32))
     smooth = np.asarray(shares.resize((width, height), Image.Resampling.BILINEAR))

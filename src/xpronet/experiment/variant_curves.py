@@ -1,4 +1,4 @@
-"""A score against a setting: the paper's figures 5 and 6, with intervals and what a constant text scores."""
+"""Scores against a setting: the paper's figures 5 and 6, with intervals and the best constant baseline."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from xpronet.experiment.variant_table import Variant
 from xpronet.show.figures import BLUE, ORANGE, check_plots, figure_style, save_figure
 
 PANELS = ("BLEU-4", MAIN)
-"""The paper's score, and the one that a constant text cannot flatter."""
+"""The paper's score, and one on which constant reports do badly."""
 
 
 def draw_curves(
     points: Mapping[float, Variant], constants: Sequence[Variant], *, setting: str, files: Sequence[Path]
 ) -> None:
-    """Draw one panel a score: a dot with its 95 % interval for each value, the best constant as a dashed line.
+    """Draw one panel for each score: a dot with its 95 % interval for each value, the best constant as a dashed line.
 
-    Where a value was trained with several seeds, each seed is a small ring beside the mean.
+    With several seeds, each seed is a small ring beside the mean.
 
     Args:
         points: the scores of each value of the setting.
-        constants: as `best_constants` returns them; each panel shows the one that is best in it.
-        setting: what stands below the axis.
-        files: the images to write, their kind by the end of the name (.png, .svg); replaced if they are there.
+        constants: as `best_constants` returns them; each panel shows the best of them.
+        setting: label of the horizontal axis.
+        files: the images to write, .png or .svg; existing ones are replaced.
 
     Raises:
         InputError: the extra is not installed, or a file cannot be written.
@@ -45,7 +45,7 @@ def draw_curves(
 def _draw_panel(axes: Any, score: str, points: Mapping[float, Variant], constants: Sequence[Variant]) -> None:
     scored = {value: row.scores[score] for value, row in sorted(points.items()) if score in row.scores}
     values, means = list(scored), [each.value for each in scored.values()]
-    # A percentile interval need not hold the value itself; a bar cannot be shorter than nothing.
+    # A percentile interval need not contain the value itself, but error bars cannot be negative.
     below = [max(0.0, each.value - each.low) for each in scored.values()]
     above = [max(0.0, each.high - each.value) for each in scored.values()]
     axes.errorbar(

@@ -1,7 +1,7 @@
-"""Trials: variants of one recipe, each trained, tested and scored once, in a folder that one can go on with.
+"""Trials: variants of one recipe, each trained and tested once, in a folder that can be continued.
 
-A folder of trials holds recipe.toml (what all variants are made from), banks/ (prototypes, made once for all trials
-that begin with the same), and for each variant and seed a run folder with predictions.jsonl and scorecard.json.
+A folder of trials holds recipe.toml (what all variants derive from), banks/ (prototypes, made once for all trials that
+start from the same), and for each variant and seed a run folder with predictions.jsonl and scorecard.json.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.text_protocol import ProtocolName
-from xpronet.experiment.build import initial_bank, recipe_corpus
-from xpronet.experiment.recipe import Recipe, read_recipe
+from xpronet.experiment.build import initial_bank, recipe_corpus, wants_bank
+from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.run import RECIPE_FILE, train_run
 from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
 from xpronet.experiment.variant_table import VariantTable, best_constants, make_variant
@@ -28,7 +28,7 @@ from xpronet.files import write_text
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.checkpoints import last_checkpoint
-from xpronet.training.loop import Interrupted
+from xpronet.training.interrupts import Interrupted
 
 BANKS_FOLDER = "banks"
 STAMP = (
@@ -43,7 +43,7 @@ STAMP = (
     "intervals",
     "versions",
 )
-"""What the scorecards of all trials say alike."""
+"""Entries of a scorecard's stamp that are the same for all trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,43 +57,43 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """Name the trial for people."""
+        """Return the trial's name in messages."""
         return f"{self.variant}, seed {self.recipe.train.seed}"
 
     @property
-    def place(self) -> Path:
+    def path(self) -> Path:
         """Return the trial's run folder, relative to the folder of trials."""
         words = re.sub(r"[^a-z0-9.]+", "-", self.variant.lower().replace("w/o", "without")).strip("-")
         return Path(words) / f"seed-{self.recipe.train.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a trial."""
+class TrialOutcome:
+    """The outcome of a trial."""
 
     trial: Trial
     """The trial."""
     card: Mapping[str, Any]
     """Its scorecard, as in scorecard.json."""
-    found: bool
-    """Whether it was finished before, so that nothing was done."""
+    was_finished: bool
+    """Whether it had been finished before, so that nothing was done."""
 
     @property
     def line(self) -> str:
-        """Tell the outcome in a line."""
+        """Return the outcome in a line."""
         scores = self.card["model"]["scores"]
-        told = (f"{name} {scores[name]['value']:.3f}" for name in ("BLEU-4", MAIN) if name in scores)
-        return f"{self.trial.title}: {', '.join(told)}{' (was finished before)' if self.found else ''}"
+        values = (f"{name} {scores[name]['value']:.3f}" for name in ("BLEU-4", MAIN) if name in scores)
+        return f"{self.trial.title}: {', '.join(values)}{' (was finished before)' if self.was_finished else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFolder:
-    """A folder of trials of one recipe; `open_trials` makes it or finds it again."""
+    """A folder of trials of one recipe; `open_trials` makes or reopens it."""
 
     folder: Path
-    """Where everything goes."""
+    """The folder."""
     recipe: Recipe
-    """What all variants are made from."""
+    """What all variants derive from."""
     protocol: ProtocolName
     """The form in which texts are compared."""
     with_meteor: bool = True
@@ -101,18 +101,18 @@ class TrialFolder:
 
     def run(
         self, variants: Mapping[str, Recipe], seeds: Sequence[int], *, track: Tracker = silent
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[TrialOutcome]:
         """Run each variant with each seed, all variants with the first seed first; finished trials are not repeated.
 
         Args:
-            variants: recipes by the name of the variant; their own seed does not count.
-            seeds: of training. The prototypes' seed is the recipe's, so that the seeds share what they start from
+            variants: recipes by the name of the variant; their own seeds are ignored.
+            seeds: of training. The seed of the prototypes is the recipe's, so that all seeds start from the same ones
                 (with random backbone weights each seed has a backbone, and so prototypes, of its own).
-            track: tells how far each trial is.
+            track: shows the progress of each trial.
 
         Raises:
             InputError: a variant cannot be trained or scored, or was scored under another protocol.
-            Interrupted: a signal asked to stop; the same call goes on from there.
+            Interrupted: a signal asked to stop; the same call continues from there.
         """
         for seed in dict.fromkeys(seeds):
             for variant, recipe in variants.items():
@@ -126,7 +126,7 @@ class TrialFolder:
         seeds: Sequence[int],
         *,
         track: Tracker = silent,
-        told: Callable[[str], object],
+        notify: Callable[[str], object],
     ) -> VariantTable:
         """Run each variant with each seed, and return all scores side by side.
 
@@ -135,7 +135,7 @@ class TrialFolder:
             variants: as in `run`.
             seeds: as in `run`.
             track: as in `run`.
-            told: gets a line after each trial.
+            notify: takes a line after each trial.
 
         Raises:
             InputError: as in `run`.
@@ -144,26 +144,26 @@ class TrialFolder:
         cards: dict[str, list[Mapping[str, Any]]] = {name: [] for name in variants}
         for outcome in self.run(variants, seeds, track=track):
             cards[outcome.trial.variant].append(outcome.card)
-            told(outcome.line)
+            notify(outcome.line)
         first = next(iter(cards.values()))[0]
         shared = {name: first["stamp"][name] for name in STAMP if name in first["stamp"]}
         return VariantTable(
             title=f"{title}: {first['studies']} test studies, {first['abnormal_studies']} of them abnormal",
             stamp={**shared, "seeds": ", ".join(map(str, dict.fromkeys(seeds)))},
             variants=tuple(make_variant(name, each) for name, each in cards.items()),
-            # Constants are chosen on the corpus alone: those of one scorecard are those of all.
+            # Constants depend on the corpus alone: those of one scorecard are those of all.
             constants=best_constants(first),
         )
 
     def bank(self, recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
-        """Return the prototypes that a recipe begins with, made at the first call for all trials that share them."""
+        """Return the prototypes that a recipe starts from; the first call makes them for all trials that share them."""
         path = self.folder / BANKS_FOLDER / f"{_bank_key(recipe)}.safetensors"
         if not path.is_file():
             initial_bank(recipe, track=track).save(path)
         return PrototypeBank.load(path)
 
-    def _run(self, trial: Trial, track: Tracker) -> Outcome:
-        run = self.folder / trial.place
+    def _run(self, trial: Trial, track: Tracker) -> TrialOutcome:
+        run = self.folder / trial.path
         finished = (run / SCORECARD_FILE).is_file()
         if not finished and not (run / PREDICTIONS_FILE).is_file():
             self._train(trial, run, track)
@@ -180,25 +180,24 @@ class TrialFolder:
                 f"{run / SCORECARD_FILE}: scored under protocol {card['stamp']['protocol']}, not {self.protocol}; "
                 "ask for that one, or remove the file to score its predictions again"
             )
-        return Outcome(trial=trial, card=card, found=finished)
+        return TrialOutcome(trial=trial, card=card, was_finished=finished)
 
     def _train(self, trial: Trial, run: Path, track: Tracker) -> None:
         resumed = last_checkpoint(run) is not None
         if run.is_dir() and not resumed:
-            # Broken off before anything was learned: what lies there is not worth keeping, and not whole.
+            # Interrupted before the first checkpoint: nothing there is worth keeping.
             shutil.rmtree(run)
         recipe = trial.recipe
-        wants_bank = recipe.bank == "clusters" and recipe.model.visible != "none"
-        bank = self.bank(recipe, track=track) if wants_bank else None
+        bank = self.bank(recipe, track=track) if wants_bank(recipe) else None
         try:
             train_run(recipe, run, bank=bank, resumed=resumed, track=track)
         except Interrupted as stopped:
             reason = str(stopped).partition(";")[0]
-            raise Interrupted(f"{trial.title}: {reason}; the same command goes on from there") from None
+            raise Interrupted(f"{trial.title}: {reason}; the same command continues from there") from None
 
 
 def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_meteor: bool = True) -> TrialFolder:
-    """Begin a folder of trials, or find one again that was begun with the same recipe.
+    """Make a folder of trials, or reopen one that was begun with the same recipe.
 
     Raises:
         InputError: the recipe names no corpus with train, validation and test studies; or the folder holds something
@@ -209,45 +208,32 @@ def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_me
         corpus.split(split)
     path = folder / RECIPE_FILE
     if path.is_file():
-        # Read like any recipe, so that a setting which did not exist when the folder was begun has its default.
-        before = _flat(dataclasses.asdict(read_recipe(path)))
-        now = _flat(dataclasses.asdict(recipe))
-        changed = [name for name in before | now if before.get(name) != now.get(name)]
+        changed = differences(read_recipe(path), recipe)
         if changed:
-            name = changed[0]
+            name, (before, now) = next(iter(changed.items()))
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise InputError(
-                f"{folder}: was begun with another recipe ({name} = {before.get(name)!r}, now {now.get(name)!r}"
-                f"{more}); choose another folder"
+                f"{folder}: was begun with another recipe ({name} = {before!r}, now {now!r}{more}); "
+                "choose another folder"
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: holds something else than trials; choose another name")
+        raise InputError(f"{folder}: holds something other than trials; choose another name")
     else:
         write_text(path, recipe.to_toml())
     return TrialFolder(folder=folder, recipe=recipe, protocol=protocol, with_meteor=with_meteor)
 
 
 def _bank_key(recipe: Recipe) -> str:
-    """Return a name for the prototypes that a recipe begins with: the same for all that make the same."""
+    """Return a name for the prototypes that a recipe starts from: the same name for the same prototypes."""
     tree = dataclasses.asdict(recipe)
-    decides = {name: tree[name] for name in ("corpus", "images", "backbone", "weights", "text", "prototypes")}
+    settings = {name: tree[name] for name in ("corpus", "images", "backbone", "weights", "text", "prototypes")}
     if recipe.weights in (AUTO, RANDOM):
-        decides["seed"] = recipe.train.seed
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+        settings["seed"] = recipe.train.seed
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _titled(track: Tracker, title: str) -> Tracker:
-    """Say with each description which trial is at work."""
+    """Return a tracker that puts the trial's title before each description."""
 
     def tracked(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
         return track(items, f"{title}: {description}", total)

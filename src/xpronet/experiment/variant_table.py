@@ -1,4 +1,4 @@
-"""Scores of variants of one model side by side: mean over seeds, intervals, and the best constants beside them."""
+"""Scores of variants of one model side by side: means over seeds, intervals, and the best constant baselines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,20 +15,20 @@ from xpronet.evaluation.language import BLEU_NAMES
 from xpronet.evaluation.scorecard import ORACLE_TITLE
 
 SCORES = (*BLEU_NAMES, "ROUGE-L", "METEOR", "CIDEr", MAIN)
-"""The paper's table 2, and the two that a constant text cannot flatter."""
+"""The scores of the paper's table 2, and two on which constant reports do badly."""
 ON_A_LINE = 4
-"""Scores that fit a terminal of 80 columns side by side."""
+"""Scores per table, so that it fits a terminal of 80 columns."""
 CAPTION = "In brackets: 95 % intervals over studies"
 CAPTION_OF_SEEDS = "; each is a mean over {seeds} seeds, ± their standard deviation"
 CAPTION_OF_ONE_SEED = "; all of one seed: another may change a score by more than that, --seeds shows by how much"
 ORACLE_CAPTION = (
-    "ORACLE: the model was given findings read from the references, which nobody has when a report is to be written."
+    "ORACLE: the model was given findings read from the reference reports, which do not exist in clinical use."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsScore:
-    """One score of a variant that was trained with one seed or several."""
+    """One score of a variant, over the seeds it was trained with."""
 
     value: float
     """Mean over seeds."""
@@ -37,17 +37,17 @@ class SeedsScore:
     high: float
     """Its upper end, mean over seeds."""
     spread: float | None
-    """Sample standard deviation over seeds: the luck of training; None with one seed."""
+    """Sample standard deviation over seeds; None with a single one."""
     each: tuple[float, ...]
     """The score of each seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """The scores of a variant, or of a constant text."""
+    """The scores of a variant, or of a constant report."""
 
     name: str
-    """What it is called."""
+    """Its name."""
     oracle: bool
     """Whether it was given findings read from the references."""
     scores: Mapping[str, SeedsScore]
@@ -63,9 +63,9 @@ class VariantTable:
     stamp: Mapping[str, str]
     """How all of them were measured."""
     variants: tuple[Variant, ...]
-    """The trained ones."""
+    """The trained models."""
     constants: tuple[Variant, ...]
-    """What one text for all studies scores: the best by BLEU-4, and the best by macro-F1."""
+    """The constant baselines, one report for all studies: the best by BLEU-4, and the best by macro-F1."""
 
     @property
     def rows(self) -> tuple[Variant, ...]:
@@ -83,10 +83,10 @@ class VariantTable:
 
 
 def make_variant(name: str, cards: Sequence[Mapping[str, Any]]) -> Variant:
-    """Join the scorecards of one variant, one a seed.
+    """Combine the scorecards of one variant, one for each seed.
 
     Args:
-        name: what it is called.
+        name: of the variant.
         cards: as in scorecard.json.
     """
     return Variant(
@@ -97,7 +97,7 @@ def make_variant(name: str, cards: Sequence[Mapping[str, Any]]) -> Variant:
 
 
 def best_constants(card: Mapping[str, Any]) -> tuple[Variant, ...]:
-    """Return what the best constants of a scorecard score: by BLEU-4, and by macro-F1 of the findings."""
+    """Return the best constant baselines of a scorecard: by BLEU-4, and by macro-F1 of the findings."""
     rows = {row["name"]: row for row in card["baselines"]}
     lifts = [card[name] for name in ("language_lift", "findings_lift") if card[name] is not None]
     return tuple(
@@ -136,7 +136,7 @@ def variants_markdown(table: VariantTable) -> str:
 
 
 def _joined(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, SeedsScore]:
-    """Join the estimates of several seeds; a score that one of them lacks is left out."""
+    """Combine the estimates of several seeds; a score that one of them lacks is left out."""
     return {
         name: SeedsScore(
             value=fmean(one[name]["value"] for one in scores),
@@ -155,7 +155,7 @@ def _shown(row: Variant) -> str:
 
 
 def _cell(score: SeedsScore | None) -> tuple[str, ...]:
-    """Return value, and interval, each to stand on a line of its own where there is little room."""
+    """Return value and interval, which a narrow table puts on lines of their own."""
     if score is None:
         return ("",)
     value = f"{score.value:.3f}"

@@ -1,4 +1,4 @@
-"""Variants of one recipe: the paper's ablations and its nearest rival, and the values of a sweep."""
+"""Variants of one recipe: the paper's ablations, its closest rival R2GenCMN, and the values of a sweep."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from xpronet.prototypes.bank import PrototypeBank
 Swept = Literal["gamma", "theta", "prototypes"]
 
 EXAMPLES: dict[Swept, str] = {"gamma": "5 10 15 17", "theta": "1 1.25 1.5 1.75 2", "prototypes": "5 10 20 40"}
-"""Values to show to someone who gave none."""
+"""Example values, for the message where none were given."""
 
 
 def with_seed(recipe: Recipe, seed: int) -> Recipe:
@@ -24,16 +24,16 @@ def ablation(recipe: Recipe, bank: PrototypeBank) -> dict[str, Recipe]:
     """Return the variants of the paper's table 2 and R2GenCMN as a setting of the same network.
 
     Args:
-        recipe: the full model's.
-        bank: the full model's prototypes, whose number and width the random ones of "w/o PI" have too.
+        recipe: of the full model.
+        bank: the full model's prototypes; the random ones of "w/o PI" have the same number and width.
 
     Raises:
-        InputError: the recipe has no prototypes to take away.
+        InputError: the recipe has no prototypes to ablate.
     """
     if recipe.bank != "clusters" or recipe.model.visible != "findings":
         raise InputError(
-            f"bank = {recipe.bank!r}, model.visible = {recipe.model.visible!r}: an ablation takes prototypes away "
-            "from a recipe that has them; choose bank = 'clusters' and model.visible = 'findings'"
+            f"bank = {recipe.bank!r}, model.visible = {recipe.model.visible!r}: an ablation needs a recipe "
+            "with prototypes; choose bank = 'clusters' and model.visible = 'findings'"
         )
     change = dataclasses.replace
     model, loss = recipe.model, recipe.loss
@@ -59,7 +59,7 @@ def ablation(recipe: Recipe, bank: PrototypeBank) -> dict[str, Recipe]:
 
 
 def sweep_values(recipe: Recipe, over: Swept, values: Iterable[float]) -> dict[float, Recipe]:
-    """Return a recipe for each value of the setting that is swept over, in rising order.
+    """Return a recipe for each value of the setting that is swept over, in ascending order.
 
     Raises:
         InputError: there is no value, or one that the setting cannot have.
@@ -80,6 +80,6 @@ def _with_value(recipe: Recipe, over: Swept, value: float) -> Recipe:
     number = int(value)
     if over == "gamma":
         return change(recipe, model=change(recipe.model, gamma=number))
-    # Clusters bring their number into the network by themselves; a random bank is told here.
+    # Clusters set the network's bank settings by themselves; for a random bank they are set here.
     model = change(recipe.model, per_finding=number, bank_rows=len(FINDINGS) * number)
     return change(recipe, prototypes=change(recipe.prototypes, per_finding=number), model=model)

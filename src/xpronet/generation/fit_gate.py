@@ -19,6 +19,8 @@ from xpronet.progress import Tracker, silent
 
 AT_A_TIME = 16
 """Images that the network sees at once."""
+MAX_IMAGES = 4096
+"""Images of a split that a gate is fitted on, evenly spaced; more would change nothing but the time it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def fit_run_gate(
     Args:
         run: run or checkpoint folder; of a run, the best checkpoint gets the gate.
         corpus: what it was trained on.
-        settings: the quantile, and how many images to look at.
+        settings: the quantile and the margin.
         allow_code: whether an outside image encoder may run.
         track: shows progress.
 
@@ -61,7 +63,7 @@ def fit_run_gate(
         InputError: there is no checkpoint, it is damaged, or an image cannot be read.
     """
     checkpoint = load_checkpoint(run, allow_code=allow_code)
-    train, held_out = (_pictures(corpus, split, checkpoint.max_views, settings) for split in ("train", "val"))
+    train, held_out = (_pictures(corpus, split, checkpoint.max_views) for split in ("train", "val"))
     check_enough(len(train), len(held_out))
     gate = fit_gate(
         pooled_features(checkpoint, train, track=track),
@@ -118,7 +120,7 @@ def encode_views(runtime: TorchRuntime, squares: Sequence[Square]) -> Float[np.n
     return np.concatenate(parts)
 
 
-def _pictures(corpus: Corpus, split: str, max_views: int, settings: GateSettings) -> list[Path]:
-    """Return the images of a split, or as many as the settings want, evenly from all of it."""
+def _pictures(corpus: Corpus, split: str, max_views: int) -> list[Path]:
+    """Return the images of a split, or `MAX_IMAGES` of them, evenly spaced."""
     paths = [corpus.view_path(view) for study in corpus.split(split) for view in study.views[:max_views]]
-    return paths[:: -(-len(paths) // settings.most_pictures) or 1]
+    return paths[:: -(-len(paths) // MAX_IMAGES) or 1]

@@ -25,8 +25,8 @@ class GenerationSummary:
     """Reports generated now by all processes together; the others were there before."""
     seconds: float
     """Time that took."""
-    missing_parts: int
-    """Parts that other shards have yet to write; 0 where the file is complete."""
+    missing: int
+    """Reports that other shards have yet to generate; 0 where the file is complete."""
 
     @property
     def rate(self) -> float:
@@ -84,9 +84,9 @@ def generate(
         parts.begin(overwrite=overwrite)
     started = time.monotonic()
     try:
-        context.wait()
-        written = parts.write(shard or context.part, settings, track=track if context.is_main else silent)
-        (total,) = context.add([float(written)])
+        context.barrier()
+        written = parts.write(shard or context.shard, settings, track=track if context.is_main else silent)
+        (total,) = context.sum([float(written)])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command continues where it stopped") from None
     except ProcessLostError as error:
@@ -96,8 +96,8 @@ def generate(
             parts.clear_if_empty()
     seconds = time.monotonic() - started
     if shard is not None or not context.is_main:
-        missing = len(parts.missing()) if shard is not None else 0
-        return GenerationSummary(reports=written, generated=int(total), seconds=seconds, missing_parts=missing)
+        missing = parts.num_missing() if shard is not None else 0
+        return GenerationSummary(reports=written, generated=int(total), seconds=seconds, missing=missing)
     spent = parts.seconds
     count = parts.join(overwrite=overwrite)
     provenance = Provenance(
@@ -114,4 +114,4 @@ def generate(
         seconds=spent,
     )
     write_provenance(out, provenance, overwrite=overwrite)
-    return GenerationSummary(reports=count, generated=int(total), seconds=seconds, missing_parts=0)
+    return GenerationSummary(reports=count, generated=int(total), seconds=seconds, missing=0)

@@ -1,14 +1,17 @@
 """Reports about corpora of any size: written in parts, by any number of processes, and joined in the corpus's order.
 
-The parts lie beside the file that is to be, in a folder of its name and `.parts`. Each is written whole or not at all,
-so that a run that was killed goes on with the first part that is missing, with the same number of processes or
-another. No more than one part's studies and one batch's images are in memory at a time.
+The studies of a split are divided evenly: shard 3/8 has the third eighth of them, however many there are. A shard is
+written in parts beside the file that is to be, in a folder of its name and `.parts`; a part is named by the studies it
+holds, and is written whole or not at all. A run that was killed therefore continues with what is missing, with the same
+number of processes or another. No more than one part's studies and one batch's images are in memory at a time.
 """
 
 import dataclasses
 import hashlib
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +26,8 @@ from xpronet.generation.settings import GenerationSettings
 from xpronet.progress import Tracker, silent
 
 MADE_FILE = "parts.json"
-FORMAT = 1
+FORMAT = 2
+_PART = re.compile(r"part-(\d+)-(\d+)\.jsonl")
 
 
 class PredictionShards:
@@ -40,7 +44,7 @@ class PredictionShards:
             corpus: opened; its studies are read one at a time.
             split: which of them.
             writer: what writes the reports.
-            part_size: studies in a part.
+            part_size: studies in a part, at most.
         """
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
@@ -57,7 +61,6 @@ class PredictionShards:
             "labels_from": writer.labels_from,
             "search": dataclasses.asdict(writer.settings),
             "precision": writer.precision,
-            "part_size": part_size,
         }
 
     def begin(self, *, overwrite: bool) -> None:
@@ -83,31 +86,41 @@ class PredictionShards:
             # Several shards may begin at once: all write the same.
             write_json(made, self._made, overwrite=True)
 
-    def write(self, share: Shard, settings: GenerationSettings, *, track: Tracker = silent) -> int:
-        """Write the parts of a share that are missing; return how many reports were written.
+    @cached_property
+    def num_studies(self) -> int:
+        """Return how many studies the split has.
+
+        Raises:
+            InputError: it has none.
+        """
+        count = sum(1 for _ in each_study(self.corpus.folder, self.split))
+        if not count:
+            raise InputError(f"{self.corpus.folder}: no study in split {self.split!r}")
+        return count
+
+    def write(self, shard: Shard, settings: GenerationSettings, *, track: Tracker = silent) -> int:
+        """Write the missing parts of a shard; return how many reports were written.
 
         Raises:
             InputError: the corpus has no such study, an image cannot be read, or the disk is full.
         """
-        written = 0
-        for number, studies in self._cut():
-            if number % share.of != share.number or self._path(number).is_file():
-                continue
+        own = shard.rows(self.num_studies)
+        missing = [part for gap in self._gaps(own) for part in _cut(gap, self.part_size)]
+        for part, studies in self._studies(missing):
             lines = predictions(
                 self.writer, self.corpus, studies, batch=settings.batch, workers=settings.workers, track=track
             )
-            write_json_lines(self._path(number), lines)
-            written += len(studies)
-        return written
+            write_json_lines(self.folder / f"part-{part.start:08d}-{part.stop:08d}.jsonl", lines)
+        return sum(map(len, missing))
 
     def clear_if_empty(self) -> None:
         """Remove the folder where no part was written: nothing is left of a mistake."""
         if self.folder.is_dir() and not any(self.folder.glob("part-*")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def missing(self) -> list[int]:
-        """Return the numbers of the parts that are not written yet."""
-        return [number for number, _ in self._cut() if not self._path(number).is_file()]
+    def num_missing(self) -> int:
+        """Return how many reports are not written yet."""
+        return sum(map(len, self._gaps(range(self.num_studies))))
 
     @property
     def seconds(self) -> float:
@@ -121,27 +134,45 @@ class PredictionShards:
         Raises:
             InputError: the file cannot be written.
         """
-        count = 0
+        position = 0
         with new_file(self.out, overwrite=overwrite) as temporary, temporary.open("wb") as whole:
-            for number, studies in self._cut():
-                count += len(studies)
-                with self._path(number).open("rb") as part:
-                    shutil.copyfileobj(part, whole)
+            for rows, path in self._parts():
+                with path.open("rb") as part:
+                    # One line a study. Parts overlap where runs with other numbers of shards met.
+                    whole.writelines(islice(part, max(0, position - rows.start), None))
+                position = max(position, rows.stop)
         shutil.rmtree(self.folder)
-        return count
+        return position
 
-    def _cut(self) -> Iterator[tuple[int, list[Study]]]:
-        """Yield the number and the studies of each part."""
+    def _parts(self) -> list[tuple[range, Path]]:
+        """Return the studies and the file of each part that is written, in order."""
+        matches = ((_PART.fullmatch(path.name), path) for path in self.folder.glob("part-*.jsonl"))
+        parts = ((range(int(match[1]), int(match[2])), path) for match, path in matches if match is not None)
+        return sorted(parts, key=lambda part: (part[0].start, part[0].stop))
+
+    def _gaps(self, rows: range) -> list[range]:
+        """Return the studies among `rows` that no part holds."""
+        gaps = []
+        position = rows.start
+        for part, _ in self._parts():
+            if position < part.start:
+                gaps.append(range(position, min(part.start, rows.stop)))
+            position = max(position, part.stop)
+        gaps.append(range(position, rows.stop))
+        return [gap for gap in gaps if len(gap)]
+
+    def _studies(self, parts: Sequence[range]) -> Iterator[tuple[range, list[Study]]]:
+        """Yield each part with its studies, in one pass over the corpus."""
         studies = each_study(self.corpus.folder, self.split)
-        number = 0
-        while taken := list(islice(studies, self.part_size)):
-            yield number, taken
-            number += 1
-        if not number:
-            raise InputError(f"{self.corpus.folder}: no study in split {self.split!r}")
+        position = 0
+        for part in parts:
+            yield part, list(islice(studies, part.start - position, part.stop - position))
+            position = part.stop
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"part-{number:08d}.jsonl"
+
+def _cut(rows: range, size: int) -> list[range]:
+    """Cut a range into parts of `size`, the last of which may be smaller."""
+    return [range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
 
 
 def read_shard(text: str) -> Shard:

@@ -253,12 +253,15 @@ def _report_model(
 def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint folder that a path refers to: itself, or the best (else the last) of a run folder.
 
-    A link is followed once, so that all files come from one checkpoint even while the run continues.
+    A link is followed once, so that all files come from one checkpoint even while the run continues. In a run that was
+    copied without its links, the newest best-… (else step-…) folder is what the link led to.
 
     Raises:
         InputError: there is none.
     """
-    for folder in (path, path / "checkpoints" / "best", path / "checkpoints" / "last"):
+    run = path / "checkpoints"
+    newest = (folder for pattern in ("best-*", "step-*") for folder in sorted(run.glob(pattern), reverse=True))
+    for folder in (path, run / "best", *newest, run / "last"):
         if (folder / CONFIG_FILE).is_file():
             return folder.resolve() if folder.is_symlink() else folder
     raise InputError(f"{path}: neither a checkpoint nor a run with one; train one with `xpronet train`")

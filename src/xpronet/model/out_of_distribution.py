@@ -28,17 +28,13 @@ class GateSettings:
     quantile: float = 0.99
     """Quantile of the validation images' scores that, times the margin, is the threshold."""
     margin: float = 1.2
-    """Factor on that quantile: images from other hospitals score a little higher."""
-    most_pictures: int = 4096
-    """Images taken from each split; more only take longer."""
+    """The threshold is so many times that score: films from other places lie a little further out."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile <= 1:
             raise InputError(f"gate.quantile = {self.quantile}: must be above 0 and at most 1")
         if self.margin <= 0:
             raise InputError(f"gate.margin = {self.margin}: must be more than 0")
-        if self.most_pictures < FEWEST:
-            raise InputError(f"gate.most_pictures = {self.most_pictures}: must be at least {FEWEST}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,9 @@ from xpronet.pretrain.films import FilmSet
 from xpronet.pretrain.scores import finding_scores, mean_auroc
 from xpronet.pretrain.settings import FitSettings, PretrainRecipe
 from xpronet.pretrain.state import BEST_FILE, LAST_FILE, PretrainState, load_state, save_state, write_tensors
-from xpronet.progress import Noted, Tracker, silent
-from xpronet.training.loop import Interrupted, Pace, interrupts, spelled
+from xpronet.progress import Noted, Tracker, format_duration, silent
+from xpronet.training.interrupts import Interrupted, collect_interrupts
+from xpronet.training.recorder import Throughput
 from xpronet.training.run_folder import Journal
 
 IMAGES_AT_A_TIME = 32
@@ -66,7 +67,7 @@ def fit_encoder(
         training.resume()
     journal = Journal(run, step=training.state.step)
     settings, state = recipe.fit, training.state
-    with interrupts() as asked:
+    with collect_interrupts() as asked:
         for epoch in range(state.step // training.steps_per_epoch, settings.epochs):
             if stopped_early(state, settings, epoch):
                 break
@@ -96,7 +97,7 @@ def fit_encoder(
             journal.sync()
             training.keep_last()
             if asked:
-                raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
+                raise Interrupted(f"stopped after epoch {epoch + 1}; continue with --resume")
     return state
 
 
@@ -155,7 +156,7 @@ class _Training:
         self.steps = settings.epochs * self.steps_per_epoch
         self.optimiser = _make_optimiser(self.network, settings)
         self.state = PretrainState(fingerprint=fingerprint(recipe, train, val))
-        self.pace = Pace()
+        self.pace = Throughput()
 
     def resume(self) -> None:
         before = self.state.fingerprint
@@ -177,14 +178,16 @@ class _Training:
             state.step += 1
             state.loss += loss
             self.pace.add(batch.num_studies)
-            left = self.pace.left(self.steps - state.step)
-            batches.note = f"{self.pace.studies_per_second:.1f} studies/s, {spelled(left)} left, loss {loss:.3f}"
+            left = self.pace.seconds_left(self.steps - state.step)
+            batches.note = (
+                f"{self.pace.studies_per_second:.1f} studies/s, {format_duration(left)} left, loss {loss:.3f}"
+            )
             if state.step < end and (asked or not state.step % settings.save_steps):
                 state.seconds += time.monotonic() - started
                 started = time.monotonic()
                 self.keep_last()
                 if asked:
-                    raise Interrupted(f"stopped at step {state.step}; go on with --resume")
+                    raise Interrupted(f"stopped at step {state.step}; continue with --resume")
 
     def validate(self, *, track: Tracker) -> Float32[np.ndarray, "studies findings"]:
         return predict(

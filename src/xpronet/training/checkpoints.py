@@ -1,11 +1,11 @@
-"""Where a run stands, and keeping it: checkpoints/last to go on from, checkpoints/best to use.
+"""The state of a run and its checkpoints: checkpoints/last to resume from, checkpoints/best to use.
 
-Everything random in training is drawn from the seed and the step (dropout) or the seed, epoch and study (order, crops),
-so a step, the optimiser's moments and the gradient scaler are all that resuming needs.
+Everything random in training is drawn from the seed and the step (dropout) or from the seed, the epoch and the study
+(order, crops, views left out), so that step, optimiser and gradient scaler are all that resuming needs.
 
 Each checkpoint is a folder of its own, checkpoints/step-00000123 or checkpoints/best-00000123, that appears whole;
-`last` and `best` are links to the newest, moved in one step once it is there. A kill at any moment leaves both on
-something whole.
+`last` and `best` are links to the newest, moved atomically afterwards. A kill at any moment leaves both on something
+whole. A run that was copied without its links, or with folders in their place, is read and resumed all the same.
 """
 
 import dataclasses
@@ -33,69 +33,73 @@ CHECKPOINTS = Path("checkpoints")
 LAST = CHECKPOINTS / "last"
 BEST = CHECKPOINTS / "best"
 OPTIMISER_FILE = "optimiser.safetensors"
+VIEWS = "views"
+"""Entry of training.json on the views of the train studies (`StudyDataset.view_statistics`)."""
 
 
 @dataclass(kw_only=True)
 class TrainerState:
-    """How far training has come."""
+    """The progress of a training run, as training.json keeps it."""
 
     step: int = 0
     """Optimiser steps taken."""
     best_score: float | None = None
-    """Best validation score so far, by the settings' `best_by`."""
+    """Best validation score so far, by `train.best_by`."""
     best_epoch: int = 0
     """Epochs that were done when it was reached."""
     sums: dict[str, float] = field(default_factory=dict)
-    """Each loss term, summed over the epoch's steps so far."""
+    """Sum of each loss term over the epoch's steps so far."""
     counted: int = 0
-    """Steps in `sums`."""
+    """Number of steps in `sums`."""
     skipped: int = 0
-    """Steps left out in a row, up to now."""
+    """Steps skipped in a row, up to now."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the gradient scaler; empty without one."""
 
 
 def save_last(
-    run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer, standing: TrainerState, *, keep: int = 2
+    run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer, state: TrainerState, *, keep: int = 2
 ) -> None:
-    """Keep everything needed to go on, and of what was kept before the newest, `keep` in all."""
-    checkpoint.training = dataclasses.asdict(standing)
-    name = f"step-{standing.step:08d}"
+    """Save everything needed to resume, and remove all but the newest `keep` of such checkpoints."""
+    _describe(checkpoint, state)
+    name = f"step-{state.step:08d}"
     checkpoint.save(run / CHECKPOINTS / name, extra_tensors={OPTIMISER_FILE: _flatten(optimiser)})
     point(run / LAST, name)
     _prune(run, "step-*", keep)
 
 
-def save_best(run: Path, checkpoint: Checkpoint, standing: TrainerState) -> None:
-    """Keep the network as it is now as the one to use, and the one before it for whoever still reads it."""
-    checkpoint.training = dataclasses.asdict(standing)
-    name = f"best-{standing.step:08d}"
+def save_best(run: Path, checkpoint: Checkpoint, state: TrainerState) -> None:
+    """Save the network as the one to use; the one before it stays, for whoever is still reading it."""
+    _describe(checkpoint, state)
+    name = f"best-{state.step:08d}"
     checkpoint.save(run / CHECKPOINTS / name)
     point(run / BEST, name)
     _prune(run, "best-*", 2)
 
 
 def last_checkpoint(run: Path) -> Path | None:
-    """Return the folder to go on from: the last, or where the link is lost the newest; None where there is none."""
+    """Return the folder to resume from: `last`, or without that link the newest; None where there is none."""
     if (run / LAST / CONFIG_FILE).is_file():
         return (run / LAST).resolve()
     return max((run / CHECKPOINTS).glob("step-*"), default=None)
 
 
 def read_trainer_state(folder: Path) -> TrainerState:
-    """Return where a checkpoint stood.
+    """Return the state of the run when a checkpoint was saved.
 
     Raises:
-        InputError: it says nothing of it.
+        InputError: training.json holds something else.
     """
     try:
-        return TrainerState(**read_json(folder / TRAINING_FILE))
-    except TypeError:
-        raise InputError(f"{folder / TRAINING_FILE}: not the standing of a run; take another checkpoint") from None
+        record = dict(read_json(folder / TRAINING_FILE))
+        record.pop(VIEWS, None)
+        return TrainerState(**record)
+    except (TypeError, ValueError):
+        raise InputError(f"{folder / TRAINING_FILE}: not the state of a run; take another checkpoint") from None
 
 
 def resume(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) -> TrainerState:
-    """Fill network and optimiser from the last checkpoint and return where it stood.
+    """Load network and optimiser from the last checkpoint and return the state of the run.
 
     Raises:
         InputError: there is none, it is damaged, or it does not fit the recipe.
@@ -106,16 +110,15 @@ def resume(run: Path, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer) 
     try:
         check_checkpoint(folder, OPTIMISER_FILE)
     except InputError as error:
-        raise InputError(f"{error}; remove {folder} to go on from the one before") from None
+        raise InputError(f"{error}; remove {folder} to resume from the one before") from None
     load_weights(checkpoint.network, folder / WEIGHTS_FILE)
-    # Training with predicted findings goes by the thresholds and the calibration of the last epoch.
     checkpoint.adopt_findings(read_json(folder / FINDINGS_FILE))
     _fill(optimiser, load_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
     return read_trainer_state(folder)
 
 
-def sweep(run: Path, step: int) -> None:
-    """Remove what kills have left of a run's checkpoints: halves, and those after the step it goes on from."""
+def clean_up(run: Path, step: int) -> None:
+    """Remove what kills have left: incomplete checkpoints, and those after the step that the run resumes from."""
     if not (run / CHECKPOINTS).is_dir():
         return
     for path in (run / CHECKPOINTS).glob(".*"):
@@ -128,10 +131,16 @@ def sweep(run: Path, step: int) -> None:
             discard(path)
 
 
+def _describe(checkpoint: Checkpoint, state: TrainerState) -> None:
+    """Put the state into what is saved beside the weights; what is said of the train studies' views stays."""
+    views = {VIEWS: checkpoint.training[VIEWS]} if VIEWS in checkpoint.training else {}
+    checkpoint.training = dataclasses.asdict(state) | views
+
+
 def _prune(run: Path, pattern: str, keep: int) -> None:
-    pointed = {(run / link).resolve() for link in (LAST, BEST)}
+    linked = {(run / link).resolve() for link in (LAST, BEST)}
     for folder in sorted((run / CHECKPOINTS).glob(pattern))[:-keep]:
-        if folder.resolve() not in pointed:
+        if folder.resolve() not in linked:
             discard(folder)
 
 
@@ -145,19 +154,19 @@ def _fill(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Pa
     for key, tensor in tensors.items():
         position, _, name = key.partition(".")
         if not position.isdecimal():
-            raise InputError(f"{path}: {key!r} is no optimiser's tensor; take another checkpoint")
+            raise InputError(f"{path}: {key!r} is not a tensor of an optimiser; take another checkpoint")
         state.setdefault(int(position), {})[name] = tensor
     whole = optimiser.state_dict()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    kept = {"step", "exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if optimiser.defaults["amsgrad"] else set())
+    expected = {"step", "exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if optimiser.defaults["amsgrad"] else set())
     for number, moments in state.items():
-        if moments.keys() != kept:
+        if moments.keys() != expected:
             raise InputError(f"{path}: of another optimiser; resume with the train.optimiser that the run began with")
         if number >= len(parameters) or any(
             moment.shape not in (torch.Size(), parameters[number].shape) for moment in moments.values()
         ):
             raise InputError(f"{path}: does not fit the network; resume with the recipe that the run began with")
-        # Laid out in memory like the weights, which the fused optimiser takes for granted and files do not keep.
+        # In the memory format of the weights, which the fused optimiser expects and files do not keep.
         state[number] = {
             name: torch.empty_like(parameters[number]).copy_(tensor) if tensor.dim() else tensor
             for name, tensor in moments.items()

@@ -1,7 +1,7 @@
-"""The processes that work on one run: what they tell each other, and what happens when one is lost.
+"""The processes that train one model together: what they exchange, and what happens when one of them is lost.
 
-Everything here does nothing, or hands back what it was given, where a process is alone. Nothing is pickled: tensors
-and bytes travel, and nothing else.
+In a single process everything here does nothing, or returns what it was given. Nothing is pickled: only tensors and
+bytes are exchanged.
 """
 
 import json
@@ -16,23 +16,21 @@ import torch
 from torch import Tensor, distributed, nn
 from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
 
 from xpronet.data.dataset import Shard
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.launch import Launch, read_launch
 from xpronet.model.checkpoint import best_device
 
-PATIENCE = timedelta(hours=12)
+TIMEOUT = timedelta(hours=12)
 """How long processes wait for one that makes prototypes or scores reports; one that dies is noticed at once."""
 
-BUCKET = 1 << 23
-"""Values of gradients that are added up in one go."""
-
-TOLD = "told"
-"""Set in the store by a process that ends with a message of its own."""
+FAILED = "failed"
+"""Key set in the store by a process that ends with an error message of its own."""
 
 SECONDS_TO_ANSWER = 2.0
-"""How long survivors wait for each other before they say who is lost."""
+"""How long surviving processes wait for each other before they name the one that is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +38,11 @@ class DistributedContext:
     """This process among all that work on the run."""
 
     launch: Launch = field(default_factory=Launch)
-    """Which one it is."""
+    """Its rank and their number."""
     device: torch.device
-    """Where it computes."""
+    """The device it computes on."""
     store: Store | None = None
-    """Where survivors of a loss find each other."""
+    """Key-value store in which the survivors of a failure find each other."""
 
     @property
     def rank(self) -> int:
@@ -53,67 +51,55 @@ class DistributedContext:
 
     @property
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of processes."""
         return self.launch.count
 
     @property
     def is_main(self) -> bool:
-        """Say whether this is the one that writes files and speaks to the user."""
+        """Return whether this process writes the files and the messages."""
         return self.rank == 0
 
     @property
-    def part(self) -> Shard:
-        """Return this process's part of whatever all share."""
+    def shard(self) -> Shard:
+        """Return this process's share of whatever is divided among all."""
         return Shard(number=self.rank, of=self.count)
 
-    def wait(self) -> None:
-        """Wait until all processes have come here."""
-        self.add([0.0])
+    def barrier(self) -> None:
+        """Wait until all processes have arrived here."""
+        self.sum([0.0])
 
-    def add(self, values: Sequence[float]) -> list[float]:
-        """Return the sums over all processes, of few numbers and without touching the device."""
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Return the sums of a few numbers over all processes; the device is not used."""
         if self.count == 1:
             return list(values)
         sums = torch.tensor(values, dtype=torch.float64)
-        with self._together():
+        with self.naming_the_lost():
             distributed.all_reduce(sums)
         return [float(value) for value in sums]
 
     def any(self, value: bool) -> bool:
-        """Say whether it holds in any process."""
-        return self.add([float(value)])[0] > 0
+        """Return whether the value is true in any process."""
+        return self.sum([float(value)])[0] > 0
 
-    def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Put the sum over all processes in place of each gradient."""
-        if self.count == 1:
-            return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for bucket in _buckets(gradients):
-            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
-            self.add_tensor(flat)
-            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
-            for gradient, part in zip(bucket, parts, strict=True):
-                gradient.copy_(part.view(gradient.shape))
-
-    def add_tensor(self, tensor: Tensor) -> None:
-        """Put the sum over all processes in place of a tensor that has the same shape in all."""
+    def sum_tensor(self, tensor: Tensor) -> None:
+        """Replace a tensor, of the same shape in all processes, by its sum over them."""
         if self.count > 1:
-            with self._together():
+            with self.naming_the_lost():
                 distributed.all_reduce(tensor)
 
     def stack(self, tensor: Tensor) -> Tensor:
-        """Return every process's tensor, of the same shape in all, one after the other along a new first axis."""
+        """Return the tensors of all processes, of one shape, stacked along a new first axis."""
         if self.count == 1:
             return tensor[None]
-        everyone = [torch.empty_like(tensor) for _ in range(self.count)]
-        with self._together():
-            distributed.all_gather(everyone, tensor)
-        return torch.stack(everyone)
+        all_tensors = [torch.empty_like(tensor) for _ in range(self.count)]
+        with self.naming_the_lost():
+            distributed.all_gather(all_tensors, tensor)
+        return torch.stack(all_tensors)
 
     def gather(self, rows: Tensor) -> list[Tensor]:
-        """Return every process's rows, in the order of processes; each may have another number of them.
+        """Return the rows of all processes, in the order of their ranks; each may have another number of rows.
 
-        Without gradient; `gather_learning` has one.
+        Without gradient; `gather_with_gradient` has one.
         """
         if self.count == 1:
             return [rows]
@@ -122,53 +108,74 @@ class DistributedContext:
         padded[: len(rows)] = rows.detach()
         return [part[:size] for part, size in zip(self.stack(padded), sizes, strict=True)]
 
-    def gather_learning(self, rows: Tensor) -> Tensor:
-        """Return every process's rows as one tensor; the gradient of each row is the sum over all processes."""
+    def gather_with_gradient(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes as one tensor; the gradient of a row is summed over all processes."""
         if self.count == 1:
             return rows
         whole: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]
         return whole
 
     def gather_values(self, values: Any) -> list[Any]:
-        """Return every process's JSON values, in the order of processes."""
+        """Return the JSON values of all processes, in the order of their ranks."""
         encoded = json.dumps(values, ensure_ascii=False).encode()
         rows = torch.frombuffer(bytearray(encoded), dtype=torch.uint8)
         return [json.loads(bytes(part.numpy())) for part in self.gather(rows)]
 
-    def from_main(self, values: Any) -> Any:
-        """Return the JSON values that the main process gave; what the others give is ignored."""
+    def broadcast_values(self, values: Any) -> Any:
+        """Return the JSON values that the main process gives; those of the others are ignored."""
         return self.gather_values(values if self.is_main else None)[0]
 
-    def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
-        """Fill tensors, of the same shapes in all processes, with the main process's values."""
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Fill tensors, of the same shapes in all processes, with the values of the main process."""
         if self.count == 1:
             return
         for tensor in tensors:
-            with torch.no_grad(), self._together():
-                # A copy in plain order: a tensor in another memory format could not be sent as it lies.
+            with torch.no_grad(), self.naming_the_lost():
+                # A contiguous copy: a tensor in another memory format could not be sent as it is.
                 plain = tensor.detach().contiguous().clone()
                 distributed.broadcast(plain, src=0)
                 tensor.copy_(plain)
 
+    def parallelize(self, network: nn.Module) -> nn.Module:
+        """Return the network for the forward pass: its gradients will be the sums over all processes.
+
+        All processes begin with the weights and buffers of the main one.
+        """
+        if self.count == 1:
+            return network
+        with self.naming_the_lost():
+            parallel = DistributedDataParallel(network, broadcast_buffers=False)
+        # Each process's loss is its share of the batch's, so that gradients are added up, not averaged.
+        parallel.register_comm_hook(None, _sum_gradients)
+        return parallel
+
     @contextmanager
-    def _together(self) -> Iterator[None]:
-        """Say which process is lost when working together fails."""
+    def naming_the_lost(self) -> Iterator[None]:
+        """Turn the failure of an exchange into a line that names the process that is lost.
+
+        Raises:
+            ProcessLostError: a process has ended.
+        """
         try:
             yield
+        except (ProcessLostError, torch.OutOfMemoryError):
+            raise
         except RuntimeError as error:
+            if self.count == 1:
+                raise
             raise ProcessLostError(self._lost(error)) from error
 
     def _lost(self, error: RuntimeError) -> str:
-        """Ask who is still there; the first of them says who is not, the others keep silent."""
+        """Find out who is left; the first of them names the lost, the others return an empty message."""
         assert self.store is not None
         try:
             self.store.set(f"survivor {self.rank}", "1")
             time.sleep(SECONDS_TO_ANSWER)
-            told = self.store.check([TOLD])
+            failed = self.store.check([FAILED])
             alive = [rank for rank in range(self.count) if self.store.check([f"survivor {rank}"])]
         except RuntimeError:
             return f"{self.launch} lost the others ({str(error).splitlines()[0]})"
-        if told or self.rank != alive[0]:
+        if failed or self.rank != alive[0]:
             return ""
         lost = [str(rank) for rank in range(self.count) if rank not in alive]
         if not lost:
@@ -179,7 +186,7 @@ class DistributedContext:
 
 @contextmanager
 def start_distributed() -> Iterator[DistributedContext]:
-    """Join the other processes that torchrun started, and leave them in order; alone where there are none.
+    """Join the other processes that torchrun started, and leave them in order; without torchrun, stay alone.
 
     Raises:
         InputError: there are more processes on this machine than GPUs.
@@ -193,53 +200,46 @@ def start_distributed() -> Iterator[DistributedContext]:
         if launch.local_rank >= torch.cuda.device_count():
             raise InputError(
                 f"torchrun started process {launch.local_rank} on a machine with {torch.cuda.device_count()} GPUs; "
-                f"lower --nproc-per-node, or hide the GPUs with CUDA_VISIBLE_DEVICES= to compute on the CPU"
+                "lower --nproc-per-node, or hide the GPUs with CUDA_VISIBLE_DEVICES= to compute on the CPU"
             )
         device, backend = torch.device("cuda", launch.local_rank), "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(device)
-    store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
+    store, rank, count = next(rendezvous("env://", timeout=TIMEOUT))
     distributed.init_process_group(
-        backend, store=PrefixStore("work", store), rank=rank, world_size=count, timeout=PATIENCE
+        backend, store=PrefixStore("work", store), rank=rank, world_size=count, timeout=TIMEOUT
     )
-    processes = DistributedContext(launch=launch, device=device, store=store)
+    context = DistributedContext(launch=launch, device=device, store=store)
     try:
-        yield processes
-        # None leaves while another still talks to it.
-        processes.wait()
+        yield context
+        # No process leaves while another still exchanges something with it.
+        context.barrier()
     except InputError:
-        # The user's mistake is told where it was met; the others need not tell of this process's end as well.
-        store.set(TOLD, "1")
+        # The message is printed where the mistake was met; the others need not report the end of this process as well.
+        store.set(FAILED, "1")
         raise
     finally:
         distributed.destroy_process_group()
 
 
+def _sum_gradients(_: None, bucket: distributed.GradBucket) -> torch.futures.Future[Tensor]:
+    """Add up a bucket of gradients over all processes."""
+    work = distributed.all_reduce(bucket.buffer(), async_op=True)
+    return work.get_future().then(lambda future: future.value()[0])
+
+
 class _Gather(torch.autograd.Function):
-    """All rows on the way forth; on the way back each process gets the sum of the gradients of its own rows."""
+    """Forward: the rows of all processes. Backward: the sum over all processes of the gradients of the own rows."""
 
     @staticmethod
-    def forward(context: Any, rows: Tensor, processes: DistributedContext) -> Tensor:
-        parts = processes.gather(rows)
-        context.processes = processes
-        context.sizes = [len(part) for part in parts]
+    def forward(ctx: Any, rows: Tensor, context: DistributedContext) -> Tensor:
+        parts = context.gather(rows)
+        ctx.context = context
+        ctx.sizes = [len(part) for part in parts]
         return torch.cat(parts)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         whole = gradient.contiguous().clone()
-        context.processes.add_tensor(whole)
-        own = torch.split(whole, context.sizes)[context.processes.rank]
+        ctx.context.sum_tensor(whole)
+        own = torch.split(whole, ctx.sizes)[ctx.context.rank]
         return own, None
-
-
-def _buckets(gradients: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    size = 0
-    for gradient in gradients:
-        bucket.append(gradient)
-        size += gradient.numel()
-        if size >= BUCKET:
-            yield bucket
-            bucket, size = [], 0
-    if bucket:
-        yield bucket

@@ -1,15 +1,12 @@
-"""The training loop, to be read top to bottom."""
+"""The training loop: epochs of steps, each followed by validation and a checkpoint."""
 
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import torch
+from torch import nn
 
 from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
 from xpronet.data.loader import EpochLoader, load_batches, worker_failures
@@ -17,84 +14,17 @@ from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.precision import make_scaler
-from xpronet.model.report_model import ReportModel
 from xpronet.progress import Noted, Tracker, silent
-from xpronet.training.checkpoints import TrainerState, resume, save_best, save_last, sweep
+from xpronet.training.checkpoints import VIEWS, TrainerState, clean_up, resume, save_best, save_last
 from xpronet.training.distributed import DistributedContext
+from xpronet.training.interrupts import Interrupted, collect_interrupts
 from xpronet.training.losses import LossSettings
-from xpronet.training.optimiser import TrainSettings, count_steps, make_optimiser, set_rates
-from xpronet.training.run_folder import Journal
+from xpronet.training.optimiser import MAX_SKIPPED_STEPS, TrainSettings, count_steps, make_optimiser, set_rates
+from xpronet.training.recorder import Recorder
 from xpronet.training.step import StepResult, grouped, take_step
-from xpronet.training.sync_batch_norm import share_batch_norm
-from xpronet.training.tensorboard import Sample, TensorBoardLog
+from xpronet.training.sync_batch_norm import sync_batch_norm
+from xpronet.training.tensorboard import Sample
 from xpronet.training.validation import Validation, validate
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was stopped from outside and can be resumed."""
-
-
-@contextmanager
-def interrupts(*, alone: bool = True) -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list instead of breaking off in the middle of a step; a second one breaks off.
-
-    Where the process is not alone, a second one does nothing: torchrun hands one Ctrl-C on more than once, and ends
-    by force what does not end in half a minute.
-    """
-    asked: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        if asked and alone:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Pace:
-    """Counts steps and studies since it was made."""
-
-    def __init__(self) -> None:
-        """Start the clock."""
-        self._started = time.monotonic()
-        self.steps = 0
-        self.studies = 0
-
-    def add(self, studies: int) -> None:
-        """Count one step."""
-        self.steps += 1
-        self.studies += studies
-
-    @property
-    def seconds(self) -> float:
-        """Return the time since the clock was started."""
-        return time.monotonic() - self._started
-
-    @property
-    def studies_per_second(self) -> float:
-        """Return the throughput so far."""
-        return self.studies / max(self.seconds, 1e-9)
-
-    def left(self, steps: int) -> float:
-        """Return the seconds that further steps will take, what came between the steps so far counted in."""
-        return steps * self.seconds / max(self.steps, 1)
-
-
-def spelled(seconds: float) -> str:
-    """Return a duration in the two units that matter: 2 d 3 h, 3 h 20 min, 5 min 10 s, 8 s."""
-    whole = round(seconds)
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // part} {smaller}"
-    return f"{whole} s"
-
-
-__all__ = ["Interrupted", "fit"]
 
 
 def fit(
@@ -106,271 +36,245 @@ def fit(
     settings: TrainSettings,
     loss_settings: LossSettings,
     batch_settings: BatchSettings,
-    processes: DistributedContext,
+    context: DistributedContext,
     score_reports: Callable[[Checkpoint], float] | None = None,
-    write_samples: Callable[[Checkpoint], Sequence[Sample]] | None = None,
+    generate_samples: Callable[[Checkpoint], Sequence[Sample]] | None = None,
     resumed: bool = False,
     track: Tracker = silent,
 ) -> TrainerState:
-    """Train a network and keep its last and best state in the run folder.
+    """Train a network, and save its last and best checkpoint in the run folder.
 
     Args:
         run: folder for journal and checkpoints.
         checkpoint: the network to train, with what is saved beside it.
-        train_set: studies to learn from.
+        train_set: studies to train on.
         val_set: studies to choose the best epoch and the thresholds on.
         settings: epochs, rates, schedule, precision, seed.
         loss_settings: weights of the loss terms.
-        batch_settings: studies in a batch.
-        processes: who takes part, and where this one computes; only the main process writes.
-        score_reports: writes reports about the validation studies and scores them, where `best_by` asks for that;
-            the higher, the better.
-        write_samples: writes a few reports about validation studies, for TensorBoard.
-        resumed: go on from the run's last checkpoint.
-        track: shows how far each epoch is.
+        batch_settings: studies per batch.
+        context: the processes that train together; only the main one writes.
+        score_reports: generates and scores reports about the validation studies, where `best_by` wants that; higher is
+            better.
+        generate_samples: generates a few reports about validation studies, for TensorBoard.
+        resumed: continue from the run's last checkpoint.
+        track: shows the progress of each epoch.
 
     Raises:
-        InputError: the run cannot be resumed, or the loss is no number any more.
+        InputError: the run cannot be resumed, or the loss is not finite.
         Interrupted: a signal asked to stop; the last checkpoint holds everything up to then.
-        ProcessLostError: another process has ended; the run goes on from the last checkpoint.
+        ProcessLostError: another process has ended; the run can be resumed from the last checkpoint.
     """
     assert settings.best_by_reports == (score_reports is not None)
-    device = processes.device
+    device = context.device
     network = checkpoint.network.to(device)
     speed_up(network)
     if device.type == "cpu" or settings.precision != "fp32":
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         network.backbone.compile()
+    checkpoint.training[VIEWS] = train_set.view_statistics()
     optimiser = make_optimiser(network, settings)
     scaler = make_scaler(device, settings.precision)
-    standing = resume(run, checkpoint, optimiser) if resumed else TrainerState()
-    if standing.scaler and scaler.is_enabled():
-        scaler.load_state_dict(standing.scaler)
-    if processes.count > 1:
-        if settings.share_batch_norm:
-            share_batch_norm(network.backbone, processes)
-        _agree(network, standing, run, processes)
-    if processes.is_main:
-        sweep(run, standing.step)
-    training = _Training(
+    state = resume(run, checkpoint, optimiser) if resumed else TrainerState()
+    if state.scaler and scaler.is_enabled():
+        scaler.load_state_dict(state.scaler)
+    if context.count > 1:
+        _check_same_step(state, run, context)
+        sync_batch_norm(network.backbone, context)
+    if context.is_main:
+        clean_up(run, state.step)
+    steps_per_epoch = count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate)
+    trainer = _Trainer(
         run=run,
         checkpoint=checkpoint,
+        network=context.parallelize(network),
         optimiser=optimiser,
         scaler=scaler,
-        standing=standing,
-        journal=Journal(run, step=standing.step) if processes.is_main else None,
-        processes=processes,
-        board=TensorBoardLog(run, step=standing.step, wanted=settings.tensorboard and processes.is_main),
+        state=state,
+        context=context,
+        recorder=Recorder(
+            run,
+            settings,
+            step=state.step,
+            total_steps=settings.epochs * steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            is_main=context.is_main,
+        ),
         settings=settings,
         loss_settings=loss_settings,
-        steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
+        steps_per_epoch=steps_per_epoch,
     )
     padding = checkpoint.vocabulary.padding
-    loader = EpochLoader(train_set, batch_settings, padding=padding, seed=settings.seed, shard=processes.part)
+    loader = EpochLoader(train_set, batch_settings, padding=padding, seed=settings.seed, shard=context.shard)
 
-    with interrupts(alone=processes.count == 1) as asked, worker_failures():
-        for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
-            # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
-            if stopped_early(standing, settings, epoch):
+    with collect_interrupts(alone=context.count == 1) as interrupts, worker_failures():
+        for epoch in range(state.step // steps_per_epoch, settings.epochs):
+            # Checked before an epoch, not after it: a run that ended early and is resumed stays as it is.
+            if ended_early(state, settings, epoch):
                 break
             started = time.monotonic()
-            start = (standing.step - epoch * training.steps_per_epoch) * settings.accumulate
-            training.learn(epoch, loader.epoch(epoch, start=start), asked=asked, track=track)
-            val_batches = load_batches(val_set, batch_settings, padding=padding, every_nth=processes.part)
-            validation = validate(network, val_batches, precision=settings.precision, processes=processes)
+            start = (state.step - epoch * steps_per_epoch) * settings.accumulate
+            trainer.train_epoch(epoch, loader.epoch(epoch, start=start), interrupts=interrupts, track=track)
+            val_batches = load_batches(val_set, batch_settings, padding=padding, every_nth=context.shard)
+            validation = validate(network, val_batches, precision=settings.precision, context=context)
             _adopt_thresholds(checkpoint, validation)
             score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
-            training.close(epoch, validation, score, seconds=time.monotonic() - started)
-            if training.board.wanted and write_samples is not None:
-                training.board.samples(write_samples(checkpoint), step=standing.step)
-            if processes.any(bool(asked)):
-                raise Interrupted(f"stopped after epoch {epoch + 1}; go on with --resume")
-    return standing
+            trainer.end_epoch(epoch, validation, score, seconds=time.monotonic() - started)
+            if trainer.recorder.wants_samples and generate_samples is not None:
+                trainer.recorder.samples(generate_samples(checkpoint), step=state.step)
+            if context.any(bool(interrupts)):
+                raise Interrupted(f"stopped after epoch {epoch + 1}; continue with --resume")
+    return state
 
 
-def _agree(network: ReportModel, standing: TrainerState, run: Path, processes: DistributedContext) -> None:
-    """Make sure that all processes begin with the same.
-
-    Raises:
-        InputError: they found the run at different steps.
-    """
-    steps = processes.gather_values(standing.step)
-    if len(set(steps)) > 1:
-        raise InputError(f"{run}: processes find it at steps {steps}; put it where all machines see the same folder")
-    processes.copy_from_main([*network.parameters(), *network.buffers()])
+def ended_early(state: TrainerState, settings: TrainSettings, epoch: int) -> bool:
+    """Return whether training ends before an epoch, counted from 0, for want of a better score (`patience`)."""
+    return bool(settings.patience) and epoch - state.best_epoch >= settings.patience
 
 
-def stopped_early(standing: TrainerState, settings: TrainSettings, epoch: int) -> bool:
-    """Say whether training ends before an epoch, counted from 0, because it got no better for too long."""
-    return bool(settings.patience) and epoch - standing.best_epoch >= settings.patience
-
-
-def is_finished(standing: TrainerState, settings: TrainSettings, steps_per_epoch: int) -> bool:
-    """Say whether nothing is left to train."""
-    epoch, within = divmod(standing.step, steps_per_epoch)
-    return epoch >= settings.epochs or (not within and stopped_early(standing, settings, epoch))
+def is_finished(state: TrainerState, settings: TrainSettings, steps_per_epoch: int) -> bool:
+    """Return whether nothing is left to train."""
+    epoch, within = divmod(state.step, steps_per_epoch)
+    return epoch >= settings.epochs or (not within and ended_early(state, settings, epoch))
 
 
 @dataclass(kw_only=True)
-class _Training:
-    """What an epoch works on."""
+class _Trainer:
+    """What the epochs work on."""
 
     run: Path
     checkpoint: Checkpoint
+    network: nn.Module
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    standing: TrainerState
-    journal: Journal | None
-    processes: DistributedContext
-    board: TensorBoardLog
+    state: TrainerState
+    context: DistributedContext
+    recorder: Recorder
     settings: TrainSettings
     loss_settings: LossSettings
     steps_per_epoch: int
 
-    def __post_init__(self) -> None:
-        self.pace = Pace()
-
-    def learn(self, epoch: int, batches: Iterable[Batch], *, asked: list[int], track: Tracker) -> None:
-        """Take the steps of an epoch that are left."""
-        network, settings, standing = self.checkpoint.network, self.settings, self.standing
-        network.train()
+    def train_epoch(self, epoch: int, batches: Iterable[Batch], *, interrupts: list[int], track: Tracker) -> None:
+        """Take the remaining steps of an epoch."""
+        settings, state = self.settings, self.state
+        self.network.train()
         if settings.freeze_backbone:
-            network.backbone.eval()
+            self.checkpoint.network.backbone.eval()
         end = (epoch + 1) * self.steps_per_epoch
         groups = Noted(grouped(batches, settings.accumulate))
-        for group in track(groups, f"epoch {epoch + 1}/{settings.epochs}", end - standing.step):
-            set_rates(self.optimiser, settings, step=standing.step, steps_per_epoch=self.steps_per_epoch)
+        for group in track(groups, f"epoch {epoch + 1}/{settings.epochs}", end - state.step):
+            set_rates(self.optimiser, settings, step=state.step, steps_per_epoch=self.steps_per_epoch)
             result = take_step(
-                self.checkpoint,
-                [batch.to(self.processes.device) for batch in group],
+                self.network,
+                [batch.to(self.context.device) for batch in group],
                 self.optimiser,
                 self.scaler,
-                step=standing.step,
+                step=state.step,
                 settings=settings,
                 loss_settings=self.loss_settings,
-                processes=self.processes,
+                context=self.context,
             )
-            self._count(result)
-            groups.note = self._note(result)
-            # The epoch's last step is saved after the validation that belongs to it.
-            stop = self.processes.any(bool(asked))
-            if standing.step < end and (stop or (settings.save_steps and not standing.step % settings.save_steps)):
+            self._add(result)
+            rates = [group["lr"] for group in self.optimiser.param_groups]
+            groups.note = self.recorder.step(result, step=state.step, rates=rates)
+            # The last step of an epoch is saved after the validation that belongs to it.
+            stop = self.context.any(bool(interrupts))
+            if state.step < end and (stop or (settings.save_steps and not state.step % settings.save_steps)):
                 self._save()
                 if stop:
-                    raise Interrupted(f"stopped at step {standing.step}; go on with --resume")
+                    raise Interrupted(f"stopped at step {state.step}; continue with --resume")
 
-    def close(self, epoch: int, validation: Validation, score: float, *, seconds: float) -> None:
-        """Keep an epoch: the best checkpoint, the journal's line, the last checkpoint, in this order.
+    def end_epoch(self, epoch: int, validation: Validation, score: float, *, seconds: float) -> None:
+        """Save and record an epoch: the best checkpoint, the journal's line, the last checkpoint, in this order.
 
-        Whatever a kill leaves undone is done again from the last checkpoint, which comes last.
+        Whatever a kill leaves undone is repeated from the last checkpoint, which comes last.
         """
-        standing, settings = self.standing, self.settings
-        better = _is_better(score, standing, settings)
-        means = {name: total / standing.counted for name, total in standing.sums.items()}
-        standing.sums, standing.counted = {}, 0
+        state, settings = self.state, self.settings
+        better = _is_better(score, state, settings)
+        means = {name: total / state.counted for name, total in state.sums.items()}
+        state.sums, state.counted = {}, 0
         if better:
-            standing.best_score, standing.best_epoch = score, epoch + 1
-            if self.processes.is_main:
-                save_best(self.run, self.checkpoint, standing)
-        val: dict[str, float | None] = {
-            "word_loss": validation.word_loss,
-            "findings_f1": validation.findings_f1,
-            settings.best_by: score,
-        }
-        self.board.numbers("train epoch", means, step=standing.step)
-        self.board.numbers("val", val, step=standing.step)
-        self._write(
-            "epoch",
-            step=standing.step,
-            epoch=epoch + 1,
+            state.best_score, state.best_epoch = score, epoch + 1
+            if self.context.is_main:
+                save_best(self.run, self.checkpoint, state)
+        self.recorder.epoch(
+            epoch + 1,
+            step=state.step,
             train=means,
-            val=val,
+            val={
+                "word_loss": validation.word_loss,
+                "findings_f1": validation.findings_f1,
+                settings.best_by: score,
+            },
             best=better,
             learning_rate=self.optimiser.param_groups[0]["lr"],
             seconds=round(seconds, 2),
         )
         self._save()
 
-    def _count(self, result: StepResult) -> None:
-        """Add a step to where the run stands, and to the journal where it is time; end the run on its policy."""
-        standing, settings = self.standing, self.settings
-        standing.step += 1
-        self.pace.add(len(result.studies))
+    def _add(self, result: StepResult) -> None:
+        """Add a step to the state; raise where the step is not finite and the settings want the run to end."""
+        state = self.state
+        state.step += 1
         if result.finite:
-            standing.skipped = 0
-            standing.counted += 1
+            state.skipped = 0
+            state.counted += 1
             for name, value in result.terms.items():
-                standing.sums[name] = standing.sums.get(name, 0.0) + value
+                state.sums[name] = state.sums.get(name, 0.0) + value
         else:
-            self._leave_out(result)
+            state.skipped += 1
+            self.recorder.not_finite(result, step=state.step)
+            self._check_skipped(result)
         if self.scaler.is_enabled():
-            standing.scaler = self.scaler.state_dict()
-        if settings.log_steps and not standing.step % settings.log_steps and result.finite:
-            line = self._line(result)
-            self._write("step", step=standing.step, **line)
-            self.board.numbers("train", line["train"] | line, step=standing.step)
+            state.scaler = self.scaler.state_dict()
 
-    def _leave_out(self, result: StepResult) -> None:
-        """Tell of a step that was no number; raise where the settings want an end."""
-        standing, settings = self.standing, self.settings
-        standing.skipped += 1
-        overflow = self.scaler.is_enabled() and result.has_loss  # the scaler looks for its scale
-        told = {"loss": str(result.terms["total"]), "gradient_norm": str(result.gradient_norm)}
-        self._write("not finite", step=standing.step, studies=list(result.studies), **told)
-        some = ", ".join(result.studies[:3])
-        what = "the gradient is no number" if result.has_loss else f"the loss is {told['loss']}"
-        if settings.on_nan == "stop" and not overflow:
+    def _check_skipped(self, result: StepResult) -> None:
+        studies = ", ".join(result.studies[:3])
+        what = "the gradient is not finite" if result.loss_is_finite else f"the loss is {result.terms['total']}"
+        # Gradients of fp16 overflow while the scaler looks for its scale.
+        overflow = self.scaler.is_enabled() and result.loss_is_finite
+        if self.settings.on_nan == "stop" and not overflow:
             raise InputError(
-                f"{what} at a batch with {some}; lower train.learning_rate or set train.clip_norm, or leave such "
-                "steps out with train.on_nan = 'skip'"
+                f"{what} for a batch with {studies}; lower train.learning_rate or set train.clip_norm, or skip such "
+                "steps with train.on_nan = 'skip'"
             )
-        if standing.skipped >= settings.most_skipped:
-            raise InputError(f"{what} for {standing.skipped} steps in a row, the last with {some}; lower the rates")
-
-    def _line(self, result: StepResult) -> dict[str, Any]:
-        rates = [group["lr"] for group in self.optimiser.param_groups]
-        return {
-            "epoch": (self.standing.step - 1) // self.steps_per_epoch + 1,
-            "train": result.terms,
-            "gradient_norm": result.gradient_norm,
-            **{f"{name}learning_rate": rate for name, rate in zip(("", "backbone_"), rates, strict=False)},
-            "studies_per_second": round(self.pace.studies_per_second, 2),
-            "seconds_left": round(self.pace.left(self.settings.epochs * self.steps_per_epoch - self.standing.step)),
-        }
-
-    def _note(self, result: StepResult) -> str:
-        line = self._line(result)
-        parts = {name.removesuffix("_contrast"): value for name, value in result.terms.items() if name != "total"}
-        return (
-            f"{line['studies_per_second']:.1f} studies/s, {spelled(float(line['seconds_left']))} left, "
-            f"loss {result.terms['total']:.3f} ({', '.join(f'{name} {value:.2f}' for name, value in parts.items())}), "
-            f"rate {line['learning_rate']:.1e}"
-        )
-
-    def _write(self, event: str, *, step: int, **values: Any) -> None:
-        if self.journal is not None:
-            self.journal.write(event, step=step, **values)
+        if self.state.skipped >= MAX_SKIPPED_STEPS:
+            raise InputError(
+                f"{what} for {self.state.skipped} steps in a row, the last with {studies}; lower train.learning_rate "
+                "and train.backbone_learning_rate"
+            )
 
     def _save(self) -> None:
-        if self.journal is None:
-            return
-        self.journal.sync()
-        save_last(self.run, self.checkpoint, self.optimiser, self.standing, keep=self.settings.keep)
+        if self.context.is_main:
+            self.recorder.sync()
+            save_last(self.run, self.checkpoint, self.optimiser, self.state, keep=self.settings.keep)
+
+
+def _check_same_step(state: TrainerState, run: Path, context: DistributedContext) -> None:
+    """Make sure that all processes continue from the same step.
+
+    Raises:
+        InputError: they found the run at different steps.
+    """
+    steps = context.gather_values(state.step)
+    if len(set(steps)) > 1:
+        raise InputError(f"{run}: processes find it at steps {steps}; put it where all machines see the same folder")
 
 
 def _score(validation: Validation, settings: TrainSettings) -> float:
     if settings.best_by == "word_loss":
         return validation.word_loss
-    if validation.findings_f1 is None:
+    if validation.thresholds is None:
         raise InputError("train.best_by = 'findings_f1': the model has no findings head; choose word_loss")
+    if validation.findings_f1 is None:
+        raise InputError("train.best_by = 'findings_f1': no validation study has an abnormality; choose word_loss")
     return validation.findings_f1
 
 
-def _is_better(score: float, standing: TrainerState, settings: TrainSettings) -> bool:
-    if standing.best_score is None:
+def _is_better(score: float, state: TrainerState, settings: TrainSettings) -> bool:
+    if state.best_score is None:
         return True
-    return score < standing.best_score if settings.best_by == "word_loss" else score > standing.best_score
+    return score < state.best_score if settings.best_by == "word_loss" else score > state.best_score
 
 
 def _adopt_thresholds(checkpoint: Checkpoint, validation: Validation) -> None:

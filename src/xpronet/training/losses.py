@@ -32,8 +32,6 @@ class LossSettings:
     """Average the cross-entropy over the batch's tokens (published), or within each report first (eq. 19)."""
     findings: float = 1.0
     """Weight of the findings head's binary cross-entropy."""
-    gather: bool = True
-    """Contrast the studies of all processes with each other; without it each process contrasts its own alone."""
 
     def __post_init__(self) -> None:
         if self.theta < 1:
@@ -44,21 +42,21 @@ class LossSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholeBatch:
-    """The batch that a process has a part of, as far as the mean over it needs to know."""
+class GlobalBatch:
+    """The batch of all processes, of which this one has a share: what the means over it need."""
 
     studies: int
-    """Studies in all parts."""
+    """Studies of all processes."""
     words: int
-    """Target words in all parts."""
-    processes: DistributedContext
-    """Who has the other parts."""
+    """Target words of all processes."""
+    context: DistributedContext
+    """The processes."""
 
 
 class Losses(NamedTuple):
-    """The terms of one batch, unweighted, and what is minimised.
+    """The terms of one batch, unweighted, and the weighted total that is minimised.
 
-    Of a part of a batch: what the part adds to them. The sum over all parts is the batch's.
+    For a process's share of a batch: its contribution. The sum over all processes is the batch's.
     """
 
     words: Float[Tensor, ""]
@@ -80,32 +78,32 @@ def losses(
     target_mask: Bool[Tensor, "B T"],
     findings: Bool[Tensor, "B K"],
     settings: LossSettings,
-    whole: WholeBatch | None = None,
+    batch: GlobalBatch | None = None,
 ) -> Losses:
     """Return all terms of the objective (eq. 20, and our findings head).
 
     Args:
         outputs: of the network, from report ids without the last.
         targets: report ids without the first.
-        target_mask: true on targets that count: words and EOS.
+        target_mask: true on words and EOS, false on padding.
         findings: the studies' labels.
         settings: weights and constants.
-        whole: the batch that these studies are a part of; by default they are all of it.
+        batch: the batch of all processes that these studies are a share of; by default they are all of it.
     """
-    words = word_loss(outputs.logits, targets, target_mask, per=settings.words_per, whole=whole)
+    words = word_loss(outputs.logits, targets, target_mask, per=settings.words_per, batch=batch)
     zero = words.new_zeros(())
     image = text = head = zero
     if outputs.image_responses is not None and outputs.text_responses is not None:
         text_mask = target_mask if settings.text_mean == "words" else torch.ones_like(target_mask)
-        image = _contrast(mean_response(outputs.image_responses, outputs.region_mask), findings, settings, whole)
-        text = _contrast(mean_response(outputs.text_responses, text_mask), findings, settings, whole)
+        image = _contrast(mean_response(outputs.image_responses, outputs.region_mask), findings, settings, batch)
+        text = _contrast(mean_response(outputs.text_responses, text_mask), findings, settings, batch)
     if outputs.finding_logits is not None:
-        head = findings_loss(outputs.finding_logits, findings, whole=whole)
+        head = findings_loss(outputs.finding_logits, findings, batch=batch)
     total = words + settings.image_contrast * image + settings.text_contrast * text + settings.findings * head
     extra = None
     if outputs.extra_losses:
         # Each process has computed means over its own studies: they count by its share of them.
-        share = 1.0 if whole is None else len(targets) / whole.studies
+        share = 1.0 if batch is None else len(targets) / batch.studies
         extra = sum(outputs.extra_losses.values(), zero) * share if share else zero
         total = total + extra
     return Losses(words, image, text, head, total, extra)
@@ -117,28 +115,28 @@ def word_loss(
     mask: Bool[Tensor, "B T"],
     *,
     per: Literal["token", "report"] = "token",
-    whole: WholeBatch | None = None,
+    batch: GlobalBatch | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean negative log-likelihood of the target words (eq. 19)."""
     costs = functional.cross_entropy(full_precision(logits).flatten(0, 1), targets.flatten(), reduction="none")
     costs = costs.view_as(targets) * mask
     if per == "token":
-        return costs.sum() / (mask.sum() if whole is None else whole.words)
-    return (costs.sum(1) / mask.sum(1)).sum() / (len(costs) if whole is None else whole.studies)
+        return costs.sum() / (mask.sum() if batch is None else batch.words)
+    return (costs.sum(1) / mask.sum(1)).sum() / (len(costs) if batch is None else batch.studies)
 
 
 def findings_loss(
-    logits: Float[Tensor, "B K"], findings: Bool[Tensor, "B K"], *, whole: WholeBatch | None = None
+    logits: Float[Tensor, "B K"], findings: Bool[Tensor, "B K"], *, batch: GlobalBatch | None = None
 ) -> Float[Tensor, ""]:
     """Return the findings head's mean binary cross-entropy."""
     logits = full_precision(logits)
     costs = functional.binary_cross_entropy_with_logits(logits, findings.to(logits.dtype), reduction="sum")
     studies, names = findings.shape
-    return costs / ((studies if whole is None else whole.studies) * names)
+    return costs / ((studies if batch is None else batch.studies) * names)
 
 
 def mean_response(responses: Float[Tensor, "B L width"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B width"]:
-    """Return σ of eq. 17: the responses' mean over what the mask holds, at unit length."""
+    """Return σ of eq. 17: the mean response over the masked positions, at unit length."""
     kept = mask.unsqueeze(-1)
     mean = (full_precision(responses) * kept).sum(1) / kept.sum(1).clamp(min=1)
     return functional.normalize(mean, dim=-1)
@@ -162,8 +160,8 @@ def contrastive_loss(
         findings: its labels; studies that share one are positive pairs.
         theta: at least 1.
         margin: α.
-        others: responses and findings of the whole batch, where `responses` are only those of a part: the pairs of
-            each of the part with each of the whole then count, still as shares of all pairs of the whole.
+        others: responses and findings of the batch of all processes, where `responses` are one process's share of
+            them: the pairs of its studies with all studies then count, each as its share of all pairs of the batch.
     """
     responses_all, findings_all = (responses, findings) if others is None else others
     labels, labels_all = findings.float(), findings_all.float()
@@ -185,16 +183,12 @@ def _contrast(
     responses: Float[Tensor, "B width"],
     findings: Bool[Tensor, "B K"],
     settings: LossSettings,
-    whole: WholeBatch | None,
+    batch: GlobalBatch | None,
 ) -> Float[Tensor, ""]:
-    """Return the contrastive term, or of a part of a batch what it adds to it."""
+    """Return the contrastive term, or the contribution of a process's share of the batch to it."""
     theta, margin = settings.theta, settings.margin
-    if whole is None:
+    if batch is None:
         return contrastive_loss(responses, findings, theta=theta, margin=margin)
-    if settings.gather:
-        labels = torch.cat(whole.processes.gather(findings.byte())).bool()
-        others = (whole.processes.gather_learning(responses), labels)
-        return contrastive_loss(responses, findings, theta=theta, margin=margin, others=others)
-    # Each process's own pairs count as its share of the studies; a process may have none.
-    share = len(responses) / whole.studies
-    return share * contrastive_loss(responses, findings, theta=theta, margin=margin) if share else responses.sum()
+    labels = torch.cat(batch.context.gather(findings.byte())).bool()
+    others = (batch.context.gather_with_gradient(responses), labels)
+    return contrastive_loss(responses, findings, theta=theta, margin=margin, others=others)

@@ -12,70 +12,70 @@ from xpronet.errors import InputError
 from xpronet.model.precision import Precision
 from xpronet.model.report_model import ReportModel
 
+MAX_SKIPPED_STEPS = 20
+"""Steps in a row without a finite gradient after which the run ends."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How the network is trained."""
+    """How the network is trained: optimiser, schedule, precision, and what the run folder keeps."""
 
     epochs: int = 30
     """Passes over the train studies."""
     seed: int = 7580
-    """Of weights, order of studies, crops and dropout."""
+    """Of the weights, the order of studies, crops, views left out and dropout."""
     learning_rate: float = 2e-3
-    """Of everything behind the backbone; IU X-Ray 2e-3, MIMIC-CXR 1e-4 (paper, appendix 1)."""
+    """Of all parameters but the backbone's; IU X-Ray 2e-3, MIMIC-CXR 1e-4 (paper, appendix 1)."""
     backbone_learning_rate: float = 1e-3
-    """Of the backbone; IU X-Ray 1e-3, MIMIC-CXR 5e-5."""
+    """Of the backbone's parameters; IU X-Ray 1e-3, MIMIC-CXR 5e-5."""
     schedule: Literal["step", "one-cycle"] = "step"
-    """Multiply the rates by `decay` every few epochs, or warm up and fall along a cosine to nearly nothing."""
+    """Multiply the rates by `decay` every `decay_epochs`, or warm up and then anneal along a cosine."""
     decay: float = 0.8
     """Factor of the step schedule."""
     decay_epochs: int = 1
     """Epochs between decays (paper: 1; published: 10 on IU X-Ray, 3 on MIMIC-CXR)."""
     warm_up: float = 0.1
-    """Share of all steps that the one-cycle schedule takes to reach its full rate."""
+    """Fraction of all steps in which the one-cycle schedule rises to the full rate."""
     optimiser: Literal["adam", "adamw"] = "adam"
     """Adam with amsgrad and weight decay in the gradient, as published; or AdamW."""
     weight_decay: float = 5e-5
     """Of all parameters."""
     clip_norm: float = 1.0
-    """Largest norm of the gradient; 0 does not clip, as published."""
+    """Maximum norm of the gradient; 0 disables clipping, as published."""
     accumulate: int = 1
-    """Batches whose gradients make one step, each weighed alike; contrastive pairs are those within a batch."""
+    """Batches per optimiser step, weighted equally; contrastive pairs are those within a batch."""
     precision: Precision = "fp32"
-    """Arithmetic of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled. `auto` is
-    bf16 where the device multiplies that itself, else fp32; a run keeps what it began with."""
+    """Precision of the forward pass; weights and losses stay fp32, and the gradients of fp16 are scaled. `auto` is
+    bf16 where the device has instructions for it, else fp32; a resumed run keeps what it began with."""
     compile: bool = False
     """Compile the backbone with torch.compile, meant for long runs on a GPU; on CPUs it made steps slower."""
     on_nan: Literal["stop", "skip"] = "stop"
-    """Where loss or gradient are no numbers: end the run, or leave the step out; the journal names the studies."""
-    most_skipped: int = 20
-    """Steps that may be left out in a row before the run ends all the same."""
-    share_batch_norm: bool = True
-    """With several processes, normalise over the whole batch as one process does; without, each over its own part."""
+    """Where the loss or the gradient is not finite: end the run, or skip the step; the journal names the studies.
+    After `MAX_SKIPPED_STEPS` in a row the run ends in either case."""
     freeze_backbone: bool = False
-    """Leave the backbone, batch statistics included, as it came."""
+    """Keep the backbone, its batch statistics included, as it was loaded."""
     patience: int = 0
-    """Stop after so many epochs without a better score; 0 never stops early."""
+    """Epochs without a better score after which training ends; 0 never ends it early."""
     best_by: Literal["word_loss", "findings_f1", "bleu4", "published"] = "word_loss"
-    """The validation score that chooses the best epoch: lowest word loss; highest macro-F1 of the findings head; or of
-    reports written after each epoch, highest BLEU-4 or highest BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published)."""
+    """The validation score that chooses the best epoch: lowest word loss; highest macro-F1 of the findings head; or,
+    for reports generated after each epoch, highest BLEU-4 or highest BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published)."""
 
     save_steps: int = 0
-    """Steps between checkpoints to go on from; 0 saves after each epoch only."""
+    """Steps between checkpoints to resume from; 0 saves after each epoch only."""
     keep: int = 2
-    """Checkpoints to go on from that are kept; older ones are removed."""
+    """Checkpoints to resume from that are kept; older ones are removed."""
     log_steps: int = 20
-    """Steps between the journal's lines on losses, gradient norm and speed; 0 writes one line an epoch only."""
+    """Steps between the journal's lines on losses, gradient norm and throughput; 0 logs epochs only."""
     tensorboard: bool = False
-    """Write TensorBoard's event files too: the journal's numbers, and a few validation reports with attention."""
+    """Write TensorBoard's event files, too: the journal's numbers, and a few validation reports with attention maps."""
 
     @property
     def best_by_reports(self) -> bool:
-        """Say whether reports must be written to choose the best epoch."""
+        """Return whether the best epoch is chosen by generated reports."""
         return self.best_by in ("bleu4", "published")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "decay_epochs", "accumulate", "most_skipped", "keep"):
+        for name in ("epochs", "decay_epochs", "accumulate", "keep"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must be at least 1")
         rates = ("learning_rate", "backbone_learning_rate", "weight_decay", "clip_norm")
@@ -89,7 +89,7 @@ class TrainSettings:
 def make_optimiser(network: ReportModel, settings: TrainSettings) -> torch.optim.Optimizer:
     """Return the optimiser with two groups: the backbone and everything else.
 
-    A frozen backbone is left out, and its parameters want no gradient any more.
+    The parameters of a frozen backbone are left out and no longer require a gradient.
     """
     network.backbone.requires_grad_(not settings.freeze_backbone)
     backbone = {id(parameter) for parameter in network.backbone.parameters()}
@@ -128,18 +128,18 @@ def set_rates(optimiser: torch.optim.Optimizer, settings: TrainSettings, *, step
 
 
 def rate_factor(settings: TrainSettings, *, step: int, steps_per_epoch: int) -> float:
-    """Return the share of the full learning rate at a step."""
+    """Return the fraction of the full learning rate at a step."""
     if settings.schedule == "step":
         return float(settings.decay ** (step // steps_per_epoch // settings.decay_epochs))
     total = settings.epochs * steps_per_epoch
     warm = max(1, round(settings.warm_up * total))
     if step < warm:
         return (step + 1) / warm
-    # The last step keeps a hundredth, so that it still teaches something.
+    # The last step keeps a hundredth of the rate, so that it still counts.
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> float:
-    """Clip the gradient where the settings ask for it; return its norm before."""
+    """Clip the gradient's norm, if the settings ask for it; return the norm before."""
     limit = settings.clip_norm or math.inf
     return float(nn.utils.clip_grad_norm_(list(parameters), limit, foreach=True))

@@ -1,4 +1,4 @@
-"""A run folder's records: its journal, who trained when, and how far the training has come."""
+"""The records of a run folder: its journal, a stamp for each start, and the state of the training."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ class Journal:
     """Append events to a run's journal."""
 
     def __init__(self, run: Path, *, step: int = 0) -> None:
-        """Open the journal; what it says of steps after `step` is dropped, since they will be taken again."""
+        """Open the journal; its events of steps after `step` are dropped, since those will be taken again."""
         self._path = run / JOURNAL_FILE
         if self._path.exists():
             kept = [event for event in read_journal(run) if event["step"] <= step]
@@ -39,7 +39,7 @@ class Journal:
         append_json_line(self._path, line)
 
     def sync(self) -> None:
-        """Make the lines outlive a power cut; done before a checkpoint that stands for them."""
+        """Sync the journal to disk; done before a checkpoint is saved that the lines lead up to."""
         if self._path.exists():
             sync(self._path)
 
@@ -47,48 +47,49 @@ class Journal:
 def read_journal(run: Path, event: str | None = None) -> list[dict[str, Any]]:
     """Return a run's events, oldest first.
 
-    A last line that is not whole is passed over: a kill or a power cut can come in the middle of it.
+    An incomplete last line is ignored: a kill or a power cut can come while it is written.
 
     Args:
         run: the run folder.
-        event: only those of this name; by default all.
+        event: only the events of this name; by default all.
 
     Raises:
-        InputError: the run has no journal, or one with something else in it.
+        InputError: the run has no journal, or a line of it is not an event.
     """
     path = run / JOURNAL_FILE
     events: list[dict[str, Any]] = []
     for number, line in enumerate(read_text(path).split("\n")[:-1], 1):
-        found = _event(line)
-        if found is None:
-            raise InputError(f"{path}, line {number}: not an event of a training; remove the line, or name a run")
-        events.append(found)
-    return [found for found in events if event in (None, found["event"])]
+        parsed = _parse(line)
+        if parsed is None:
+            raise InputError(f"{path}, line {number}: not an event of a training run; remove the line")
+        events.append(parsed)
+    return [each for each in events if event in (None, each["event"])]
 
 
-def _event(line: str) -> dict[str, Any] | None:
+def _parse(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(event, dict) and isinstance(event.get("step"), int) and isinstance(event.get("event"), str)
-    return event if whole else None
+    valid = isinstance(event, dict) and isinstance(event.get("step"), int) and isinstance(event.get("event"), str)
+    return event if valid else None
 
 
 RUN_FILE = "run.json"
-MOST_STARTS = 100
-SECONDS_TO_LET_GO = 8.0
-"""How long the reading processes of a killed run may take to notice that it is gone."""
+MAX_STARTS = 100
+"""Starts that run.json keeps."""
+LOCK_SECONDS = 8.0
+"""How long to wait for the lock: the reading processes of a killed run hold it until they notice that it is gone."""
 
 
 def stamp_run(run: Path, *, device: torch.device, seeds: Mapping[str, int], plan: Mapping[str, int]) -> None:
-    """Add a start to the run's run.json.
+    """Add a start to the run's run.json: time, command, versions, device, seeds and plan.
 
     Args:
         run: the run folder.
-        device: where is computed.
-        seeds: by what they decide.
-        plan: epochs, steps an epoch and studies.
+        device: the device that trains.
+        seeds: by what they seed.
+        plan: epochs, steps per epoch, patience and numbers of studies.
     """
     path = run / RUN_FILE
     starts = read_starts(run) if path.is_file() else []
@@ -105,14 +106,14 @@ def stamp_run(run: Path, *, device: torch.device, seeds: Mapping[str, int], plan
         "seeds": dict(seeds),
         "plan": dict(plan),
     }
-    write_json(path, {"starts": [*starts, start][-MOST_STARTS:]}, overwrite=True)
+    write_json(path, {"starts": [*starts, start][-MAX_STARTS:]}, overwrite=True)
 
 
 def read_starts(run: Path) -> list[dict[str, Any]]:
-    """Return what each start of a run noted, oldest first.
+    """Return the record of each start of a run, oldest first.
 
     Raises:
-        InputError: the run has no run.json, or something else under its name.
+        InputError: the run has no run.json, or the file is something else.
     """
     record = read_json(run / RUN_FILE)
     starts = record.get("starts") if isinstance(record, dict) else None
@@ -132,16 +133,16 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def sole_trainer(run: Path) -> Iterator[None]:
-    """Keep other processes from training in the same folder; a kill lets go of it.
+    """Lock a run folder, so that no other process trains in it; the lock ends with the process.
 
     Raises:
-        InputError: one does.
+        InputError: another process trains there.
     """
     import fcntl
 
     handle = os.open(run, os.O_RDONLY)
     try:
-        until = time.monotonic() + SECONDS_TO_LET_GO
+        until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,14 +155,14 @@ def sole_trainer(run: Path) -> Iterator[None]:
                 break  # a file system without locks
         yield
     finally:
-        # Let go here and now: reading processes that end late have inherited the lock.
+        # Released explicitly: reading processes that end later have inherited the lock.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 
 def is_training(run: Path) -> bool:
-    """Say whether a process of this machine trains in a run folder."""
+    """Return whether a process of this machine trains in a run folder."""
     import fcntl
 
     handle = os.open(run, os.O_RDONLY)
@@ -177,7 +178,7 @@ def is_training(run: Path) -> bool:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # No program that the repository's own settings name is started.
+    # A program that the repository's settings name must not be started.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -192,80 +193,77 @@ def _device_name(device: torch.device) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """Where a run stands."""
+    """The state of a run, as its folder shows it."""
 
     alive: bool
-    """Whether a process of this machine trains in the folder now."""
+    """Whether a process of this machine is training in the folder."""
     finished: bool
-    """Whether all its epochs are done, or as many as it wanted to go on without progress."""
+    """Whether all epochs are done, or training ended early (`train.patience`)."""
     step: int
-    """The last step that the journal or a checkpoint tells of."""
+    """The newest step in the journal or in a checkpoint."""
     steps: int
-    """Of the whole training."""
+    """Steps of the whole training."""
     epoch: int
-    """Epochs that are done."""
+    """Epochs done."""
     epochs: int
-    """Of the whole training."""
+    """Epochs of the whole training."""
     saved: int | None
-    """Step of the checkpoint that a resumed run goes on from; None without one."""
+    """Step of the checkpoint that a resumed run continues from; None without one."""
     best_score: float | None
     """Best validation score so far."""
     best_epoch: int
     """Epochs that were done when it was reached."""
     last_step: dict[str, Any] | None
-    """The journal's newest line on a step: losses, rates, speed, time left."""
+    """The journal's newest line on a step: losses, rates, throughput, time left."""
     last_epoch: dict[str, Any] | None
     """The journal's newest line on an epoch."""
     not_finite: int
-    """Steps that were no numbers."""
+    """Steps whose loss or gradient was not finite."""
     starts: int
     """How often the run was started."""
     age: float | None
     """Seconds since the journal's newest line; None without one."""
 
     @property
-    def told(self) -> str:
-        """Say in a word or two what the run is doing."""
+    def status(self) -> str:
+        """Return what the run is doing, in a few words."""
         if self.alive:
             return "training"
         if not self.finished:
-            return "halted; go on with --resume"
-        return "finished" if self.epoch >= self.epochs else "finished early, as it got no better"
+            return "stopped; continue with --resume"
+        return "finished" if self.epoch >= self.epochs else "finished early: no better score within train.patience"
 
 
 def read_state(run: Path) -> RunState:
-    """Read where a run stands; the run may be writing at the same time.
+    """Read the state of a run, which may be training at the same time.
 
     Raises:
-        InputError: the folder is no run, or its files are damaged.
+        InputError: the folder is not a run, or its files are damaged.
     """
     if not (run / RUN_FILE).is_file():
-        raise InputError(f"{run}: no run of `xpronet train` (no {RUN_FILE}); name its folder")
+        raise InputError(f"{run}: not a run of `xpronet train` (no {RUN_FILE}); give a run folder")
     starts = read_starts(run)
-    plan = starts[-1].get("plan", {}) if starts else {}
+    plan = starts[-1]["plan"] if starts else {}
     events = read_journal(run) if (run / JOURNAL_FILE).is_file() else []
     last = last_checkpoint(run)
-    standing = read_trainer_state(last) if last is not None else None
-    of = {name: [event for event in events if event["event"] == name] for name in ("step", "epoch", "not finite")}
+    state = read_trainer_state(last) if last is not None else None
+    by_name = {name: [event for event in events if event["event"] == name] for name in ("step", "epoch", "not finite")}
     steps_per_epoch, epochs = int(plan.get("steps_per_epoch", 0)), int(plan.get("epochs", 0))
     patience = int(plan.get("patience", 0))
-    step = max([standing.step if standing else 0, *(event["step"] for event in events)])
-    done = of["epoch"][-1]["epoch"] if of["epoch"] else 0
+    done = by_name["epoch"][-1]["epoch"] if by_name["epoch"] else 0
     return RunState(
         alive=is_training(run),
-        finished=standing is not None
-        and bool(epochs)
-        and (done >= epochs or 0 < patience <= done - standing.best_epoch),
-        step=step,
+        finished=state is not None and bool(epochs) and (done >= epochs or 0 < patience <= done - state.best_epoch),
+        step=max([state.step if state else 0, *(event["step"] for event in events)]),
         steps=steps_per_epoch * epochs,
         epoch=done,
         epochs=epochs,
-        saved=standing.step if standing else None,
-        best_score=standing.best_score if standing else None,
-        best_epoch=standing.best_epoch if standing else 0,
-        last_step=of["step"][-1] if of["step"] else None,
-        last_epoch=of["epoch"][-1] if of["epoch"] else None,
-        not_finite=len(of["not finite"]),
+        saved=state.step if state else None,
+        best_score=state.best_score if state else None,
+        best_epoch=state.best_epoch if state else 0,
+        last_step=by_name["step"][-1] if by_name["step"] else None,
+        last_epoch=by_name["epoch"][-1] if by_name["epoch"] else None,
+        not_finite=len(by_name["not finite"]),
         starts=len(starts),
         age=max(0.0, time.time() - events[-1]["time"]) if events and "time" in events[-1] else None,
     )

@@ -1,4 +1,4 @@
-"""Validation after an epoch: word loss, findings, their calibration and thresholds."""
+"""Validation after an epoch: word loss, and the findings head's calibration, thresholds and F1."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,17 +10,19 @@ import torch
 from jaxtyping import Bool, Float
 
 from xpronet.data.dataset import Batch
+from xpronet.labels.f1 import abnormality_f1
+from xpronet.model.checkpoint import DEFAULT_THRESHOLD
 from xpronet.model.precision import forward_precision
 from xpronet.model.report_model import ReportModel
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
 
-PRIOR = 1.0
-"""Strength of the pull towards leaving a finding as it is: it decides where the split has few studies."""
-SMALLEST = 0.05
-"""Least scale: the order of the studies stays, so that thresholds stay possible."""
-ROUNDS = 50
-"""Newton's steps at most; a handful is enough."""
+PRIOR_STRENGTH = 1.0
+"""Precision of the Gaussian prior around the identity, which decides where the split has few studies."""
+MIN_SCALE = 0.05
+"""Smallest scale: above 0, so that the order of the studies stays and thresholds remain possible."""
+MAX_ITERATIONS = 50
+"""Newton iterations; a handful is enough."""
 
 Calibration = Float[np.ndarray, "2 findings"]
 """The scale of each finding's logit, and what is added to it."""
@@ -29,30 +31,30 @@ Calibration = Float[np.ndarray, "2 findings"]
 def fit_calibration(
     logits: Float[np.ndarray, "studies findings"], labels: Bool[np.ndarray, "studies findings"]
 ) -> Calibration:
-    """Return for each finding the scale and shift of its logit that make the labels most probable (Platt scaling).
+    """Return for each finding the scale and shift of its logit that maximise the likelihood of the labels.
 
-    Scale 1 and shift 0, which change nothing, are the prior: a finding that the split never shows, or shows always,
-    moves little. The scale is never below `SMALLEST`.
+    This is Platt scaling with a Gaussian prior around scale 1 and shift 0, which leave the logit as it is: a finding
+    that no study of the split has, or every one, changes little. The scale is at least `MIN_SCALE`.
 
     Args:
         logits: of the findings head on the validation split.
-        labels: what is there.
+        labels: of the same studies.
     """
     fitted = [_fit(x, y) for x, y in zip(logits.astype(np.float64).T, labels.astype(np.float64).T, strict=True)]
     return np.array(fitted).T.reshape(2, logits.shape[1])
 
 
 def calibrated(logits: Float[np.ndarray, "studies findings"], calibration: Calibration) -> np.ndarray:
-    """Return probabilities."""
+    """Return calibrated probabilities."""
     return _sigmoid(calibration[0] * logits + calibration[1])
 
 
 def _fit(logits: Float[np.ndarray, " studies"], labels: Float[np.ndarray, " studies"]) -> tuple[float, float]:
     free = _newton(np.stack([logits, np.ones_like(logits)]), labels, np.zeros_like(logits), np.array([1.0, 0.0]))
-    if free[0] >= SMALLEST:
+    if free[0] >= MIN_SCALE:
         return float(free[0]), float(free[1])
-    (shift,) = _newton(np.ones((1, len(logits))), labels, SMALLEST * logits, np.array([0.0]))
-    return SMALLEST, float(shift)
+    (shift,) = _newton(np.ones((1, len(logits))), labels, MIN_SCALE * logits, np.array([0.0]))
+    return MIN_SCALE, float(shift)
 
 
 def _newton(
@@ -61,18 +63,18 @@ def _newton(
     offset: Float[np.ndarray, " studies"],
     prior: Float[np.ndarray, " parameters"],
 ) -> Float[np.ndarray, " parameters"]:
-    """Maximise the labels' log-likelihood minus half `PRIOR` times the squared distance from the prior."""
+    """Maximise the log-likelihood minus half `PRIOR_STRENGTH` times the squared distance from the prior's mean."""
     at = prior.copy()
 
     def cost(where: Float[np.ndarray, " parameters"]) -> float:
         scores = where @ features + offset
         likelihood = (np.logaddexp(0.0, scores) - labels * scores).sum()
-        return float(likelihood + PRIOR / 2 * ((where - prior) ** 2).sum())
+        return float(likelihood + PRIOR_STRENGTH / 2 * ((where - prior) ** 2).sum())
 
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ITERATIONS):
         expected = _sigmoid(at @ features + offset)
-        slope = features @ (expected - labels) + PRIOR * (at - prior)
-        curvature = (features * (expected * (1 - expected))) @ features.T + PRIOR * np.eye(len(at))
+        slope = features @ (expected - labels) + PRIOR_STRENGTH * (at - prior)
+        curvature = (features * (expected * (1 - expected))) @ features.T + PRIOR_STRENGTH * np.eye(len(at))
         step = np.linalg.solve(curvature, slope)
         # The cost is convex: halving a step that overshoots always comes down.
         while cost(at - step) > cost(at) and np.abs(step).max() > 1e-10:
@@ -87,40 +89,24 @@ def _sigmoid(scores: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -scores))
 
 
-UNDECIDED = 0.5
-"""Threshold of a finding that the validation split never shows."""
-
-
 def best_thresholds(
     probabilities: Float[np.ndarray, "studies findings"], labels: Bool[np.ndarray, "studies findings"]
 ) -> Float[np.ndarray, " findings"]:
-    """Return the threshold of each finding that gives the highest F1.
+    """Return the threshold of each finding that gives the highest F1; `DEFAULT_THRESHOLD` where no study has it.
 
-    It lies half-way between two neighbouring probabilities, so that it does not hang on a single study's last digit.
+    It lies half-way between two neighbouring probabilities, so that it does not depend on a study's last digit.
     """
     return np.array([_best(p, y) for p, y in zip(probabilities.T, labels.T, strict=True)], probabilities.dtype)
 
 
-def macro_f1(
-    probabilities: Float[np.ndarray, "studies findings"],
-    labels: Bool[np.ndarray, "studies findings"],
-    thresholds: Float[np.ndarray, " findings"],
-) -> float:
-    """Return the mean F1 over the findings; one that is neither there nor predicted counts as 0."""
-    predicted = probabilities >= thresholds
-    hits = (predicted & labels).sum(0)
-    sizes = predicted.sum(0) + labels.sum(0)
-    return float((2 * hits / np.maximum(sizes, 1)).mean())
-
-
 def _best(probabilities: Float[np.ndarray, " studies"], labels: Bool[np.ndarray, " studies"]) -> float:
     if not labels.any():
-        return UNDECIDED
+        return DEFAULT_THRESHOLD
     order = np.argsort(-probabilities, kind="stable")
     ranked = probabilities[order]
     hits = np.cumsum(labels[order])
     f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + labels.sum())
-    # Equal probabilities stand or fall together: only the last of a run may be the last one taken.
+    # Studies of equal probability are on the same side of any threshold: only the last of them may be the last one.
     f1[:-1][ranked[:-1] == ranked[1:]] = -1.0
     last = int(np.argmax(f1))
     below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
@@ -129,28 +115,29 @@ def _best(probabilities: Float[np.ndarray, " studies"], labels: Bool[np.ndarray,
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Scores of one pass over a split."""
+    """Scores of a network on the validation split."""
 
     word_loss: float
-    """Cross-entropy a token, the reference words and labels given."""
+    """Cross-entropy per token, with reference words (teacher forcing) and reference labels."""
     findings_f1: float | None
-    """Macro-F1 of the findings head over all its findings at the thresholds below; None without a head."""
+    """Macro-F1 of the findings head over the 13 abnormalities (`labels.f1`) at the thresholds below; None without a
+    head, and where no study has an abnormality or is given one."""
     thresholds: Float[np.ndarray, " findings"] | None
-    """The calibrated probabilities from which on each finding has its best F1 on this split."""
+    """Calibrated probabilities from which on each finding counts as present: those of the best F1 on this split."""
     calibration: Calibration | None
-    """What makes the head's probabilities right on this split; None without a head."""
+    """Scale and shift that calibrate the head on this split; None without a head."""
 
 
 def validate(
-    network: ReportModel, batches: Iterable[Batch], *, precision: str, processes: DistributedContext
+    network: ReportModel, batches: Iterable[Batch], *, precision: str, context: DistributedContext
 ) -> Validation:
-    """Pass once over a split without learning.
+    """Evaluate a network on a split.
 
     Args:
-        network: of any mode, which it keeps.
-        batches: this process's batches: those at its rank and every so many after it.
-        precision: arithmetic of the forward pass.
-        processes: who has the other batches; all return the same, and what one process alone would.
+        network: its mode, training or evaluation, stays as it was.
+        batches: this process's share: every `context.count`-th batch, beginning with that of its rank.
+        precision: of the forward pass.
+        context: the processes that have the other batches; all return the same, and what one alone would.
     """
     was_training = network.training
     network.eval()
@@ -169,14 +156,14 @@ def validate(
                 logits.append(outputs.finding_logits.float().cpu().numpy())
                 labels.append(batch.findings.cpu().numpy())
     network.train(was_training)
-    # In the order of batches, so that sums and equal probabilities come out as in one process, to the bit.
+    # In the order of batches, so that sums and ties come out as in a single process, to the bit.
     cost = tokens = 0.0
-    for part, number in _in_order(costs, processes):
+    for part, number in _in_order(costs, context):
         cost, tokens = cost + part, tokens + number
     if network.findings_head is None:
         return Validation(word_loss=cost / tokens, findings_f1=None, thresholds=None, calibration=None)
     pairs = [[each.tolist(), true.tolist()] for each, true in zip(logits, labels, strict=True)]
-    gathered = _in_order(pairs, processes)
+    gathered = _in_order(pairs, context)
     scores = np.concatenate([np.array(each, np.float32) for each, _ in gathered])
     truth = np.concatenate([np.array(each, bool) for _, each in gathered])
     calibration = fit_calibration(scores, truth)
@@ -184,20 +171,20 @@ def validate(
     thresholds = best_thresholds(predicted, truth)
     return Validation(
         word_loss=cost / tokens,
-        findings_f1=macro_f1(predicted, truth, thresholds),
+        findings_f1=abnormality_f1(truth, predicted >= thresholds),
         thresholds=thresholds,
         calibration=calibration,
     )
 
 
-def _in_order(of_each_batch: list[Any], processes: DistributedContext) -> list[Any]:
-    """Return what all processes found in their batches, in the order of batches."""
-    if processes.count == 1:
-        return of_each_batch
-    parts = processes.gather_values(of_each_batch)
-    rounds = zip_longest(*parts, fillvalue=_NOTHING)
-    return [found for each in rounds for found in each if found is not _NOTHING]
+def _in_order(values: list[Any], context: DistributedContext) -> list[Any]:
+    """Return the values of all processes' batches, in the order of batches."""
+    if context.count == 1:
+        return values
+    parts = context.gather_values(values)
+    rounds = zip_longest(*parts, fillvalue=_NO_BATCH)
+    return [value for each in rounds for value in each if value is not _NO_BATCH]
 
 
-_NOTHING = object()
-"""In place of a batch that a process did not have."""
+_NO_BATCH = object()
+"""Stands for the batch that a process does not have in the last round."""

@@ -1,0 +1,128 @@
+"""The demo: the whole pipeline on drawn chest X-rays, from nothing to a page of explained reports."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from xpronet.data.corpus import LABELS_FILE, open_corpus
+from xpronet.errors import InputError
+from xpronet.evaluation.evaluate import evaluate
+from xpronet.evaluation.finding_f1 import table_agreement
+from xpronet.evaluation.scorecard import Scorecard
+from xpronet.evaluation.scorecard_files import write_scorecard_files
+from xpronet.experiment.demo_page import write_demo_page
+from xpronet.experiment.recipe import read_recipe, shipped_recipe
+from xpronet.experiment.run import train_run
+from xpronet.generation.generate import generate
+from xpronet.generation.generator import ReportGenerator
+from xpronet.generation.settings import GenerationSettings
+from xpronet.labels.label_tables import read_labels
+from xpronet.labels.labelers import make_labeler
+from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
+from xpronet.progress import Tracker, silent
+from xpronet.training.distributed import DistributedContext
+
+CORPUS, RUN, PREDICTIONS, SCORECARD, PAGE = "corpus", "run", "predictions.jsonl", "scorecard.json", "reports.html"
+"""What the demo leaves in its folder."""
+IMAGE_SIZE = 128
+"""Side of the drawn images, in pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo made."""
+
+    scorecard: Scorecard
+    """Scores of the reports about the test studies."""
+    page: Path
+    """The page that explains some of them."""
+
+
+def run_demo(
+    out: Path,
+    *,
+    studies: int = 2400,
+    seed: int = 0,
+    epochs: int | None = None,
+    overwrite: bool = False,
+    track: Tracker = silent,
+    start_step: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
+) -> DemoResult:
+    """Draw studies, label them, train, generate reports, score them and explain some of them.
+
+    Args:
+        out: folder for everything that is made.
+        studies: number of drawn studies.
+        seed: of the drawings.
+        epochs: in place of the recipe's.
+        overwrite: replace the folder of an earlier demo.
+        track: shows progress.
+        start_step: takes the title of each step when it begins.
+        notify: takes a line about the result of a step.
+
+    Raises:
+        InputError: the folder is not empty.
+    """
+    _clear(out, overwrite=overwrite)
+    corpus, run = out / CORPUS, out / RUN
+
+    start_step("1 of 6  Draw studies")
+    settings = PhantomSettings(studies=studies, seed=seed, prevalence="balanced", size=IMAGE_SIZE)
+    counts = make_phantom(corpus, settings, track=track)
+    notify(f"{corpus}: {studies} studies ({', '.join(f'{count} {split}' for split, count in counts.items())})")
+
+    start_step("2 of 6  Read the findings from the reports, and compare them with the drawings")
+    notify(_labeler_agreement(corpus, track=track))
+
+    start_step("3 of 6  Make prototypes and train")
+    recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
+    train_run(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
+
+    start_step("4 of 6  Generate reports about the test studies")
+    checkpoint = load_checkpoint(run)
+    generator = ReportGenerator(checkpoint, device=best_device(), fingerprint=fingerprint(run))
+    summary = generate(
+        generator,
+        run=run,
+        corpus=corpus,
+        out=out / PREDICTIONS,
+        settings=GenerationSettings(),
+        context=DistributedContext(device=best_device()),
+        track=track,
+    )
+    notify(f"{summary.reports} reports, {summary.rate:.1f} a second, in {out / PREDICTIONS}")
+
+    start_step("5 of 6  Score them")
+    card = evaluate(out / PREDICTIONS, corpus=corpus, track=track)
+    write_scorecard_files(out / SCORECARD, card)
+
+    start_step("6 of 6  Explain some of them")
+    write_demo_page(out / PAGE, generator=generator, corpus=open_corpus(corpus), scorecard=card)
+    return DemoResult(scorecard=card, page=out / PAGE)
+
+
+def _clear(out: Path, *, overwrite: bool) -> None:
+    """Make sure that the folder is empty; only an earlier demo is ever removed."""
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise InputError(f"{out}: already exists; choose another name or add --overwrite")
+    if not (out / CORPUS / "corpus.json").is_file():
+        raise InputError(f"{out}: holds something other than an earlier demo; choose another name")
+    shutil.rmtree(out)
+
+
+def _labeler_agreement(corpus: Path, *, track: Tracker) -> str:
+    """Return a line on how well the labeler reads from the reports what is drawn."""
+    studies = open_corpus(corpus).studies
+    truth = read_labels(corpus / LABELS_FILE, [study.id for study in studies])
+    labeler = make_labeler("rules")
+    texts = track([(study.id, study.report) for study in studies], "Label", len(studies))
+    agreement = table_agreement(truth, dict(labeler.label_many(texts)))
+    return (
+        f"{agreement.studies} reports labelled; against what is drawn, micro-F1 {agreement.micro.f1 or 0.0:.3f}, "
+        f"macro-F1 {agreement.macro.f1 or 0.0:.3f}"
+    )

@@ -1,0 +1,38 @@
+"""`xpronet demo`, small: every step of the pipeline, from nothing to the page."""
+
+from pathlib import Path
+
+import pytest
+
+from xpronet.cli import run
+from xpronet.files import read_json, read_json_lines
+
+
+@pytest.mark.slow
+def test_the_demo_makes_everything_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pycocoevalcap")
+    out = tmp_path / "demo"
+    assert run(["demo", "--out", str(out), "--studies", "40", "--epochs", "1"]) == 0
+    printed = capsys.readouterr().out
+    for text in (
+        "1 of 6",
+        "40 studies (28 train, 4 val, 8 test)",
+        "micro-F1 1.000",
+        "8 reports",
+        "BLEU-4",
+        "reports.html",
+    ):
+        assert text in printed, text
+    assert len(read_json_lines(out / "predictions.jsonl")) == 8
+    assert read_json(out / "scorecard.json")["studies"] == 8
+    page = (out / "reports.html").read_text()
+    assert "8 of 8 test studies" in page
+    assert run(["demo", "--out", str(out)]) == 2
+    assert "already exists" in capsys.readouterr().err
+
+
+def test_a_folder_with_something_else_is_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert run(["demo", "--out", str(tmp_path), "--overwrite"]) == 2
+    assert "holds something other than an earlier demo" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "mine"
