@@ -167,7 +167,7 @@ def test_an_interrupt_says_how_to_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(train_loop, "take_step", interrupted_step)
         assert run(train) == 130
-    assert "xpronet: stopped at step 1; go on with --resume" in capsys.readouterr().err
+    assert "xpronet: stopped at step 1; continue with --resume" in capsys.readouterr().err
     assert run([*train, "--resume"]) == 0
 
 

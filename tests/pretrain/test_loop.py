@@ -77,7 +77,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     recipe = dataclasses.replace(tiny_encoder_recipe, fit=fit)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     _fit(recipe, whole)
-    with pytest.raises(Interrupted, match="stopped at step 3; go on with --resume"):
+    with pytest.raises(Interrupted, match="stopped at step 3; continue with --resume"):
         _fit(recipe, parts, track=_StopAt(3))
     # Past a whole epoch, whose score and best weights must outlive the second stop.
     with pytest.raises(Interrupted, match="stopped at step 9"):
