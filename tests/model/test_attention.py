@@ -5,7 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpronet.model.attention import Attention, KeysValues, hidden_score, join_heads, mask_scores, split_heads
+from xpronet.model.attention import (
+    Attention,
+    KeysValues,
+    attention_weights,
+    hidden_score,
+    join_heads,
+    mask_scores,
+    split_heads,
+)
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3))
@@ -116,3 +124,9 @@ def test_a_cache_continues_where_it_stopped(attention):
         for start, stop in ((0, 1), (1, 4), (4, 6))
     ]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole)
+
+
+def test_keys_may_come_in_parts(attention, mask):
+    query, keys = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 5, 4)
+    whole = attention_weights(query, keys, mask=mask)
+    torch.testing.assert_close(attention_weights(query, keys[:, :, :2], keys[:, :, 2:], mask=mask), whole)

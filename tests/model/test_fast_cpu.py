@@ -20,7 +20,6 @@ from xpronet.model.fast_cpu import (
     drop,
     fast_copy,
     speed_up,
-    use_plain_attention,
 )
 from xpronet.model.report_model import Patches
 
@@ -81,13 +80,6 @@ def test_a_step_with_joint_projections_is_that_of_the_network(make_network, patc
             decoding = Decoding(each, each.encode(patches, FINDINGS), num_beams=3, max_steps=3)
             scores.append(torch.stack([decoding.step(words[..., place]) for place in range(3)]))
     torch.testing.assert_close(*scores)
-
-
-def test_plain_attention_is_the_same_in_every_layer(make_network, patches):
-    network, plain = make_network(), make_network()
-    use_plain_attention(plain)
-    assert kinds(plain).count(PlainAttention) == kinds(network).count(Attention) == 6
-    torch.testing.assert_close(read(plain, patches).logits, read(network, patches).logits)
 
 
 @pytest.fixture

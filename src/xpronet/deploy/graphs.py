@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xpronet.model.attention import KeysValues
-from xpronet.model.fast_cpu import use_plain_attention
+from xpronet.model.attention import Attention, Cache, KeysValues, attention_weights, join_heads, split_heads
+from xpronet.model.fast_cpu import PlainAttention
 from xpronet.model.network import Encoded, XProNet
 from xpronet.model.report_model import FindingsHead, Patches
 
@@ -132,18 +132,31 @@ class Step(_Written):
 
 
 class _GraphCache:
-    """The cache of a layer as a graph gets it: keys (B, H, D, C) and values (B, H, C, D), which are not changed."""
-
-    newest: KeysValues
+    """The cache of a layer as a graph gets it: keys (B, H, D, C) and values (B, H, C, D)."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
-        self._keys, self._values = keys, values
+        self.before = KeysValues(keys.transpose(-2, -1), values)
+        self.newest: KeysValues
 
     def extend(self, newest: KeysValues) -> KeysValues:
-        """Keep the newest words for the caller and return the keys and values of all words so far."""
+        """Keep the newest words for the caller; return those before them, which stay as they are."""
         self.newest = newest
-        keys = torch.cat([self._keys, newest.keys.transpose(-2, -1)], dim=-1)
-        return KeysValues(keys.transpose(-2, -1), torch.cat([self._values, newest.values], dim=-2))
+        return self.before
+
+
+class _GraphAttention(PlainAttention):
+    """Attention to cached and to newest words without joining them, which would copy the cache at every step."""
+
+    def attend_to_self(self, features: Tensor, mask: Tensor, cache: Cache | None = None) -> Tensor:
+        """Attend to the features themselves and, with a cache, to those before them."""
+        if cache is None:
+            return super().attend_to_self(features, mask)
+        query, newest = split_heads(self.query(features), self.heads), self.project(features)
+        before = cache.extend(newest)
+        weights = attention_weights(query, before.keys, newest.keys, mask=mask)
+        split = before.keys.shape[2]
+        mixed = weights[..., :split] @ before.values + weights[..., split:] @ newest.values
+        return self.output(join_heads(mixed))
 
 
 class ReadWordEvidence(_Written):
@@ -254,12 +267,15 @@ def make_graphs(network: XProNet, *, size: int) -> list[Graph]:
 
 
 def _prepared(network: XProNet) -> XProNet:
-    """Return a copy with plain attention, whose bank is stored in the network's width (eq. 8).
+    """Return a copy with the attention of graphs, whose bank is stored in the network's width (eq. 8).
 
     It gives the same results from fewer weights.
     """
     network = copy.deepcopy(network)
-    use_plain_attention(network)
+    for module in network.modules():
+        if isinstance(module, Attention):
+            # It differs in its methods alone, so parameters stay.
+            module.__class__ = _GraphAttention
     if network.matching is not None:
         with torch.inference_mode(False), torch.no_grad():
             network.matching.bank = nn.Parameter(network.matching.projected().clone())

@@ -62,10 +62,12 @@ def mask_scores(scores: Float[Tensor, "*shape"], visible: Bool[Tensor, "*#shape"
 
 
 def attention_weights(
-    query: Float[Tensor, "B H Q D"], keys: Float[Tensor, "B H S D"], mask: Bool[Tensor, "#B #Q S"] | None
+    query: Float[Tensor, "B H Q D"], *keys: Float[Tensor, "B H _ D"], mask: Bool[Tensor, "#B #Q S"] | None
 ) -> Float[Tensor, "B H Q S"]:
-    """Return softmax(QKᵀ/√D) over the sources that `mask` allows."""
-    scores = query * query.shape[-1] ** -0.5 @ keys.transpose(-2, -1)
+    """Return softmax(QKᵀ/√D) over the sources that `mask` allows; their keys may be given in several parts."""
+    query = query * query.shape[-1] ** -0.5
+    parts = [query @ part.transpose(-2, -1) for part in keys]
+    scores = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
     if mask is not None:
         scores = mask_scores(scores, mask.unsqueeze(1))
     return scores.softmax(-1)
@@ -125,7 +127,7 @@ class Attention(nn.Module):
         query = split_heads(self.query(queries), self.heads)
         if not with_weights:
             return Attended(self.output(join_heads(self.mix(query, sources, mask))), None)
-        weights = attention_weights(query, sources.keys, mask)
+        weights = attention_weights(query, sources.keys, mask=mask)
         dropped = functional.dropout(weights, self.dropout, self.training)
         return Attended(self.output(join_heads(dropped.to(sources.values.dtype) @ sources.values)), weights)
 

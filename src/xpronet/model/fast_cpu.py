@@ -51,13 +51,6 @@ def fast_copy(network: ReportModel) -> ReportModel:
     return fast
 
 
-def use_plain_attention(network: ReportModel) -> None:
-    """Compute the attention of a network as plain products, in place: the simplest graph for an engine to optimise."""
-    for module in network.modules():
-        if isinstance(module, Attention):
-            module.__class__ = PlainAttention
-
-
 class FastLinear(nn.Linear):
     """A linear layer that multiplies few rows quickly where no gradient is wanted.
 
@@ -131,13 +124,13 @@ def drop(features: Float[Tensor, "*shape"], share: float) -> Float[Tensor, "*sha
 
 
 class PlainAttention(Attention):
-    """Attention as plain products and a softmax, for graphs and as the base of `FastAttention`."""
+    """Attention as plain products and a softmax, also the simplest for an engine that runs an exported graph."""
 
     def mix(
         self, query: Float[Tensor, "B H Q D"], sources: KeysValues, mask: Bool[Tensor, "#B #Q S"] | None
     ) -> Float[Tensor, "B H Q D"]:
         """Return the values of the sources, weighted by how well their keys match each projected query."""
-        weights = drop(attention_weights(query, sources.keys, mask), self.dropout if self.training else 0.0)
+        weights = drop(attention_weights(query, sources.keys, mask=mask), self.dropout if self.training else 0.0)
         return weights.to(sources.values.dtype) @ sources.values
 
 
