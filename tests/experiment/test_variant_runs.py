@@ -118,7 +118,7 @@ def test_an_interrupted_trial_goes_on_and_ends_as_if_it_had_not_been(tiny_recipe
     whole = opened(tmp_path / "whole", recipe)
     expected = [outcome.card["model"]["scores"] for outcome in whole.run(named, (1,))]
     trials = opened(tmp_path / "broken", recipe)
-    with pytest.raises(Interrupted, match=r"gamma 4, seed 1: stopped .* the same command goes on"):
+    with pytest.raises(Interrupted, match=r"gamma 4, seed 1: stopped .* the same command continues"):
         list(trials.run(named, (1,), track=Work(stop_at="gamma 4, seed 1: epoch 2")))
     assert len(list((tmp_path / "broken").rglob("scorecard.json"))) == 1
     work = Work()
@@ -188,7 +188,7 @@ def test_another_recipe_or_a_strange_folder_is_refused(done: Path, tiny_recipe: 
     with pytest.raises(InputError, match=r"weights = 'auto', now 'weights.safetensors'"):
         opened(done, other)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="holds something other"):
         opened(tmp_path, tiny_recipe)
     with pytest.raises(InputError, match="no corpus"):
         opened(tmp_path / "new", dataclasses.replace(tiny_recipe, corpus=""))

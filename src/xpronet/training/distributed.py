@@ -144,7 +144,7 @@ class DistributedContext:
         if self.count == 1:
             return network
         with self.naming_the_lost():
-            parallel = DistributedDataParallel(network, broadcast_buffers=False)
+            parallel = DistributedDataParallel(network, forward_sync_buffers=False)
         # Each process's loss is its share of the batch's, so that gradients are added up, not averaged.
         parallel.register_comm_hook(None, _sum_gradients)
         return parallel
