@@ -2,7 +2,7 @@
 
 `python benchmarks/corpora.py` writes a tree in MIMIC-CXR's layout and drawn images into a temporary folder, prepares
 them, and prints seconds, peak memory and cores, and what 1,000 images cost in time and disk at both depths.
-`--studies` and `--pictures` make it smaller; `--source FOLDER` costs real images (PNG, JPEG, DICOM) and nothing else.
+`--studies` and `--images` make it smaller; `--source FOLDER` costs real images (PNG, JPEG, DICOM) and nothing else.
 """
 
 import argparse
@@ -42,14 +42,14 @@ def measure_metadata(folder: Path, studies: int) -> None:
     from mimic_tree import write_tree
 
     started = time.perf_counter()
-    write_tree(folder / "mimic", studies=studies, pictures=False)
+    write_tree(folder / "mimic", studies=studies, images=False)
     print(f"tree of {studies:,} studies written in {time.perf_counter() - started:.0f} s")
     command = ["prepare", "mimic-cxr", "--root", str(folder / "mimic"), "--out", str(folder / "corpus"), "--no-images"]
     seconds, _, memory = run_alone([sys.executable, "-m", "xpronet", *command])
     print(f"prepare mimic-cxr: {studies:,} studies in {seconds:.1f} s, peak {memory:.2f} GiB")
 
 
-def measure_cache(folder: Path, pictures: int) -> None:
+def measure_cache(folder: Path, images: int) -> None:
     """Cache drawn images, and four times as many, and compare cores and memory."""
     rng = np.random.default_rng(0)
     source = folder / "source"
@@ -58,7 +58,7 @@ def measure_cache(folder: Path, pictures: int) -> None:
     shade = np.add.outer(np.linspace(20, 120, SIZE), np.linspace(0, 100, SIZE))
     for number in range(8):
         Image.fromarray((shade + np.roll(noise, number)).clip(0, 255).astype(np.uint8)).save(source / f"{number}.png")
-    for count in (pictures, 4 * pictures):
+    for count in (images, 4 * images):
         table = folder / f"{count}.csv"
         for number in range(8, count):
             (source / f"{number}.png").unlink(missing_ok=True)
@@ -71,29 +71,31 @@ def measure_cache(folder: Path, pictures: int) -> None:
             f"image cache: {count:,} images of {SIZE} x {SIZE} in {seconds:.1f} s, {count / seconds:.0f} a second, "
             f"{processor / seconds:.2f} cores, largest process {memory:.2f} GiB"
         )
-    for number in range(8, 4 * pictures):
+    for number in range(8, 4 * images):
         (source / f"{number}.png").unlink(missing_ok=True)
     measure_cost(source)
 
 
 def measure_cost(source: Path) -> None:
     """Store each image under `source` alone, at both depths, and print what 1,000 such images would cost."""
-    from xpronet.corpora.image_cache import PictureForm, make_cache
+    from xpronet.corpora.image_cache import ImageFormat, make_cache
 
-    pictures = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".dcm"})
-    if not pictures:
+    images = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".dcm"})
+    if not images:
         raise SystemExit(f"{source}: no images")
     # The first image of each kind pays for loading its decoder, which 1,000 images pay once.
-    kinds = {path.suffix: path for path in pictures}
+    kinds = {path.suffix: path for path in images}
     for depth in (8, 16):
         with tempfile.TemporaryDirectory() as folder:
-            form = PictureForm(depth=depth)
+            image_format = ImageFormat(depth=depth)
             make_cache(
-                [(path, Path(folder, "warm", f"{n}.png")) for n, path in enumerate(kinds.values())], form, workers=1
+                [(path, Path(folder, "warm", f"{n}.png")) for n, path in enumerate(kinds.values())],
+                image_format,
+                workers=1,
             )
-            pairs = [(path, Path(folder, "cache", f"{number}.png")) for number, path in enumerate(pictures)]
+            pairs = [(path, Path(folder, "cache", f"{number}.png")) for number, path in enumerate(images)]
             started = time.process_time()
-            unreadable = make_cache(pairs, form, workers=1)
+            unreadable = make_cache(pairs, image_format, workers=1)
             seconds = time.process_time() - started
             stored = [path.stat().st_size for path in Path(folder, "cache").iterdir()]
         print(
@@ -106,7 +108,7 @@ def main() -> None:
     """Measure all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=100_000)
-    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--source", type=Path)
     chosen = parser.parse_args()
     if chosen.source is not None:
@@ -115,7 +117,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure_metadata(Path(folder), chosen.studies)
     with tempfile.TemporaryDirectory() as folder:
-        measure_cache(Path(folder), chosen.pictures)
+        measure_cache(Path(folder), chosen.images)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ def peak_megabytes() -> float:
 
 
 def main() -> None:
-    """Label twice, the second time ten times as many, and print what it took."""
+    """Label every report once, then many again and ten times as many, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotation", type=Path)
-    parser.add_argument("--reports", type=int, default=10_000, help="how many, the first time")
+    parser.add_argument("--reports", type=int, default=10_000, help="how many, the second time")
     options = parser.parse_args()
     reports = annotated_reports(options.annotation) if options.annotation else phantom_reports(2_000)
     letters = sum(map(len, reports)) / len(reports)
@@ -57,7 +57,8 @@ def main() -> None:
     started = time.perf_counter()
     labeler = RuleLabeler()
     print(f"phrases read in {time.perf_counter() - started:.2f} s")
-    for count in (options.reports, 10 * options.reports):
+    # The labeler keeps sentences it has read; the first pass meets each report for the first time.
+    for count in (len(reports), options.reports, 10 * options.reports):
         started = time.process_time()
         for _ in labeler.label_many(numbered(reports, count)):
             pass

@@ -53,7 +53,7 @@ def make_checkpoint(folder: Path, *, small: bool) -> None:
         num_findings=len(FINDINGS),
     )
     with torch.no_grad():
-        network.word_output.bias[vocabulary.end] = -1e4
+        network.word_output.bias[vocabulary.eos] = -1e4
     Checkpoint(
         network=network,
         vocabulary=vocabulary,

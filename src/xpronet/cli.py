@@ -37,6 +37,9 @@ prepare.command("xpronet.commands.prepare_iu_xray:iu_xray", name="iu-xray", help
 prepare.command(
     "xpronet.commands.prepare_mimic_cxr:mimic_cxr", name="mimic-cxr", help="MIMIC-CXR, its official layout."
 )
+prepare.command(
+    "xpronet.commands.prepare_outside:outside", name="outside", help="A layout that a reader of your own package knows."
+)
 prepare.command("xpronet.commands.prepare_check:check", name="check", help="Verify a corpus folder and sum it up.")
 show.command("xpronet.commands.show_words:words", name="words", help="Draw where each word looked, and what answered.")
 show.command("xpronet.commands.show_atlas:atlas", name="atlas", help="Draw a map of the prototypes.")
@@ -52,6 +55,7 @@ app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipel
 app.command(prepare)
 app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")
 app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="Make each finding's prototypes.")
+app.command("xpronet.commands.pretrain:pretrain", name="pretrain", help="Train an image encoder on findings.")
 app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
 app.command("xpronet.commands.watch:watch", name="watch", help="Tell where a training run stands.")
 app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")

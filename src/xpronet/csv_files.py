@@ -10,16 +10,20 @@ from typing import Any
 
 from xpronet.errors import InputError
 
+SEPARATORS = ";\t|"
+"""What some programs write between columns in place of commas."""
+
 
 def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[dict[str, str], str]]:
-    """Yield each row by lower-case column name, and where it stands; empty lines are passed over.
+    """Yield each row by lower-case column name, and its file and line; empty lines are skipped.
 
     Args:
         path: a .csv file, or a .csv.gz.
         columns: names, in lower case, that must be there.
 
     Raises:
-        InputError: the file is missing, is no UTF-8 CSV, lacks a column, or a row has too few or too many cells.
+        InputError: the file is missing, is no UTF-8 CSV with commas, lacks a column, or a row has too few or too many
+            cells.
     """
     try:
         with path.open("rb") as stream:
@@ -38,8 +42,15 @@ def _rows(path: Path, text: io.TextIOWrapper, columns: Sequence[str]) -> Iterato
     reader = csv.reader(text, strict=True)
     try:
         names = [name.strip().lower() for name in next(reader, [])]
+        separator = next((mark for mark in SEPARATORS if len(names) == 1 and mark in names[0]), None)
+        if separator is not None:
+            raise InputError(
+                f"{path}: has one column, {names[0][:80]!r}; columns are separated by commas, not by {separator!r}: "
+                "save it as CSV with commas"
+            )
         if len(set(names)) != len(names):
-            raise InputError(f"{path}: a column name stands twice; rename one")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{path}: the column name {twice!r} is there twice; rename one")
         missing = [name for name in columns if name not in names]
         if missing:
             raise InputError(f"{path}: lacks the column {missing[0]!r}; it has {', '.join(names[:8]) or 'none'}")

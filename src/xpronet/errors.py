@@ -1,11 +1,11 @@
-"""The errors that are told in one line."""
+"""Errors that the command line prints as one line."""
 
 
 class InputError(ValueError):
     """A file, value or setting of the user's is wrong.
 
     The message is one line that names the file, the value and the remedy; the command line prints it without a
-    traceback and exits with status 2. Everything else that goes wrong is ours and keeps its traceback.
+    traceback and exits with status 2. Every other error is ours and keeps its traceback.
     """
 
 
@@ -19,5 +19,5 @@ class WorkError(RuntimeError):
 class ProcessLostError(WorkError):
     """Another process of the same run has ended, so this one cannot go on.
 
-    The message is one line; it is empty in processes that leave the telling to another.
+    The message is one line; it is empty in processes that leave the message to another.
     """

@@ -1,6 +1,7 @@
-"""Write files and folders whole or not at all, and never over what a user has without being told to."""
+"""Read and write files; writing is atomic, and overwrites nothing unless asked to."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ JSON reads the escapes back as the surrogates that they were.
 def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there, synced to disk, when the block ends without an error.
 
-    Without `synced` a power cut can leave the file torn, though nothing else can: for files that can be made again.
+    Without `synced` a power cut can leave the file damaged: for files that can be made again.
 
     Raises:
         InputError: `path` exists and `overwrite` is false, or its folder cannot be written.
@@ -33,16 +34,16 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
     _refuse_existing(path, overwrite)
-    with _explained(path):
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         os.chmod(name, 0o666 & ~_umask())
     temporary = Path(name)
     try:
-        with _room(path):
+        with _full_disk_errors(path):
             yield temporary
-        with _explained(path):
+        with _write_errors(path):
             if synced:
                 sync(temporary)
             os.replace(temporary, path)
@@ -56,8 +57,8 @@ def new_file(path: Path, *, overwrite: bool = False, synced: bool = True) -> Ite
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; move it there when the block ends without an error.
 
-    A folder that was there is exchanged in one step, so that at every moment one of the two is whole and in place
-    (where the system cannot exchange names, the old one is gone for a moment).
+    A folder that was there is exchanged in one step, so that one of the two is in place at every moment (where the
+    system cannot exchange names, there is none for a moment).
 
     Raises:
         InputError: `path` exists and is not empty and `overwrite` is false, or its parent cannot be written.
@@ -65,14 +66,14 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     _refuse_existing(path, overwrite)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name a folder")
-    with _explained(path):
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         os.chmod(temporary, 0o777 & ~_umask())
     try:
-        with _room(path):
+        with _full_disk_errors(path):
             yield temporary
-        with _explained(path):
+        with _write_errors(path):
             sync(temporary)
             aside = temporary.with_name(temporary.name + ".old")
             if not path.exists():
@@ -93,7 +94,7 @@ def point(link: Path, target: str) -> None:
         InputError: the folder cannot be written, or its file system has no links.
     """
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    with _explained(link):
+    with _write_errors(link):
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)
         try:
@@ -107,33 +108,33 @@ def point(link: Path, target: str) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder of ours; half of it is never seen under its name."""
+    """Remove a folder of ours; a part of it is never seen under its name."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    with _explained(folder):
+    with _write_errors(folder):
         os.replace(folder, aside)
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, where it is not there yet.
+    """Make a folder if it is not there yet.
 
     Raises:
         InputError: it cannot be made.
     """
-    with _explained(path):
+    with _write_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def check_writable(folder: Path) -> Path:
-    """Try whether a folder that is there, or is to be made, can be written; return it, or the nearest one above it.
+    """Check that a folder, which need not exist yet, can be written; return it, or its nearest parent that exists.
 
-    Nothing stays of the trial.
+    Nothing is left behind.
 
     Raises:
-        InputError: it cannot; the message names the folder.
+        InputError: it cannot be written; the message names the folder.
     """
     nearest = folder.absolute()
-    with _explained(folder):
+    with _write_errors(folder):
         while not nearest.exists():
             nearest = nearest.parent
         tempfile.TemporaryFile(dir=nearest).close()
@@ -142,7 +143,7 @@ def check_writable(folder: Path) -> Path:
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write `text` as UTF-8, whole or not at all; lone surrogates (file names that are not UTF-8) as escapes."""
-    with new_file(path, overwrite=overwrite) as temporary, _explained(path):
+    with new_file(path, overwrite=overwrite) as temporary, _write_errors(path):
         temporary.write_text(text, encoding="utf-8", errors=ESCAPES)
 
 
@@ -159,13 +160,13 @@ def write_json_lines(path: Path, values: Iterable[Any], *, overwrite: bool = Fal
     ):
         for value in values:
             line = json.dumps(value, ensure_ascii=False) + "\n"
-            with _explained(path):
+            with _write_errors(path):
                 stream.write(line)
 
 
 def append_json_line(path: Path, value: Any) -> None:
     """Append one JSON value as a line."""
-    with _explained(path), path.open("a", encoding="utf-8", errors=ESCAPES) as stream:
+    with _write_errors(path), path.open("a", encoding="utf-8", errors=ESCAPES) as stream:
         stream.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -195,7 +196,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """Read one JSON value a line; empty lines are passed over.
+    """Read one JSON value a line; empty lines are skipped.
 
     Raises:
         InputError: the file is missing or a line is not JSON; the message names the line.
@@ -205,7 +206,7 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def each_json_line(path: Path) -> Iterator[Any]:
-    """Yield one JSON value a line without holding the file in memory; empty lines are passed over.
+    """Yield one JSON value a line without holding the file in memory; empty lines are skipped.
 
     Raises:
         InputError: the file is missing or not UTF-8, or a line is not JSON; the message names the line.
@@ -265,15 +266,40 @@ def printable(text: str) -> str:
     return text.encode(errors=ESCAPES).decode()
 
 
-def confined(folder: Path, relative: str) -> Path:
-    """Return `folder / relative`, refusing a path that leads out of the folder.
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
 
     Raises:
-        InputError: the path is absolute, climbs out through `..` or through a link.
+        InputError: the file is missing or unreadable.
     """
-    path = folder / relative
-    if "\0" in relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{relative!r} leads out of {folder}; paths in a corpus are relative to its folder")
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def confined(folder: Path, relative: str, *, follow_links: bool = False) -> Path:
+    """Return `folder / relative`, refusing a path that leads out of the folder.
+
+    Args:
+        folder: the folder.
+        relative: a path under it.
+        follow_links: allow a symbolic link in the folder to lead out of it, where its owner is the user.
+
+    Raises:
+        InputError: the path is absolute, climbs out through `..` or, unless links are followed, through a link.
+    """
+    # Where links are followed, "link/.." must not lead to wherever the link does: the names alone count.
+    path = folder / (os.path.normpath(relative) if follow_links else relative)
+    if "\0" in relative or Path(relative).is_absolute():
+        inside = False
+    elif follow_links:
+        inside = ".." not in path.relative_to(folder).parts
+    else:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    if not inside:
+        raise InputError(f"{relative!r} leads out of {folder}; give a path relative to it, without ..")
     return path
 
 
@@ -283,7 +309,7 @@ def _parse_json(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
     except RecursionError:
-        raise InputError(f"{where}: not JSON that anyone writes (nested too deeply)") from None
+        raise InputError(f"{where}: not JSON that can be read (nested too deeply)") from None
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
@@ -293,8 +319,8 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into a line for the user."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write into an InputError."""
     try:
         yield
     except OSError as error:
@@ -303,8 +329,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _room(path: Path) -> Iterator[None]:
-    """Turn a full disk, met by whoever fills the file or folder, into a line for the user."""
+def _full_disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, met by the code that fills the file or folder, into an InputError."""
     try:
         yield
     except OSError as error:
@@ -314,7 +340,7 @@ def _room(path: Path) -> Iterator[None]:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two names in one step; say whether the system could."""
+    """Exchange two names in one step; return whether the system could."""
     import ctypes
 
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
@@ -325,7 +351,7 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Make what was written to a file or folder outlive a power cut."""
+    """Write a file or folder through to the disk, so that it survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

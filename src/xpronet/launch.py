@@ -1,4 +1,4 @@
-"""Which of several processes this one is: what torchrun says in the environment, readable without torch."""
+"""What this process may use: its rank among those of torchrun (read without torch), and its CPU cores."""
 
 import os
 from dataclasses import dataclass
@@ -30,3 +30,8 @@ def read_launch() -> Launch:
         count=int(environment["WORLD_SIZE"]),
         local_rank=int(environment["LOCAL_RANK"]),
     )
+
+
+def num_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

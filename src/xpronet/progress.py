@@ -1,4 +1,4 @@
-"""Show how far long work has come: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -23,18 +23,18 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @runtime_checkable
 class Tracker(Protocol):
-    """What library functions take to tell how far they are."""
+    """What library functions take to show progress."""
 
     def __call__(self, items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
-        """Hand on `items` unchanged; `total` is how many there will be."""
+        """Yield `items` unchanged; `total` is how many there will be."""
         ...
 
 
 class Noted(Generic[Item]):
-    """Items with a line about how the work goes, changed while it goes; trackers that can show it do."""
+    """Items with a status line (`note`) that the work may change; trackers that can show it do."""
 
     def __init__(self, items: Iterable[Item]) -> None:
-        """Take the items; there is nothing to note yet."""
+        """Take the items, with an empty note."""
         self._items = items
         self.note = ""
 
@@ -54,12 +54,12 @@ class _NotedProgress(Progress):
 
 
 def silent(items: Iterable[Item], description: str, total: int) -> Iterable[Item]:
-    """Hand on `items` and say nothing: the default of every library function."""
+    """Return `items` and show nothing: the default of every library function."""
     return items
 
 
 def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Hand on `items` with a progress bar on standard error, or plain lines where that is no terminal."""
+    """Yield `items` with a progress bar on standard error, or plain lines where that is no terminal."""
     console = Console(stderr=True)
     noted = items if isinstance(items, Noted) else None
     if console.is_terminal:

@@ -38,7 +38,7 @@ class Truth:
     report: str = "there"
     """there, missing, or damaged (not UTF-8)."""
     labelled: bool = True
-    pictures: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
     """By DICOM id: good, missing, or damaged."""
     positions: dict[str, str] = field(default_factory=dict)
 
@@ -109,15 +109,15 @@ FORMS: dict[Callable[[str, str], tuple[str, bool]], tuple[bool, bool]] = {
 """Each way of writing a report, and whether it has findings and an impression."""
 
 
-def write_tree(root: Path, *, studies: int, seed: int = 0, pictures: bool = True) -> list[Truth]:
-    """Write the tree and return what is in it; without `pictures` there are tables and reports only, none damaged."""
+def write_tree(root: Path, *, studies: int, seed: int = 0, images: bool = True) -> list[Truth]:
+    """Write the tree and return what is in it; without `images` there are tables and reports only, none damaged."""
     rng = np.random.default_rng(seed)
-    truths = [_truth(number, rng, faults=pictures) for number in range(studies)]
+    truths = [_truth(number, rng, faults=images) for number in range(studies)]
     forms = list(FORMS)
     for number, truth in enumerate(truths):
         _write_report(root, truth, forms[number % len(forms)], rng, number)
-        if pictures:
-            _write_pictures(root, truth, rng)
+        if images:
+            _write_images(root, truth, rng)
     _write_tables(root, truths, rng)
     return truths
 
@@ -127,15 +127,15 @@ def _truth(number: int, rng: np.random.Generator, *, faults: bool) -> Truth:
     truth = Truth(study=f"s{50_000_000 + number * 11}", split=SPLITS[subject % len(SPLITS)], subject=f"p{subject}")
     for view in range(int(rng.integers(1, 3))):
         dicom = "-".join(rng.bytes(4).hex() for _ in range(5))
-        truth.pictures[dicom] = "good"
+        truth.images[dicom] = "good"
         truth.positions[dicom] = ("LATERAL", "PA", "AP", "")[int(rng.integers(4)) if view else int(rng.integers(1, 4))]
     if faults:
         chance = rng.random()
         truth.report = "missing" if chance < 0.02 else "damaged" if chance < 0.04 else "there"
         truth.labelled = rng.random() > 0.03
-        for dicom in truth.pictures:
+        for dicom in truth.images:
             chance = rng.random()
-            truth.pictures[dicom] = "missing" if chance < 0.03 else "damaged" if chance < 0.06 else "good"
+            truth.images[dicom] = "missing" if chance < 0.03 else "damaged" if chance < 0.06 else "good"
     return truth
 
 
@@ -157,10 +157,10 @@ def _write_report(
         truth.unheaded = unheaded and has_findings
 
 
-def _write_pictures(root: Path, truth: Truth, rng: np.random.Generator) -> None:
+def _write_images(root: Path, truth: Truth, rng: np.random.Generator) -> None:
     folder = root / "files" / truth.subject[:3] / truth.subject / truth.study
     folder.mkdir(parents=True)
-    for number, (dicom, state) in enumerate(truth.pictures.items()):
+    for number, (dicom, state) in enumerate(truth.images.items()):
         path = folder / f"{dicom}{'.JPG' if number else '.jpg'}"
         if state != "missing":
             Image.fromarray(rng.integers(0, 256, (40, 36), dtype=np.uint8)).save(path, format="JPEG")
@@ -169,19 +169,19 @@ def _write_pictures(root: Path, truth: Truth, rng: np.random.Generator) -> None:
 
 
 def _write_tables(root: Path, truths: list[Truth], rng: np.random.Generator) -> None:
-    pictures = [(dicom, truth) for truth in truths for dicom in truth.pictures]
-    keys = [(dicom, truth.study[1:], truth.subject[1:]) for dicom, truth in pictures]
+    images = [(dicom, truth) for truth in truths for dicom in truth.images]
+    keys = [(dicom, truth.study[1:], truth.subject[1:]) for dicom, truth in images]
     _table(
         root / "mimic-cxr-2.0.0-split.csv.gz",
         ("dicom_id", "study_id", "subject_id", "split"),
-        [(*key, truth.split) for key, (_, truth) in zip(keys, pictures, strict=True)],
+        [(*key, truth.split) for key, (_, truth) in zip(keys, images, strict=True)],
     )
     _table(
         root / "mimic-cxr-2.0.0-metadata.csv.gz",
         ("dicom_id", "study_id", "subject_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows"),
         [
             (*key, "CHEST (PA AND LAT)", truth.positions[dicom], 3056)
-            for key, (dicom, truth) in zip(keys, pictures, strict=True)
+            for key, (dicom, truth) in zip(keys, images, strict=True)
         ],
     )
     states = ("1.0", "0.0", "-1.0", "")

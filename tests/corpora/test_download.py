@@ -95,7 +95,7 @@ def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
     assert server.asked == [None]
     assert sorted(p.name for p in path.parent.iterdir()) == ["a.tgz", "a.tgz.sha256"]
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(InputError, match=r"SHA-256 is .*; delete it and fetch it again"):
+    with pytest.raises(InputError, match=r"SHA-256 is .*; delete it and download it again"):
         fetched(server, tmp_path / "new")
 
 
@@ -107,7 +107,7 @@ def test_broken_off_it_goes_on(server: Server, tmp_path: Path) -> None:
 
 def test_a_later_call_goes_on(server: Server, tmp_path: Path) -> None:
     server.break_after = [400_000, 100_000, 100_000, 100_000, 100_000]
-    with pytest.raises(InputError, match=r"5 tries failed .*go on at byte 800,000"):
+    with pytest.raises(InputError, match=r"5 tries failed .*continue at byte 800,000"):
         fetched(server, tmp_path)
     assert fetched(server, tmp_path).read_bytes() == CONTENT
     assert server.asked[-1] == "bytes=800000-"
@@ -143,10 +143,10 @@ def test_refusals_are_told(server: Server, tmp_path: Path) -> None:
 
 def test_both_archives(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "REPORTS", RemoteFile(name="r.tgz", sha256=hashlib.sha256(CONTENT).hexdigest()))
-    reports, pictures = download_open_i(tmp_path, base=server.url)
-    assert pictures is not None
-    assert (reports.name, pictures.name) == ("r.tgz", "NLMCXR_png.tgz")
-    assert download_open_i(tmp_path / "texts", base=server.url, pictures=False)[1] is None
+    reports, images = download_open_i(tmp_path, base=server.url)
+    assert images is not None
+    assert (reports.name, images.name) == ("r.tgz", "NLMCXR_png.tgz")
+    assert download_open_i(tmp_path / "texts", base=server.url, images=False)[1] is None
 
 
 def test_the_known_sum_is_that_of_the_real_archive(shared: Path) -> None:

@@ -14,18 +14,18 @@ import pytest
 from PIL import Image
 
 from xpronet.commands.prepare_iu_xray import iu_xray
-from xpronet.corpora.build import LEFT_OUT_FILE, ReleaseSettings
+from xpronet.corpora.build import LEFT_OUT_FILE, BuildSettings
 from xpronet.corpora.check import check_corpus
-from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.image_cache import ImageFormat
 from xpronet.corpora.iu_reports import (
     IuReport,
+    image_name,
     parse_report,
-    picture_name,
     read_iu_reports,
     read_position,
     read_projections,
 )
-from xpronet.corpora.iu_xray import PUBLISHED_STUDIES, IuPrepared, IuSettings, annotated_picture, make_iu_xray
+from xpronet.corpora.iu_xray import PUBLISHED_STUDIES, IuPrepared, IuSettings, annotated_image, make_iu_xray
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.images.read import eight_bits, read_grey, resize_short_side
@@ -33,10 +33,10 @@ from xpronet.images.read import eight_bits, read_grey, resize_short_side
 SECTIONS = ("COMPARISON", "INDICATION", "FINDINGS", "IMPRESSION")
 
 
-def xml(number: int, pictures: int = 2, **sections: str) -> str:
+def xml(number: int, images: int = 2, **sections: str) -> str:
     texts = {"findings": f"Finding {number}.", "impression": f"1. Impression {number}.", **sections}
     abstract = "".join(f'<AbstractText Label="{s}">{texts.get(s.lower(), "")}</AbstractText>' for s in SECTIONS)
-    parents = "".join(f'<parentImage id="{name(number, view)}"/>' for view in range(1, pictures + 1))
+    parents = "".join(f'<parentImage id="{name(number, view)}"/>' for view in range(1, images + 1))
     return (
         f'<?xml version="1.0" encoding="utf-8"?>\n<eCitation><uId id="CXR{number}"/>'
         f"<MedlineCitation><Article><Abstract>{abstract}</Abstract></Article></MedlineCitation>"
@@ -55,8 +55,8 @@ def reports(tmp_path: Path) -> Path:
     folder.mkdir()
     for number in range(1, 21):
         sections = {3: {"findings": ""}, 4: {"findings": " ", "impression": ""}}.get(number, {})
-        pictures = {5: 3, 6: 0}.get(number, 2)
-        (folder / f"{number}.xml").write_text(xml(number, pictures, **sections))
+        images = {5: 3, 6: 0}.get(number, 2)
+        (folder / f"{number}.xml").write_text(xml(number, images, **sections))
     return folder
 
 
@@ -68,26 +68,26 @@ def draw(folder: Path, names: list[str]) -> Path:
     return folder
 
 
-def every_picture() -> list[str]:
+def every_image() -> list[str]:
     return [f"{name(n, v)}.png" for n in range(1, 21) for v in range(1, {5: 3, 6: 0}.get(n, 2) + 1)]
 
 
 def made(reports: Path, images: Path | None, out: Path, **values: Any) -> tuple[Corpus, IuPrepared]:
-    release = {key: values.pop(key) for key in ("tolerate", "without_picture") if key in values}
+    build = {key: values.pop(key) for key in ("tolerate", "without_images") if key in values}
     settings = IuSettings(reports=reports, images=images, **{"split": "seed:0", **values})
     prepared = make_iu_xray(
-        out, settings, ReleaseSettings(images=None, pictures=PictureForm(short_side=32), **release), overwrite=True
+        out, settings, BuildSettings(image_format=ImageFormat(short_side=32), **build), overwrite=True
     )
     return open_corpus(out), prepared
 
 
 def test_a_drawn_split(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     corpus, prepared = made(reports, images, tmp_path / "iu")
     assert sum(prepared.corpus.studies.values()) == len(corpus.studies) == 17
     assert prepared.corpus.dropped == {"no image in the collection": 1, "no findings": 2}
-    assert sum(prepared.corpus.pictures.values()) == 35
-    assert prepared.corpus.lost == []
+    assert sum(prepared.corpus.images.values()) == 35
+    assert prepared.corpus.left_out == []
     study = next(study for study in corpus.studies if study.id == "CXR5")
     assert study.sections == {
         "findings": "Finding 5.",
@@ -96,7 +96,7 @@ def test_a_drawn_split(reports: Path, tmp_path: Path) -> None:
     }
     assert (study.report, study.patient, study.source) == ("Finding 5.", "CXR5", "5.xml")
     greys = [int(read_grey(corpus.view_path(view))[0, 0]) for view in study.views]
-    assert greys == [3 * every_picture().index(f"{name(5, view)}.png") for view in (1, 2, 3)]
+    assert greys == [3 * every_image().index(f"{name(5, view)}.png") for view in (1, 2, 3)]
     sides = {study.patient: study.split for study in corpus.studies}
     again, _ = made(reports, None, tmp_path / "again", split="seed:7", text="impression")
     assert len(again.studies) == 19
@@ -124,13 +124,13 @@ def annotate(path: Path, studies: dict[str, list[str]], **values: str) -> Path:
 def test_an_annotated_split(reports: Path, tmp_path: Path) -> None:
     studies = {f"CXR{n}_IM-{n:04}": [f"CXR{n}_IM-{n:04}/{place}.png" for place in (1, 0)] for n in (7, 5, 1)}
     annotation = annotate(tmp_path / "annotation.json", studies, CXR7_x="")
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     corpus, prepared = made(reports, images, tmp_path / "iu", split=f"r2gen:{annotation}")
     assert [(study.id, study.split) for study in corpus.studies] == list(
         zip(studies, ("train", "train", "test"), strict=True)
     )
     greys = [int(read_grey(corpus.view_path(view))[0, 0]) for view in corpus.studies[1].views]
-    assert greys == [3 * every_picture().index(f"{name(5, view)}.png") for view in (2, 1)]
+    assert greys == [3 * every_image().index(f"{name(5, view)}.png") for view in (2, 1)]
     assert (prepared.compared, list(prepared.differing), prepared.unused) == (3, [], 33)
     assert prepared.corpus.dropped == {"no place in R2Gen's split": 17}
     # R2Gen's own copy of the images serves as well.
@@ -167,8 +167,8 @@ def test_hostile_annotations_are_refused(
         made(reports, None if texts else draw(tmp_path / "png", []), tmp_path / "iu", split=f"r2gen:{annotation}")
 
 
-def test_missing_and_damaged_pictures_are_listed(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture()[:-3])
+def test_missing_and_damaged_images_are_listed(reports: Path, tmp_path: Path) -> None:
+    images = draw(tmp_path / "png", every_image()[:-3])
     (images / f"{name(1, 1)}.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"3 of 35 files .*3 missing \(first CXR19_IM-0019-2001\).*--tolerate 3"):
         made(reports, images, tmp_path / "iu")
@@ -178,25 +178,25 @@ def test_missing_and_damaged_pictures_are_listed(reports: Path, tmp_path: Path) 
     assert not (tmp_path / "iu").exists()
     corpus, prepared = made(reports, images, tmp_path / "iu", tolerate=4)
     assert len(corpus.studies) == 17
-    assert prepared.corpus.pictureless == 1
+    assert prepared.corpus.without_images == 1
     listed = [json.loads(line) for line in (tmp_path / "iu" / LEFT_OUT_FILE).read_text().splitlines()]
     assert {(item["study"], item["reason"] == "missing") for item in listed} == {
         ("CXR19", True),
         ("CXR20", True),
         ("CXR1", False),
     }
-    corpus, prepared = made(reports, images, tmp_path / "iu", tolerate=4, without_picture="drop")
+    corpus, prepared = made(reports, images, tmp_path / "iu", tolerate=4, without_images="drop")
     assert len(corpus.studies) == 16
     assert prepared.corpus.dropped["no image that can be read"] == 1
     assert not list(tmp_path.glob(".iu*")), "nothing is left beside a finished corpus"
 
 
 def test_a_second_try_goes_on(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture()[:-1])
+    images = draw(tmp_path / "png", every_image()[:-1])
     (images / f"{name(1, 1)}.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="damaged"):
         made(reports, images, tmp_path / "iu", tolerate=1)
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".iu.pictures").iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".iu.images").iterdir()}
     assert len(kept) == 33
     Image.fromarray(np.full((40, 48), 77, np.uint8)).save(images / f"{name(1, 1)}.png")
     corpus, _ = made(reports, images, tmp_path / "iu", tolerate=1)
@@ -207,23 +207,23 @@ def test_a_second_try_goes_on(reports: Path, tmp_path: Path) -> None:
 
 
 def test_depths_are_never_mixed(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     damaged = images / f"{name(1, 1)}.png"
     whole = damaged.read_bytes()
     damaged.write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"made so far wait in \.iu\.pictures"):
+    with pytest.raises(InputError, match=r"converted so far are kept in \.iu\.images"):
         made(reports, images, tmp_path / "iu")
     damaged.write_bytes(whole)
     settings = IuSettings(reports=reports, images=images, split="seed:0")
-    release = ReleaseSettings(images=None, pictures=PictureForm(short_side=32, depth=16))
-    make_iu_xray(tmp_path / "iu", settings, release)
+    build = BuildSettings(image_format=ImageFormat(short_side=32, depth=16))
+    make_iu_xray(tmp_path / "iu", settings, build)
     checked = check_corpus(tmp_path / "iu", decode=True)
     assert (checked.problems, checked.corpus.made["depth"]) == ([], 16)
     assert not list(tmp_path.glob(".iu*"))
 
 
 def test_a_corpus_of_texts_clears_what_waited(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture()[:-1])
+    images = draw(tmp_path / "png", every_image()[:-1])
     (images / f"{name(1, 1)}.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="damaged"):
         made(reports, images, tmp_path / "iu", tolerate=1)
@@ -232,8 +232,8 @@ def test_a_corpus_of_texts_clears_what_waited(reports: Path, tmp_path: Path) -> 
     assert not list(tmp_path.glob(".iu*"))
 
 
-def test_pictures_in_an_archive(reports: Path, tmp_path: Path) -> None:
-    folder = draw(tmp_path / "NLMCXR_png", [*every_picture(), "CXR900_IM-0900-1001.png"])
+def test_images_in_an_archive(reports: Path, tmp_path: Path) -> None:
+    folder = draw(tmp_path / "NLMCXR_png", [*every_image(), "CXR900_IM-0900-1001.png"])
     with tarfile.open(tmp_path / "NLMCXR_png.tgz", "w:gz") as archive:
         archive.add(folder, "NLMCXR_png")
     ours, _ = made(reports, folder, tmp_path / "a")
@@ -286,7 +286,7 @@ def test_the_kaggle_copy(tmp_path: Path) -> None:
 
 
 def test_projections_order_the_views_of_open_i(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     projections = kaggle(tmp_path / "kaggle") / "indiana_projections.csv"
     corpus, _ = made(reports, images, tmp_path / "iu", projections=projections)
     positions = {study.id: [view.position for view in study.views] for study in corpus.studies}
@@ -297,7 +297,7 @@ def test_projections_order_the_views_of_open_i(reports: Path, tmp_path: Path) ->
 def test_a_table_marks_all_views_and_keeps_them(
     reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     table = tmp_path / "indiana_projections.csv"
     rows = [
         (n, f"{n}_IM-{n:04}-{v}001.dcm.png", "Lateral" if v == 1 else "Frontal") for n in range(1, 21) for v in (1, 2)
@@ -313,7 +313,7 @@ def test_a_table_marks_all_views_and_keeps_them(
     views = {study.id: study.views for study in corpus.studies}
     assert [view.position for view in views["CXR5"]] == ["FRONTAL", "FRONTAL", "LATERAL"]
     greys = [int(read_grey(corpus.view_path(view))[0, 0]) for view in views["CXR5"]]
-    assert greys == [3 * every_picture().index(f"{name(5, view)}.png") for view in (2, 3, 1)]
+    assert greys == [3 * every_image().index(f"{name(5, view)}.png") for view in (2, 3, 1)]
     shutil.copy(table, reports)
     beside, _ = made(reports, images, tmp_path / "beside")
     assert [study.views for study in beside.studies] == [study.views for study in corpus.studies]
@@ -352,12 +352,12 @@ def test_a_table_that_contradicts_itself_is_refused(row: str, reason: str, tmp_p
         ([], None),
     ],
 )
-def test_a_caption_tells_only_of_an_only_picture(captions: list[str], position: str | None) -> None:
+def test_a_caption_tells_only_of_an_only_image(captions: list[str], position: str | None) -> None:
     assert read_position(captions) == position
 
 
 def test_a_captions_projection_reaches_the_corpus(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", every_picture())
+    images = draw(tmp_path / "png", every_image())
     caption = '-1001"><caption>Portable AP chest</caption></parentImage>'
     (reports / "7.xml").write_text(xml(7, 1).replace('-1001"/>', caption))
     corpus, prepared = made(reports, images, tmp_path / "iu")
@@ -366,7 +366,7 @@ def test_a_captions_projection_reaches_the_corpus(reports: Path, tmp_path: Path)
 
 
 def test_copies_are_never_mixed(reports: Path, tmp_path: Path) -> None:
-    images = draw(tmp_path / "png", [*every_picture()[:3], "9_IM-0009-1001.dcm.png"])
+    images = draw(tmp_path / "png", [*every_image()[:3], "9_IM-0009-1001.dcm.png"])
     with pytest.raises(InputError, match="whose contrast differs"):
         made(reports, images, tmp_path / "iu", tolerate=99)
     images = draw(tmp_path / "two", ["CXR1_IM-0001-1001.png", "a/1_IM-0001-1001.dcm.png"])
@@ -380,11 +380,11 @@ def test_dicom_folder(shared: Path, reports: Path, tmp_path: Path) -> None:
     folder = tmp_path / "NLMCXR_dcm" / "1"
     folder.mkdir(parents=True)
     shutil.copyfile(source, folder / "1_IM-0001-1001.dcm")
-    corpus, prepared = made(reports, folder.parent, tmp_path / "iu", tolerate=99, without_picture="drop")
+    corpus, prepared = made(reports, folder.parent, tmp_path / "iu", tolerate=99, without_images="drop")
     (study,) = corpus.studies
     grey = read_grey(corpus.view_path(study.views[0]))
     np.testing.assert_array_equal(grey, resize_short_side(eight_bits(read_grey(source)), 32))
-    assert prepared.corpus.lost_by_reason()["missing"] == 34
+    assert prepared.corpus.files_by_reason()["missing"] == 34
 
 
 @pytest.mark.parametrize(
@@ -400,8 +400,8 @@ def test_dicom_folder(shared: Path, reports: Path, tmp_path: Path) -> None:
         ("CXR12_1_IM-0001-3001.png", None),
     ],
 )
-def test_one_name_for_a_picture_in_every_copy(file: str, expected: str | None) -> None:
-    assert picture_name(file) == expected
+def test_one_name_for_an_image_in_every_copy(file: str, expected: str | None) -> None:
+    assert image_name(file) == expected
 
 
 BILLION_LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><eCitation>&b;</eCitation>'
@@ -463,13 +463,13 @@ def test_settings_are_checked(tmp_path: Path, reports: Path) -> None:
         iu_xray(out=tmp_path / "o", split="seed:1", no_images=True)
     with pytest.raises(InputError, match="either --images"):
         iu_xray(out=tmp_path / "o", split="seed:1", reports=reports)
-    with pytest.raises(InputError, match="leave --reports and --images away"):
+    with pytest.raises(InputError, match="leave out --reports and --images"):
         iu_xray(out=tmp_path / "o", split="seed:1", reports=reports, download=tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no reports of the collection"):
         made(tmp_path / "empty", None, tmp_path / "iu")
     with pytest.raises(InputError, match="tolerate = -1"):
-        ReleaseSettings(images=None, tolerate=-1)
+        BuildSettings(tolerate=-1)
     (reports / "again.xml").write_text(xml(1))
     with pytest.raises(InputError, match=r"CXR1 is in 1.xml and in again.xml"):
         made(reports, None, tmp_path / "iu")
@@ -489,17 +489,17 @@ def test_real_reports_equal_the_annotation(shared: Path, real: dict[str, IuRepor
     for record in records:
         report = real[record["id"].partition("_")[0]]
         assert report.sections["findings"] == " ".join(record["report"].split())
-    usable = {report.id for report in real.values() if "findings" in report.sections and len(report.pictures) >= 2}
+    usable = {report.id for report in real.values() if "findings" in report.sections and len(report.images) >= 2}
     assert usable == {record["id"].partition("_")[0] for record in records}
 
 
-def test_real_pictures_resolve(shared: Path, real: dict[str, IuReport]) -> None:
+def test_real_images_resolve(shared: Path, real: dict[str, IuReport]) -> None:
     text = (shared / "data" / "iu_xray" / "r2gen_path_to_nlmcxr_file.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 5910
     for row in rows:
-        expected = picture_name(row["nlmcxr_image_by_xml_order"])
-        assert annotated_picture(row["r2gen_path"], real) == expected is not None
+        expected = image_name(row["nlmcxr_image_by_xml_order"])
+        assert annotated_image(row["r2gen_path"], real) == expected is not None
 
 
 def test_command_on_the_real_collection(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -521,12 +521,12 @@ def test_command_on_the_real_collection(shared: Path, tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize(("copy", "count"), [("NLMCXR_png", 11), ("kaggle_images_normalized", 4)])
-def test_all_real_pictures_are_read(copy: str, count: int, shared: Path, tmp_path: Path) -> None:
+def test_all_real_images_are_read(copy: str, count: int, shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "iu_xray"
     corpus, prepared = made(
         folder / "NLMCXR_reports.tgz", folder / copy, tmp_path / "iu", missing="other", tolerate=7470
     )
-    assert sum(prepared.corpus.pictures.values()) == count
+    assert sum(prepared.corpus.images.values()) == count
     assert prepared.unused == 0
-    assert prepared.corpus.straddling == []
+    assert prepared.corpus.in_several_splits == []
     assert len({study.patient for study in corpus.studies}) == len(corpus.studies) == 3826

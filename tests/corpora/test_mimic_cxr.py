@@ -12,8 +12,8 @@ import pytest
 from mimic_tree import Truth, write_tree
 
 from xpronet.commands.prepare_mimic_cxr import mimic_cxr
-from xpronet.corpora.build import LEFT_OUT_FILE, ReleaseSettings
-from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.build import LEFT_OUT_FILE, BuildSettings
+from xpronet.corpora.image_cache import ImageFormat
 from xpronet.corpora.mimic_cxr import MimicPrepared, MimicSettings, find_table, make_mimic_cxr
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
@@ -29,12 +29,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Truth]]:
 
 
 def made(root: Path, out: Path, *, images: bool = True, **values: Any) -> tuple[Corpus, MimicPrepared]:
-    release = {name: values.pop(name) for name in ("tolerate", "without_picture") if name in values}
-    settings = MimicSettings(root=root, **values)
+    build = {name: values.pop(name) for name in ("tolerate", "without_images") if name in values}
+    settings = MimicSettings(root=root, images=root if images else None, **values)
     prepared = make_mimic_cxr(
         out,
         settings,
-        ReleaseSettings(images=root if images else None, pictures=PictureForm(short_side=32), **release),
+        BuildSettings(image_format=ImageFormat(short_side=32), **build),
         overwrite=True,
     )
     return open_corpus(out), prepared
@@ -57,7 +57,7 @@ def test_counts_and_texts_are_exact(tree: tuple[Path, list[Truth]], tmp_path: Pa
         assert study.report == study.sections["findings"] == truth.findings
         assert study.sections.get("impression") == truth.impression
         assert (study.patient, study.split) == (truth.subject, SPLIT_NAMES[truth.split])
-        good = [truth.positions[dicom] or None for dicom, state in truth.pictures.items() if state == "good"]
+        good = [truth.positions[dicom] or None for dicom, state in truth.images.items() if state == "good"]
         assert Counter(view.position for view in study.views) == Counter(good)
         assert [view.position for view in study.views][1:2] != ["PA"] or study.views[0].position in ("PA", "AP")
     assert prepared.corpus.studies == {
@@ -69,34 +69,34 @@ def test_counts_and_texts_are_exact(tree: tuple[Path, list[Truth]], tmp_path: Pa
         "no findings": sum(truth.findings is None for truth in readable),
         "no report that can be read": sum(truth.labelled and truth.report != "there" for truth in truths),
     }
-    states = Counter(state for truth in expected for state in truth.pictures.values())
+    states = Counter(state for truth in expected for state in truth.images.values())
     reports = Counter(truth.report for truth in truths if truth.labelled)
     assert min(states["missing"], states["damaged"], reports["missing"], reports["damaged"]) >= 3
-    assert sum(prepared.corpus.pictures.values()) == states["good"]
-    assert prepared.corpus.lost_by_reason() == {
+    assert sum(prepared.corpus.images.values()) == states["good"]
+    assert prepared.corpus.files_by_reason() == {
         "missing": states["missing"] + reports["missing"],
         "damaged": states["damaged"] + reports["damaged"],
     }
-    assert prepared.corpus.pictureless == sum("good" not in truth.pictures.values() for truth in expected) > 0
-    assert prepared.corpus.straddling == []
+    assert prepared.corpus.without_images == sum("good" not in truth.images.values() for truth in expected) > 0
+    assert prepared.corpus.in_several_splits == []
     listed = [json.loads(line) for line in (tmp_path / "corpus" / LEFT_OUT_FILE).read_text().splitlines()]
-    assert len(listed) == len(prepared.corpus.lost)
+    assert len(listed) == len(prepared.corpus.left_out)
     assert all(str(root) not in item["reason"] for item in listed)
 
 
-def test_one_study_a_picture_as_published(tree: tuple[Path, list[Truth]], tmp_path: Path) -> None:
+def test_one_study_an_image_as_published(tree: tuple[Path, list[Truth]], tmp_path: Path) -> None:
     root, truths = tree
-    corpus, prepared = made(root, tmp_path / "corpus", unit="image", tolerate=999, without_picture="drop")
+    corpus, prepared = made(root, tmp_path / "corpus", unit="image", tolerate=999, without_images="drop")
     expected = {
         dicom: truth.findings
         for truth in truths
         if truth.findings is not None
-        for dicom, state in truth.pictures.items()
+        for dicom, state in truth.images.items()
         if state == "good"
     }
     assert {study.id: study.report for study in corpus.studies} == expected
     assert all(len(study.views) == 1 for study in corpus.studies)
-    assert prepared.corpus.studies == prepared.corpus.pictures
+    assert prepared.corpus.studies == prepared.corpus.images
 
 
 @pytest.mark.parametrize("text", ["impression", "both"])
@@ -147,7 +147,7 @@ def test_command_joins_labels(
 ) -> None:
     root, _ = tree
     out = tmp_path / "corpus"
-    mimic_cxr(root=root, out=out, unit="image", short_side=32, tolerate=999, without_picture="drop")
+    mimic_cxr(root=root, out=out, unit="image", short_side=32, tolerate=999, without_images="drop")
     printed = capsys.readouterr().out
     assert "270,790" in printed
     assert "studies with no row in the label table" in printed
@@ -155,7 +155,7 @@ def test_command_joins_labels(
     labels = read_labels(out / "labels.csv", [study.id for study in corpus.studies])
     examinations = {study.id: study.source.rpartition("/")[2] for study in corpus.studies}
     original = read_labels(find_table(root, "chexpert"), sorted(set(examinations.values())))
-    assert labels == {picture: original[study] for picture, study in examinations.items()}
+    assert labels == {image: original[study] for image, study in examinations.items()}
     with pytest.raises(InputError, match="already exists"):
         mimic_cxr(root=root, out=out)
 
@@ -169,7 +169,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("reason", FAULTS)
 def test_hostile_tables_are_refused(reason: str, tmp_path: Path) -> None:
-    write_tree(tmp_path, studies=16, pictures=False)
+    write_tree(tmp_path, studies=16, images=False)
     path = find_table(tmp_path, "split")
     with gzip.open(path, "rt", newline="") as stream:
         rows = list(csv.DictReader(stream))

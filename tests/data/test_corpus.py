@@ -101,7 +101,7 @@ def test_record_that_is_no_object(tmp_path: Path) -> None:
 
 
 def test_repeated_ids_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="1 study ids stand twice, first study 1"):
+    with pytest.raises(InputError, match=r"1 study ids are repeated \(first study 1"):
         open_corpus(written(tmp_path, study(1), study(2), study(1)))
 
 

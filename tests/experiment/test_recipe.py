@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.experiment.recipe import PRESETS, make_recipe, read_recipe, shipped_recipe
+from xpronet.experiment.recipe import PRESETS, make_recipe, read_recipe, read_settings, shipped_recipe
+from xpronet.pretrain.settings import PretrainRecipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -18,8 +19,21 @@ def _write(folder: Path, text: str, name: str = "recipe.toml") -> Path:
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_read_and_opens_with_its_command(path: Path) -> None:
-    read_recipe(path)
-    assert path.read_text().startswith("# xpronet train recipes/")
+    if path.stem.endswith("_encoder"):
+        read_settings(PretrainRecipe, path)
+        assert path.read_text().startswith(f"# xpronet pretrain recipes/{path.name} ")
+    else:
+        read_recipe(path)
+        assert path.read_text().startswith("# xpronet train recipes/")
+
+
+def test_settings_of_another_kind_are_read_as_strictly_as_a_recipe(tmp_path: Path) -> None:
+    path = _write(tmp_path, "short_side = 64\n[fit]\nsize = 64\nsmall_size = 48\n")
+    assert read_settings(PretrainRecipe, path, ["fit.epochs=2"]).fit.epochs == 2
+    with pytest.raises(InputError, match=r"unknown key fit.epoch; did you mean fit.epochs\?"):
+        read_settings(PretrainRecipe, path, ["fit.epoch=2"])
+    with pytest.raises(InputError, match=r"fit.train_from = 'layer5'; choose one of stem"):
+        read_settings(PretrainRecipe, path, ["fit.train_from=layer5"])
 
 
 def test_a_recipe_survives_being_written(tmp_path: Path) -> None:

@@ -19,17 +19,17 @@ def compared(real_reports, rules: RuleLabeler, split: str, findings: tuple[str, 
 def test_micro_f1_over_thirteen_findings_and_no_finding(real_reports, rules, split):
     micro = compared(real_reports, rules, split, ABNORMALITIES).micro.f1
     assert micro is not None
-    assert micro >= 0.92
+    assert micro >= {"train": 0.9545, "val": 0.9465}[split]
     none = compared(real_reports, rules, split, FINDINGS).finding(NO_FINDING).f1
     assert none is not None
-    assert none >= 0.97
+    assert none >= {"train": 0.9915, "val": 0.9825}[split]
 
 
 def test_macro_f1_over_findings_that_are_not_rare(real_reports, rules):
     rows = [row for row in compared(real_reports, rules, "train", ABNORMALITIES).per_finding if row.present >= 15]
     scores = [row.f1 for row in rows if row.f1 is not None]
     assert len(scores) == len(rows) == 12
-    assert sum(scores) / len(scores) >= 0.80
+    assert sum(scores) / len(scores) >= 0.92
 
 
 def test_speed(real_reports, rules):

@@ -79,6 +79,7 @@ def test_labels_with_chexbert(corpus, tiny_chexbert, capsys):
     [
         ({"labeler": "chexbert"}, "--weights"),
         ({"weights": "x.pth"}, "no weights"),
+        ({"labeler": "chexbert", "convention": "negbio"}, "has learned its convention"),
         ({"split": "val"}, "--against"),
         ({"json": Path("x.json")}, "--against"),
         ({"explain": "z"}, "no study 'z'"),
@@ -89,3 +90,30 @@ def test_labels_with_chexbert(corpus, tiny_chexbert, capsys):
 def test_what_cannot_be_asked(corpus, options, told):
     with pytest.raises(InputError, match=told):
         label(corpus, **options)
+
+
+def test_a_convention_changes_the_labels(corpus):
+    label(corpus, convention="chexpert", section=("impression",))
+    assert read_labels(corpus / "labels.csv", ["a"])["a"]["Cardiomegaly"] is State.POSITIVE
+    (corpus / "labels.csv").unlink()
+    write_texts(corpus, {"a": "Edema or pneumonia."})
+    for convention, state in {"chexpert": State.UNCERTAIN, "negbio": State.POSITIVE}.items():
+        label(corpus, convention=convention, overwrite=True)
+        assert read_labels(corpus / "labels.csv", ["a"])["a"]["Edema"] is state
+
+
+def test_tells_of_reports_that_are_not_in_english(corpus, capsys):
+    label(corpus)
+    assert "English" not in capsys.readouterr().out
+    write_texts(corpus, {"a": "Kein Pneumothorax.", "b": "Pas de pneumothorax.", "c": "Small effusion."})
+    label(corpus, overwrite=True)
+    assert "2 reports do not seem to be in English (a, b); the rules" in capsys.readouterr().out
+    assert set(read_labels(corpus / "labels.csv", ["a"])["a"].values()) == {State.NOT_MENTIONED}
+
+
+def write_texts(folder: Path, reports: dict[str, str]) -> None:
+    """Put other studies in place of a corpus's."""
+    for name in ("corpus.json", "studies.jsonl"):
+        (folder / name).unlink()
+    studies = [Study(id=name, split="train", views=(), report=report, sections={}) for name, report in reports.items()]
+    write_corpus(folder, studies, name="small", licence="none", made={})

@@ -44,7 +44,9 @@ def test_every_choice_gives_whole_outputs_and_gradients(make_network, choices):
     assert outputs.region_mask.shape == (3, 8)
     assert (outputs.image_responses is None) is (choices.get("visible") == "none")
     assert (outputs.finding_logits is None) is ("findings_head" in choices)
-    loss = sum(tensor.square().mean() for tensor in outputs if tensor is not None and tensor.is_floating_point())
+    loss = sum(
+        tensor.square().mean() for tensor in outputs if isinstance(tensor, torch.Tensor) and tensor.is_floating_point()
+    )
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

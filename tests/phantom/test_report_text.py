@@ -5,11 +5,11 @@ import pytest
 
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
 from xpronet.labels.rules import RuleLabeler
-from xpronet.phantom.denials import ALL_NORMAL, NORMAL
+from xpronet.phantom.finding_statements import ORDERS, POSITIVE, SECTION_OF, SECTIONS
+from xpronet.phantom.normal_statements import ALL_NORMAL, NORMAL
 from xpronet.phantom.plan import plan_studies
 from xpronet.phantom.record import Record, draw_record
 from xpronet.phantom.report_text import write_report
-from xpronet.phantom.wordings import ORDERS, POSITIVE, SECTION_OF, SECTIONS
 
 Written = list[tuple[Record, str, dict[str, State]]]
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from xpronet.labels.conventions import ConventionName
 from xpronet.labels.findings import Uncertain
 
 
@@ -15,6 +16,7 @@ def label(
     weights: str | None = None,
     bert: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
+    convention: ConventionName | None = None,
     section: tuple[str, ...] = ("report",),
     against: Path | None = None,
     schema: str | None = None,
@@ -32,6 +34,7 @@ def label(
         weights: CheXbert's .pth, .pt or .safetensors file, or "hub:owner/name/FILE".
         bert: a folder with BERT's config.json and words, or "hub:owner/name"; by default the folder of the weights.
         precision: of CheXbert's arithmetic.
+        convention: whose labels the rules follow where authors differ: chexpert (the default), negbio or radiologist.
         section: which text to read: "report", the name of a section such as "impression", or several joined, as
             "findings+impression". Given several times, the first that a study has.
         against: a table of labels to compare with: CSV with named columns, or a pickle with --schema.
@@ -47,7 +50,7 @@ def label(
     from xpronet.errors import InputError
     from xpronet.files import write_json
     from xpronet.labels.label_tables import read_labels
-    from xpronet.labels.labelers import explained, make_labeler, write_corpus_labels
+    from xpronet.labels.labelers import explained, make_labeler, unread, write_corpus_labels
     from xpronet.labels.labelled_text import labelled_texts
     from xpronet.progress import on_console
 
@@ -58,14 +61,17 @@ def label(
     console = Console(highlight=False, markup=False)
     read = open_corpus(corpus)
     if explain is not None:
-        label_output.print_explanation(console, explain, *explained(read, explain, labeler, section))
+        label_output.print_explanation(
+            console, explain, *explained(read, explain, labeler, section, convention or "chexpert")
+        )
         return
-    chosen = make_labeler(labeler, weights=weights, bert=bert, precision=precision)
+    chosen = make_labeler(labeler, weights=weights, bert=bert, precision=precision, convention=convention)
     studies = read.studies if split is None else read.split(split)
     texts = list(labelled_texts(studies, section))
     if against is None:
         counts = write_corpus_labels(chosen, texts, corpus / LABELS_FILE, overwrite=overwrite, track=on_console)
         label_output.print_counts(console, corpus / LABELS_FILE, counts, chosen.name)
+        label_output.print_unread(console, unread(chosen, texts))
         return
     truth = read_labels(against, [study.id for study in studies], schema)
     predicted = dict(chosen.label_many(on_console(texts, "Label", len(texts))))
@@ -74,3 +80,4 @@ def label(
     if json is not None:
         write_json(json, source | comparison.record(), overwrite=overwrite)
     label_output.print_comparison(console, comparison, source)
+    label_output.print_unread(console, unread(chosen, texts))

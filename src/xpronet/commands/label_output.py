@@ -92,6 +92,17 @@ def print_counts(console: Console, path: Path, counts: Mapping[str, Counter[Stat
     console.print(f"{path}: {studies} studies labelled by {labeler}", soft_wrap=True)
 
 
+def print_unread(console: Console, ids: Sequence[str]) -> None:
+    """Tell which reports the rules could not read; nothing where they read all."""
+    if ids:
+        shown = ", ".join(ids[:EXAMPLES_SHOWN]) + (", ..." if len(ids) > EXAMPLES_SHOWN else "")
+        console.print(
+            f"{len(ids)} reports do not seem to be in English ({shown}); the rules read English only, so all labels "
+            "of these are blank",
+            soft_wrap=True,
+        )
+
+
 def print_explanation(
     console: Console, study_id: str, states: Mapping[str, State], evidence: Sequence[Evidence]
 ) -> None:

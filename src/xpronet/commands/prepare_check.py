@@ -1,9 +1,11 @@
-"""`xpronet prepare check`: verify a corpus folder and print one page about it."""
+"""`xpronet prepare check`: verify a corpus folder and print a summary of one page."""
 
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
@@ -20,12 +22,14 @@ BAR = 40
 """Characters of the longest bar."""
 
 
-def check(corpus: Path, *, decode: bool = False) -> None:
-    """Verify files, sizes, depth, ids and splits of a corpus folder, and print what is in it on one page.
+def check(corpus: Path, *, decode: Annotated[bool, Parameter(negative="--headers-only")] = True) -> None:
+    """Verify files, sizes, depth, ids and splits of a corpus folder, and print a summary of one page.
+
+    Images that are in two splits are found even where one copy was encoded anew.
 
     Args:
         corpus: a corpus folder.
-        decode: read every image to its last pixel, not only its header.
+        decode: read every image to its last pixel and compare the splits' images; without, only headers are read.
     """
     checked = check_corpus(corpus, decode=decode, track=on_console)
     console = Console(highlight=False, markup=False)
@@ -45,6 +49,7 @@ def _print_counts(console: Console, checked: CorpusCheck) -> None:
     table.add_row("distinct reports", *(f"{checked.distinct[split]:,}" for split in SPLITS))
     shares = (_share(checked.repeated[split], checked.studies[split]) for split in SPLITS[1:])
     table.add_row("reports word for word in train", "", *shares)
+    table.add_row("words unknown to a vocabulary of train", *(f"{checked.unknown[split]:.1%}" for split in SPLITS))
     table.add_row("words a report (mean)", *(_mean(checked.lengths[split]) for split in SPLITS))
     console.print(table)
     console.print(f"patients: {f'{checked.patients:,}' if checked.patients else 'not named by the source'}")
@@ -52,8 +57,8 @@ def _print_counts(console: Console, checked: CorpusCheck) -> None:
     console.print(f"views: {checked.positions.total():,}{f' ({views})' if views else ''}")
     if checked.positions:
         console.print(f"images: grey, {stored_depth(corpus)} bits")
-    if checked.pictureless:
-        console.print(f"studies without an image: {checked.pictureless:,}")
+    if checked.without_images:
+        console.print(f"studies without an image: {checked.without_images:,}")
 
 
 def _print_lengths(console: Console, checked: CorpusCheck) -> None:

@@ -6,9 +6,9 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
-from xpronet.corpora.build import ReleaseSettings
+from xpronet.corpora.build import BuildSettings
 from xpronet.corpora.download import download_open_i
-from xpronet.corpora.image_cache import PictureForm
+from xpronet.corpora.image_cache import ImageFormat
 from xpronet.corpora.iu_xray import PUBLISHED_STUDIES, IuSettings, make_iu_xray, projections_table
 from xpronet.errors import InputError
 from xpronet.images.read import Depth
@@ -31,7 +31,7 @@ def iu_xray(
     text: Literal["findings", "impression", "both"] = "findings",
     missing: Literal["drop", "other"] = "drop",
     projections: Path | None = None,
-    without_picture: Literal["keep", "drop"] = "keep",
+    without_images: Literal["keep", "drop"] = "keep",
     short_side: int = 256,
     depth: Depth = 8,
     tolerate: int = 0,
@@ -45,11 +45,11 @@ def iu_xray(
         reports: NLMCXR_reports.tgz, a folder of its XML files, or Kaggle's indiana_reports.csv.
         images: NLMCXR_png.tgz, NLMCXR_dcm.tgz, or a folder of Open-i's PNG, Kaggle's or DICOM images.
         no_images: make a corpus of texts, for labelling and for scores.
-        download: a folder; Open-i's archives are fetched into it (1.3 GB; goes on after a stop) and used.
+        download: a folder; Open-i's archives (1.3 GB) are downloaded into it and used; a stopped download is continued.
         text: the sections to be learned.
         missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
         projections: a CSV of filename and projection, such as Kaggle's indiana_projections.csv.
-        without_picture: what becomes of a study none of whose images is there.
+        without_images: what becomes of a study none of whose images is there.
         short_side: short side of the stored images in pixels; smaller ones keep their size.
         depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         tolerate: how many images and reports may be missing or damaged.
@@ -57,8 +57,8 @@ def iu_xray(
     """
     if download is not None:
         if reports is not None or images is not None:
-            raise InputError("--download fetches reports and images; leave --reports and --images away")
-        reports, images = download_open_i(download, pictures=not no_images, track=on_console)
+            raise InputError("--download gets reports and images; leave out --reports and --images")
+        reports, images = download_open_i(download, images=not no_images, track=on_console)
     if reports is None:
         raise InputError("give --reports: NLMCXR_reports.tgz, a folder of its XML files, or indiana_reports.csv")
     if (images is None) != no_images:
@@ -66,13 +66,12 @@ def iu_xray(
     settings = IuSettings(
         reports=reports, images=images, split=split, text=text, missing=missing, projections=projections
     )
-    release = ReleaseSettings(
-        images=images,
-        pictures=PictureForm(short_side=short_side, depth=depth),
+    build = BuildSettings(
+        image_format=ImageFormat(short_side=short_side, depth=depth),
         tolerate=tolerate,
-        without_picture=without_picture,
+        without_images=without_images,
     )
-    made = make_iu_xray(out, settings, release, overwrite=overwrite, track=on_console)
+    made = make_iu_xray(out, settings, build, overwrite=overwrite, track=on_console)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     print_prepared(console, out, made.corpus, published=PUBLISHED_STUDIES, unit="studies", why=WHY)
     if made.views:

@@ -7,9 +7,9 @@ from typing import Literal
 from rich.console import Console
 
 from xpronet.commands.prepare_output import print_prepared
-from xpronet.corpora.build import ReleaseSettings
-from xpronet.corpora.image_cache import PictureForm
-from xpronet.corpora.mimic_cxr import PUBLISHED_PICTURES, MimicSettings, find_table, make_mimic_cxr
+from xpronet.corpora.build import BuildSettings
+from xpronet.corpora.image_cache import ImageFormat
+from xpronet.corpora.mimic_cxr import PUBLISHED_IMAGES, MimicSettings, find_table, make_mimic_cxr
 from xpronet.data.corpus import LABELS_FILE, open_corpus
 from xpronet.errors import InputError
 from xpronet.images.read import Depth
@@ -33,7 +33,7 @@ def mimic_cxr(
     missing: Literal["drop", "other"] = "drop",
     unheaded: Literal["take", "drop"] = "take",
     labels: Literal["chexpert", "negbio", "none"] = "chexpert",
-    without_picture: Literal["keep", "drop"] = "keep",
+    without_images: Literal["keep", "drop"] = "keep",
     short_side: int = 256,
     depth: Depth = 8,
     tolerate: int = 0,
@@ -51,7 +51,7 @@ def mimic_cxr(
         missing: what becomes of a report that lacks a section asked for: drop it, or take what there is of the other.
         unheaded: whether findings without a heading, the paragraphs after the introduction, count as findings.
         labels: the table that becomes labels.csv; studies without a row in it are left out. none: label them later.
-        without_picture: what becomes of a study none of whose images is there.
+        without_images: what becomes of a study none of whose images is there.
         short_side: short side of the stored images in pixels; smaller ones keep their size.
         depth: bits of a grey value: 8, or 16, which keeps what DICOM and 16-bit PNG have beyond 8 and takes more disk.
         tolerate: how many images and reports may be missing or damaged.
@@ -59,16 +59,22 @@ def mimic_cxr(
     """
     table = None if labels == "none" else find_table(root, labels)
     settings = MimicSettings(
-        root=root, reports=reports, unit=unit, text=text, missing=missing, unheaded=unheaded, labels=table
-    )
-    release = ReleaseSettings(
+        root=root,
+        reports=reports,
         images=None if no_images else root,
-        pictures=PictureForm(short_side=short_side, depth=depth),
+        unit=unit,
+        text=text,
+        missing=missing,
+        unheaded=unheaded,
+        labels=table,
+    )
+    build = BuildSettings(
+        image_format=ImageFormat(short_side=short_side, depth=depth),
         tolerate=tolerate,
-        without_picture=without_picture,
+        without_images=without_images,
     )
     if no_images and unit == "image":
-        raise InputError("--unit image makes a study of each image; leave --no-images away")
+        raise InputError("--unit image makes a study of each image; leave out --no-images")
 
     def write_table(folder: Path, ids: Sequence[str]) -> None:
         if table is None:
@@ -77,9 +83,7 @@ def mimic_cxr(
         states = read_labels(table, sorted(set(examinations.values())))
         write_labels(folder / LABELS_FILE, ((name, states[examinations[name]]) for name in ids))
 
-    made = make_mimic_cxr(out, settings, release, overwrite=overwrite, track=on_console, finish=write_table)
+    made = make_mimic_cxr(out, settings, build, overwrite=overwrite, track=on_console, write_extras=write_table)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    print_prepared(
-        console, out, made.corpus, published=None if no_images else PUBLISHED_PICTURES, unit="pictures", why=WHY
-    )
+    print_prepared(console, out, made.corpus, published=None if no_images else PUBLISHED_IMAGES, unit="images", why=WHY)
     console.print(f"findings without a heading: {made.unheaded:,} reports")

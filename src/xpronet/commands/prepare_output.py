@@ -1,4 +1,4 @@
-"""What `xpronet prepare` prints about a release: counts beside the published ones, and what is left out and why."""
+"""What `xpronet prepare` prints: counts, beside the published ones of a release, and what is left out and why."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,26 +13,35 @@ from xpronet.data.study import SPLITS
 from xpronet.images.grey_range import low_range_summary
 
 
+def print_studies(console: Console, out: Path, summary: BuildSummary) -> None:
+    """Print the counts of a corpus made from a user's own studies."""
+    counts = ", ".join(f"{split} {count}" for split, count in summary.studies.items())
+    console.print(f"{out}: {sum(summary.studies.values())} studies ({counts})")
+    for reason, count in summary.dropped.items():
+        console.print(f"left out: {count:,} with {reason}")
+    _print_warnings(console, summary)
+
+
 def print_prepared(
     console: Console,
     out: Path,
-    prepared: BuildSummary,
+    summary: BuildSummary,
     *,
     published: Mapping[str, int] | None,
-    unit: Literal["studies", "pictures"],
+    unit: Literal["studies", "images"],
     why: str,
 ) -> None:
     """Print the counts of a corpus.
 
     Args:
-        console: where to.
+        console: where it is printed.
         out: the corpus folder.
-        prepared: what became of the release.
+        summary: what became of the release.
         published: the counts that the field reports, where they are comparable.
         unit: what the published counts count.
         why: what makes the counts differ from the published ones.
     """
-    counts = {"studies": prepared.studies, "pictures": prepared.pictures}
+    counts = {"studies": summary.studies, "images": summary.images}
     console.print(", ".join(f"{sum(count.values()):,} {name}" for name, count in counts.items()) + f" in {out}")
     table = Table("", *SPLITS, box=box.SIMPLE)
     for name, count in counts.items():
@@ -42,18 +51,22 @@ def print_prepared(
     console.print(table)
     if published is not None and dict(counts[unit]) != dict(published):
         console.print(f"Other counts than published: {why}.")
-    for reason, studies in prepared.dropped.items():
+    for reason, studies in summary.dropped.items():
         console.print(f"left out: {studies:,} studies with {reason}")
-    for reason, files in prepared.lost_by_reason().items():
+    for reason, files in summary.files_by_reason().items():
         console.print(f"{reason}: {files:,} files of the release, listed in {LEFT_OUT_FILE}")
-    if prepared.pictureless and any(prepared.pictures.values()):
+    if summary.without_images and any(summary.images.values()):
         console.print(
-            f"warning: {prepared.pictureless:,} studies have no image; training refuses them, "
-            "--without-image drop leaves them out"
+            f"warning: {summary.without_images:,} studies have no image; training refuses them, "
+            "--without-images drop leaves them out"
         )
-    if prepared.low_range:
-        console.print(f"warning: {low_range_summary(prepared.low_range)}")
-    if prepared.straddling:
+    _print_warnings(console, summary)
+
+
+def _print_warnings(console: Console, summary: BuildSummary) -> None:
+    if summary.low_range:
+        console.print(f"warning: {low_range_summary(summary.low_range)}")
+    if summary.in_several_splits:
         console.print(
-            f"warning: {len(prepared.straddling):,} patients are in more than one split; scores will be too good"
+            f"warning: {len(summary.in_several_splits):,} patients are in more than one split; scores will be too good"
         )

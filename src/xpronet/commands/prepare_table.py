@@ -4,10 +4,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from xpronet.corpora.image_cache import PictureForm
-from xpronet.corpora.table import Form, TableSettings, make_table
+from xpronet.commands.prepare_output import print_studies
+from xpronet.corpora.build import BuildSettings
+from xpronet.corpora.image_cache import ImageFormat
+from xpronet.corpora.table import TableForm, TableSettings, make_table
 from xpronet.errors import InputError
-from xpronet.images.grey_range import low_range_summary
 from xpronet.images.read import Depth
 from xpronet.progress import on_console
 
@@ -48,7 +49,7 @@ def table(
         tolerate: how many unusable studies may be left out.
         overwrite: replace the corpus folder if it exists.
     """
-    tables: dict[Form, Path | None] = {"csv": csv, "jsonl": jsonl, "annotation": annotation}
+    tables: dict[TableForm, Path | None] = {"csv": csv, "jsonl": jsonl, "annotation": annotation}
     given = [(form, path) for form, path in tables.items() if path is not None]
     if len(given) != 1:
         raise InputError(f"{len(given)} tables given; give one of --csv, --jsonl and --annotation")
@@ -59,19 +60,9 @@ def table(
         table=path,
         form=form,
         images=images,
-        pictures=PictureForm(short_side=short_side, depth=depth),
         name=name or path.resolve().parent.name,
         licence=licence,
-        seed=seed,
-        tolerate=tolerate,
     )
-    made = make_table(out, settings, overwrite=overwrite, track=on_console)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    counts = ", ".join(f"{split} {count}" for split, count in made.studies.items())
-    console.print(f"{out}: {sum(made.studies.values())} studies ({counts})")
-    for reason, ids in made.left_out.items():
-        console.print(f"left out: {len(ids)} with {reason}")
-    if made.low_range:
-        console.print(f"warning: {low_range_summary(made.low_range)}")
-    if made.straddling:
-        console.print(f"warning: {len(made.straddling)} patients are in more than one split; scores will be too good")
+    build = BuildSettings(image_format=ImageFormat(short_side=short_side, depth=depth), seed=seed, tolerate=tolerate)
+    made = make_table(out, settings, build, overwrite=overwrite, track=on_console)
+    print_studies(Console(highlight=False, markup=False, soft_wrap=True), out, made)

@@ -1,4 +1,4 @@
-"""Read and unpack tar and zip archives of strangers: regular files only, inside one folder, within limits."""
+"""Read and unpack untrusted tar and zip archives: regular files only, inside one folder, within limits."""
 
 import gzip
 import io
@@ -50,12 +50,12 @@ class Limits:
 
 TEXTS = Limits(file=1 << 20, total=4 << 30, files=1_000_000)
 """For reports: a long one has ten kilobytes, MIMIC-CXR's 227,835 have half a gigabyte."""
-PICTURES = Limits(file=1 << 28, total=1 << 40, files=1_000_000)
+IMAGES = Limits(file=1 << 28, total=1 << 40, files=1_000_000)
 """For images: the largest film has a hundred megabytes."""
 
 
 def is_archive(path: Path) -> bool:
-    """Tell by its name whether a path is an archive that can be read here."""
+    """Return whether a path is an archive that can be read here, by its name."""
     return path.name.lower().endswith(SUFFIXES)
 
 
@@ -87,20 +87,20 @@ def unpack(
     wanted: Callable[[str], bool],
     *,
     total: int = 0,
-    limits: Limits = PICTURES,
+    limits: Limits = IMAGES,
     track: Tracker = silent,
 ) -> int:
     """Unpack the files of an archive that are wanted into `folder`, keeping their names, and return how many.
 
-    A file that is there already with the right size is passed over, so that a stopped run goes on.
+    A file that is there already with the right size is skipped, so that a stopped run is continued by the next.
 
     Args:
         path: the archive.
         folder: where the files go; none is written outside it.
-        wanted: told a member's name with forward slashes.
+        wanted: whether a member is, by its name with forward slashes.
         total: how many are wanted at most, for `track`.
         limits: of a file and of all together.
-        track: told of each file that is wanted.
+        track: shows progress.
 
     Raises:
         InputError: the archive is damaged or hostile, or the folder cannot be written.
@@ -133,14 +133,14 @@ def safe_name(name: str, archive: Path) -> str:
 
 @runtime_checkable
 class Readable(Protocol):
-    """A stream of bytes, whatever the library that opened it calls it."""
+    """A stream of bytes, as tarfile and zipfile open it."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes."""
         ...
 
     def close(self) -> None:
-        """Let go of what is behind it."""
+        """Close the stream."""
         ...
 
 
@@ -149,7 +149,7 @@ Member = tuple[str, int, Callable[[], Readable]]
 
 @contextmanager
 def _members(path: Path, limits: Limits) -> Iterator[Iterator[Member]]:
-    """Open an archive and hand on its regular files; what is damaged becomes one line."""
+    """Open an archive and yield its regular files; damage becomes one line."""
     if not is_archive(path):
         raise InputError(f"{path}: neither a folder nor an archive ({', '.join(SUFFIXES)})")
     if not path.is_file():
@@ -162,7 +162,7 @@ def _members(path: Path, limits: Limits) -> Iterator[Iterator[Member]]:
         raise
     except BROKEN as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: damaged or incomplete archive ({reason}); fetch it again") from None
+        raise InputError(f"{path}: damaged or incomplete archive ({reason}); download it again") from None
 
 
 def _checked(path: Path, members: Iterator[Member], limits: Limits) -> Iterator[Member]:
@@ -179,10 +179,10 @@ def _checked(path: Path, members: Iterator[Member], limits: Limits) -> Iterator[
 def _tar(path: Path, stream: Any, limits: Limits) -> Iterator[Member]:
     packed = path.name.lower().endswith("gz")
     raw: Any = gzip.GzipFile(fileobj=stream) if packed else stream
-    cautious = _Cautious(raw, limits.total + LARGEST_READ, str(path))
-    with tarfile.open(fileobj=cautious, mode="r:") as archive:
+    limited = _LimitedStream(raw, limits.total + LARGEST_READ, str(path))
+    with tarfile.open(fileobj=limited, mode="r:") as archive:
         for member in archive:
-            # tarfile keeps every header it has seen, and the next one needs none of them.
+            # tarfile would keep every header in memory.
             archive.members = []  # type: ignore[attr-defined]
             if member.isdir():
                 safe_name(member.name, path)
@@ -190,7 +190,7 @@ def _tar(path: Path, stream: Any, limits: Limits) -> Iterator[Member]:
             if not member.isreg() or member.issparse():
                 raise InputError(f"{path}: {member.name!r} is a link or device; such archives are not read")
             yield member.name, member.size, lambda member=member: _opened(archive, member)  # type: ignore[misc]
-        cautious.finish()
+        limited.finish()
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Readable:
@@ -210,8 +210,8 @@ def _zip(path: Path, stream: Any) -> Iterator[Member]:
             yield info.filename, info.file_size, lambda info=info: archive.open(info)  # type: ignore[misc]
 
 
-class _Cautious(io.RawIOBase):
-    """A stream that ends a decompression bomb: in one gulp, or in all."""
+class _LimitedStream(io.RawIOBase):
+    """A stream that refuses to unpack a decompression bomb: limited in one read and in all."""
 
     def __init__(self, stream: Any, limit: int, name: str) -> None:
         self._stream = stream
@@ -252,8 +252,8 @@ class _Cautious(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def _refuse_beyond(self, place: int) -> None:
-        if place > self._limit:
+    def _refuse_beyond(self, position: int) -> None:
+        if position > self._limit:
             raise InputError(f"{self._name}: unpacks to more than {self._limit:,} bytes; such archives are not read")
 
 
@@ -266,7 +266,7 @@ def _copy(source: Readable, target: BinaryIO, size: int, name: str) -> None:
             break
         target.write(block)
     if left:
-        raise InputError(f"{name} is not as long as the archive says; fetch the archive again")
+        raise InputError(f"{name} is not as long as the archive says; download the archive again")
 
 
 def _whole(stream: Readable, limit: int, name: str) -> bytes:

@@ -3,17 +3,22 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-from xpronet.corpora.staging import straddling
+from xpronet.corpora.duplicates import Thumbnail, same_images, stack, thumbnail
+from xpronet.corpora.source import in_several_splits
 from xpronet.data.corpus import CORPUS_FILE, IMAGES_FOLDER, Corpus, open_corpus
-from xpronet.data.study import SPLITS, Study
+from xpronet.data.study import SPLITS, Study, View
 from xpronet.errors import InputError
 from xpronet.files import read_json
 from xpronet.images.read import read_grey, read_header
 from xpronet.progress import Tracker, silent
 from xpronet.text.cleaning import clean
+from xpronet.text.sections import is_blank
+from xpronet.text.vocabulary import VocabularySettings, reference_vocabulary
 
 LONGEST_BIN = 100
 BIN_WIDTH = 10
@@ -28,30 +33,32 @@ class CorpusCheck:
     corpus: Corpus
     """The corpus."""
     problems: Sequence[str]
-    """What is wrong, a line each, the first of a kind named; empty where all is well."""
+    """What is wrong, a line for each kind of problem that names the first of it; empty where all is well."""
     studies: Counter[str]
     """Studies in each split."""
     patients: int
     """Distinct patients; 0 where the source names none."""
     positions: Counter[str]
     """Views by position; "unknown" where the source does not say."""
-    pictureless: int
+    without_images: int
     """Studies without an image."""
     lengths: dict[str, list[int]]
     """Words of each report, cleaned, by split."""
+    unknown: dict[str, float]
+    """Share of the words of each split that a vocabulary of the train reports, with its default settings, lacks."""
     repeated: dict[str, int]
-    """Reports of val and test that stand word for word (cleaned) in train as well."""
+    """Reports of val and test that are word for word (cleaned) in train as well."""
     distinct: dict[str, int]
     """Distinct reports (cleaned) of each split."""
 
 
-def check_corpus(folder: Path, *, decode: bool = False, track: Tracker = silent) -> CorpusCheck:
-    """Verify files, sizes, depth, ids and splits of a corpus folder.
+def check_corpus(folder: Path, *, decode: bool = True, track: Tracker = silent) -> CorpusCheck:
+    """Verify files, sizes, depth, ids and splits of a corpus folder; look for images that are in several splits.
 
     Args:
         folder: the corpus.
-        decode: read every image to its last pixel, not only its header.
-        track: told of each study.
+        decode: read every image to its last pixel; without, only the headers, and no image is compared.
+        track: shows progress.
 
     Raises:
         InputError: the folder is no corpus, or a record is malformed.
@@ -59,24 +66,26 @@ def check_corpus(folder: Path, *, decode: bool = False, track: Tracker = silent)
     corpus = open_corpus(folder)
     studies = corpus.studies
     problems = [*_count_problems(corpus), *_text_problems(studies), *_patient_problems(studies)]
-    problems += _picture_problems(corpus, decode, track)
+    problems += _image_problems(corpus, decode, track)
     texts = {split: [clean(study.report) for study in studies if study.split == split] for split in SPLITS}
     known = set(texts["train"])
+    learned = reference_vocabulary((study.report for study in studies if study.split == "train"), VocabularySettings())
     return CorpusCheck(
         corpus=corpus,
         problems=problems,
         studies=Counter(study.split for study in studies),
         patients=len({study.patient for study in studies} - {None}),
         positions=Counter(view.position or "unknown" for study in studies for view in study.views),
-        pictureless=sum(not study.views for study in studies),
+        without_images=sum(not study.views for study in studies),
         lengths={split: [sum(word != FULL_STOP for word in text.split()) for text in texts[split]] for split in SPLITS},
+        unknown={split: learned.unknown_share(texts[split]) for split in SPLITS},
         repeated={split: sum(text in known for text in texts[split]) for split in SPLITS if split != "train"},
         distinct={split: len(set(texts[split])) for split in SPLITS},
     )
 
 
 def length_bins(lengths: Sequence[int]) -> list[tuple[str, int]]:
-    """Return a histogram of report lengths: what each bin is called, and how many reports are in it."""
+    """Return a histogram of report lengths: the name of each bin, and how many reports are in it."""
     last = LONGEST_BIN // BIN_WIDTH
     counts = Counter(min(length // BIN_WIDTH, last) for length in lengths)
     names = [f"{first}-{first + BIN_WIDTH - 1}" for first in range(0, LONGEST_BIN, BIN_WIDTH)] + [f"{LONGEST_BIN}+"]
@@ -84,7 +93,7 @@ def length_bins(lengths: Sequence[int]) -> list[tuple[str, int]]:
 
 
 def stored_depth(corpus: Corpus) -> int:
-    """Return the bits of a grey value that a corpus states for its images; 8 where it was made without a choice."""
+    """Return the bits of a grey value that a corpus states for its images; 8 where it states none."""
     depth = corpus.made.get("depth", 8)
     return depth if isinstance(depth, int) else 8
 
@@ -97,53 +106,68 @@ def _count_problems(corpus: Corpus) -> Iterator[str]:
 
 
 def _text_problems(studies: Sequence[Study]) -> Iterator[str]:
-    yield from _summed("studies have no report", [study.id for study in studies if not study.report.strip()])
+    yield from _summed(
+        'studies have no report (empty, "nan", "None" or the like)',
+        [study.id for study in studies if is_blank(study.report)],
+    )
 
 
 def _patient_problems(studies: Sequence[Study]) -> Iterator[str]:
-    sides = straddling([(study.patient, study.split) for study in studies])
-    yield from _summed("patients are in more than one split, so scores are too good", sides)
+    patients = in_several_splits((study.patient, study.split) for study in studies)
+    yield from _summed("patients are in more than one split, so scores are too good", patients)
 
 
-def _picture_problems(corpus: Corpus, decode: bool, track: Tracker) -> Iterator[str]:
+def _image_problems(corpus: Corpus, decode: bool, track: Tracker) -> Iterator[str]:
     wrong: dict[str, list[str]] = {}
-    seen: Counter[str] = Counter()
+    views = [(study.split, view) for study in corpus.studies for view in study.views]
+    uses = Counter(view.path for _, view in views)
+    thumbnails: dict[str, tuple[list[str], list[Thumbnail]]] = {split: ([], []) for split in SPLITS}
     depth = stored_depth(corpus)
-    for study in track(corpus.studies, "Check images", len(corpus.studies)):
-        for view in study.views:
-            seen[view.path] += 1
-            problem = _view_problem(corpus.view_path(view), (view.width, view.height, depth), decode)
-            if problem is not None:
-                wrong.setdefault(problem, []).append(view.path)
+    with ThreadPoolExecutor() as readers:
+        inspected = readers.map(lambda item: _inspect(corpus, item[1], depth, decode), views)
+        for (split, view), found in zip(views, track(inspected, "Check images", len(views)), strict=True):
+            if isinstance(found, str):
+                wrong.setdefault(found, []).append(view.path)
+            elif found is not None:
+                thumbnails[split][0].append(view.path)
+                thumbnails[split][1].append(found)
     for problem, paths in wrong.items():
         yield from _summed(f"images {problem}", paths)
-    yield from _summed("images stand in two places", [path for path, count in seen.items() if count > 1])
-    yield from _summed("files in images/ belong to no study", _orphans(corpus.folder, seen))
+    yield from _summed("images are used twice", [path for path, count in uses.items() if count > 1])
+    yield from _summed("files in images/ belong to no study", _orphans(corpus.folder, uses))
+    stacked = {split: (paths, stack(vectors)) for split, (paths, vectors) in thumbnails.items()}
+    same = [
+        f"{stacked[one][0][first]} in {one} and {stacked[other][0][second]} in {other}"
+        for one, other in combinations(SPLITS, 2)
+        for first, second in same_images(stacked[one][1], stacked[other][1])
+    ]
+    yield from _summed("images are in more than one split, so scores are too good", same)
 
 
-def _view_problem(path: Path, recorded: tuple[int, int, int], decode: bool) -> str | None:
+def _inspect(corpus: Corpus, view: View, depth: int, decode: bool) -> str | Thumbnail | None:
+    """Return what is wrong with an image, else, where it is decoded, its thumbnail."""
+    path = corpus.view_path(view)
     if not path.is_file():
         return "are missing"
     try:
         found = read_header(path)
-        if decode:
-            read_grey(path)
+        small = thumbnail(read_grey(path)) if decode else None
     except InputError:
         return "cannot be read"
-    if found[:2] != recorded[:2]:
+    if found[:2] != (view.width, view.height):
         return "have another size than their record says"
-    if found.depth != recorded[2]:
-        return f"have {found.depth} bits, not the {recorded[2]} of {CORPUS_FILE}"
-    return None
+    if found.depth != depth:
+        return f"have {found.depth} bits, not the {depth} of {CORPUS_FILE}"
+    return small
 
 
-def _orphans(folder: Path, seen: Counter[str]) -> list[str]:
+def _orphans(folder: Path, used: Counter[str]) -> list[str]:
     paths = (
         Path(inside, file).relative_to(folder).as_posix()
         for inside, _, files in os.walk(folder / IMAGES_FOLDER)
         for file in files
     )
-    return sorted(path for path in paths if path not in seen)
+    return sorted(path for path in paths if path not in used)
 
 
 def _summed(what: str, names: Sequence[str]) -> Iterator[str]:

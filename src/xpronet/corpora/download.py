@@ -1,6 +1,5 @@
-"""Fetch large files over HTTP: what is there already is kept, what arrives is checked."""
+"""Download large files over HTTP: a stopped download is continued, and a finished one checked."""
 
-import hashlib
 import http.client
 import time
 import urllib.error
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xpronet.errors import InputError
+from xpronet.files import file_hash
 from xpronet.progress import Tracker, silent
 
 OPEN_I = "https://openi.nlm.nih.gov/imgs/collections/"
@@ -20,7 +20,7 @@ SECONDS = 60.0
 """Without a byte for so long, a try has failed."""
 PARTIAL = 206
 COMPLETE = 416
-"""The server's answer to a request for what lies behind the end of a file."""
+"""The server's answer to a request for bytes beyond the end of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,14 @@ class RemoteFile:
     name: str
     """What it is called there and here."""
     sha256: str | None = None
-    """What its content must add up to; None where nobody published a sum."""
+    """The SHA-256 of its content; None where nobody published one."""
 
 
 REPORTS = RemoteFile(
     name="NLMCXR_reports.tgz", sha256="8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
 )
 """The collection's reports, 1.1 MB."""
-PICTURES = RemoteFile(name="NLMCXR_png.tgz")
+IMAGES = RemoteFile(name="NLMCXR_png.tgz")
 """Its images as PNG, about 1.3 GB."""
 
 
@@ -49,23 +49,23 @@ def download(
     track: Tracker = silent,
     wait: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Fetch a file, going on where an earlier try stopped, and return where it is.
+    """Download a file, continuing where an earlier try stopped, and return its path.
 
-    What has arrived lies in `PATH.part` with the server's version of it in `PATH.part.version`; a newer version there
-    starts afresh. The sum of a finished file is written to `PATH.sha256` and checked again by the next call.
+    What has arrived is in `PATH.part`, with the server's version of the file in `PATH.part.version`; a newer version on
+    the server starts afresh. The hash of a finished file is written to `PATH.sha256` and checked by the next call.
 
     Args:
         url: http or https.
-        path: where the file goes; one that is there already is checked, not fetched.
-        sha256: what its content must add up to.
-        track: told of each block of a mebibyte.
+        path: where the file goes; one that is there already is checked, not downloaded.
+        sha256: of its content, where it is known.
+        track: shows progress, in mebibytes.
         wait: sleeps between tries.
 
     Raises:
         InputError: the server refuses, breaks off too often, or sends another content than expected.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{url}: only http and https are fetched")
+        raise InputError(f"{url}: only http and https are supported")
     sums = path.with_name(f"{path.name}.sha256")
     part = path.with_name(f"{path.name}.part")
     if path.is_file():
@@ -75,19 +75,21 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(TRIES):
         try:
-            _fetch(url, part, track)
+            _continue(url, part, track)
             break
         except urllib.error.HTTPError as error:
             with error:
                 if error.code < 500:
                     raise InputError(
-                        f"{url}: the server answers {error.code} ({error.reason}); fetch it by hand"
+                        f"{url}: the server answers {error.code} ({error.reason}); download it by hand"
                     ) from None
                 reason = f"{error.code} ({error.reason})"
         except (OSError, http.client.HTTPException) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
         if attempt + 1 == TRIES:
-            raise InputError(f"{url}: {TRIES} tries failed ({reason}); call again to go on at byte {_size(part):,}")
+            raise InputError(
+                f"{url}: {TRIES} tries failed ({reason}); run the command again to continue at byte {_size(part):,}"
+            )
         wait(2.0**attempt)
     found = _check_sum(part, sha256)
     part.replace(path)
@@ -97,30 +99,30 @@ def download(
 
 
 def download_open_i(
-    folder: Path, *, pictures: bool = True, base: str = OPEN_I, track: Tracker = silent
+    folder: Path, *, images: bool = True, base: str = OPEN_I, track: Tracker = silent
 ) -> tuple[Path, Path | None]:
-    """Fetch Open-i's reports and PNG images of the Indiana University collection, and return both archives.
+    """Download Open-i's reports and PNG images of the Indiana University collection; return both archives.
 
     Args:
         folder: where they go.
-        pictures: without, the reports only.
-        base: the address that they lie under.
-        track: told of each mebibyte.
+        images: without, only the reports.
+        base: the address of the folder that holds them.
+        track: shows progress.
 
     Raises:
         InputError: see `download`.
     """
-    wanted = (REPORTS, PICTURES) if pictures else (REPORTS,)
+    wanted = (REPORTS, IMAGES) if images else (REPORTS,)
     paths = [download(base + file.name, folder / file.name, sha256=file.sha256, track=track) for file in wanted]
-    return paths[0], paths[1] if pictures else None
+    return paths[0], paths[1] if images else None
 
 
-def _fetch(url: str, part: Path, track: Tracker) -> None:
+def _continue(url: str, part: Path, track: Tracker) -> None:
     """Append to `part` what is missing of it."""
     start, version = _size(part), _version(part)
     headers = {"User-Agent": "xpronet", "Accept-Encoding": "identity"}
     if start and version:
-        # If-Range: the rest where the file is still the same, the whole of it where it is not.
+        # If-Range: the server sends the rest where the file is still the same, else the whole of it.
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     request = urllib.request.Request(url, headers=headers)
     try:
@@ -141,7 +143,7 @@ def _fetch(url: str, part: Path, track: Tracker) -> None:
         expected = None if length is None else int(length)
         with part.open("ab" if resumed else "wb") as stream:
             blocks = -(-(expected or 0) // BLOCK)
-            for block in track(_blocks(answer), f"Fetch {part.stem} (MiB)", blocks):
+            for block in track(_blocks(answer), f"Download {part.stem} (MiB)", blocks):
                 stream.write(block)
     if expected is not None and _size(part) != start + expected:
         raise http.client.HTTPException(f"{start + expected - _size(part):,} bytes are missing")
@@ -159,13 +161,9 @@ def _sent_version(headers: http.client.HTTPMessage) -> str:
 
 
 def _check_sum(path: Path, expected: str | None) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    found = digest.hexdigest()
+    found = file_hash(path)
     if expected is not None and found != expected:
-        raise InputError(f"{path}: its SHA-256 is {found}, not {expected}; delete it and fetch it again")
+        raise InputError(f"{path}: its SHA-256 is {found}, not {expected}; delete it and download it again")
     return found
 
 

@@ -9,14 +9,15 @@ from xml.etree import ElementTree
 from xpronet.corpora.archives import read_files
 from xpronet.csv_files import read_rows
 from xpronet.errors import InputError
+from xpronet.text.sections import is_null
 
 SECTIONS = ("findings", "impression", "indication", "comparison")
 TAGS = "mesh"
 """The section that keeps the MeSH terms which the collection's indexers gave, separated by semicolons."""
-PICTURE = re.compile(r"^(?:CXR)?(\d+)_(?:\1_)?(IM-[0-9-]+)$", re.IGNORECASE)
+IMAGE_NAME = re.compile(r"^(?:CXR)?(\d+)_(?:\1_)?(IM-[0-9-]+)$", re.IGNORECASE)
 PROJECTION = re.compile(r"\b(?:AP|PA)\b")
 OTHER_FILMS = re.compile(r"\b(?:LAT|LATERAL|OBLIQUE|VIEWS|FILMS|IMAGES|TWO|[2-9]|AND|ABDOMEN)\b|;", re.IGNORECASE)
-"""Words of a caption after which its one image may be another than the projection it names."""
+"""Words of a caption beside which its one image need not be the projection it names."""
 SUFFIXES = re.compile(r"(?:\.(?:png|jpe?g|dcm|dicom))+$", re.IGNORECASE)
 
 
@@ -28,20 +29,20 @@ class IuReport:
     """As Open-i has it: CXR1000."""
     sections: dict[str, str]
     """Those that are not empty, by lower-case name, white space collapsed; MeSH terms under "mesh"."""
-    pictures: tuple[str, ...]
-    """Names of its images in the order of the XML (see `picture_name`)."""
+    images: tuple[str, ...]
+    """Names of its images in the order of the XML (see `image_name`)."""
     position: str | None = None
     """PA or AP where its caption settles that for its only image; see `read_position`."""
     where: str
     """The file it was read from."""
 
 
-def picture_name(name: str) -> str | None:
-    """Return what an image is called whatever copy it comes from, None where it is none of the collection's.
+def image_name(name: str) -> str | None:
+    """Return an image's name, the same in every copy of the collection; None where it is none of the collection's.
 
     "CXR1000_IM-0003-2001.png", "1000_IM-0003-2001.dcm.png" and "1000_IM-0003-2001.dcm" are all CXR1000_IM-0003-2001.
     """
-    found = PICTURE.match(SUFFIXES.sub("", name))
+    found = IMAGE_NAME.match(SUFFIXES.sub("", name))
     return None if found is None else f"CXR{int(found[1])}_{found[2].upper()}"
 
 
@@ -104,24 +105,24 @@ def parse_report(content: bytes, name: str) -> IuReport:
     if any(tags):
         sections[TAGS] = "; ".join(tag for tag in tags if tag)
     named = [element.get("id", "") for element in root.iter("parentImage")]
-    pictures = [picture_name(picture) for picture in named]
-    if None in pictures:
-        raise InputError(f"{name}: {named[pictures.index(None)][:60]!r} is no image of the collection")
+    images = [image_name(image) for image in named]
+    if None in images:
+        raise InputError(f"{name}: {named[images.index(None)][:60]!r} is no image of the collection")
     return IuReport(
         id=study,
         sections=sections,
-        pictures=tuple(filter(None, pictures)),
+        images=tuple(filter(None, images)),
         position=read_position([element.findtext("caption", "") for element in root.iter("parentImage")]),
         where=name,
     )
 
 
 def read_position(captions: Sequence[str]) -> str | None:
-    """Return the projection of a report's only image, as far as its caption tells: PA, AP or None.
+    """Return the projection of a report's only image, as far as its caption says: PA, AP or None.
 
     All images of a report carry one caption, "PA and lateral chest" nearly always, and neither it, the file numbers
-    nor the order of the XML say which image is which. So a caption tells only where one image and one projection
-    are left.
+    nor the order of the XML say which image is which. So a caption is used only where there is one image and it names
+    one projection.
     """
     if len(captions) != 1 or OTHER_FILMS.search(captions[0]):
         return None
@@ -136,14 +137,14 @@ def read_projections(path: Path) -> dict[str, str]:
     where there is one, must agree with it.
 
     Returns:
-        View positions in capitals (FRONTAL, LATERAL, or a DICOM position) by `picture_name`.
+        View positions in capitals (FRONTAL, LATERAL, or a DICOM position) by `image_name`.
 
     Raises:
         InputError: the file is missing or lacks the columns.
     """
     positions: dict[str, str] = {}
     for row, where in read_rows(path, ("filename", "projection")):
-        name = picture_name(row["filename"])
+        name = image_name(row["filename"])
         if name is None:
             raise InputError(f"{where}: {row['filename'][:60]!r} is no image of the collection")
         uid = row.get("uid", "").strip()
@@ -158,22 +159,22 @@ def read_projections(path: Path) -> dict[str, str]:
 
 
 def _kaggle_reports(path: Path) -> dict[str, IuReport]:
-    pictures: dict[str, list[str]] = {}
+    images: dict[str, list[str]] = {}
     for name in sorted(read_projections(path.with_name("indiana_projections.csv"))):
-        pictures.setdefault(name.partition("_")[0], []).append(name)
+        images.setdefault(name.partition("_")[0], []).append(name)
     reports = {}
     for row, where in read_rows(path, ("uid", *SECTIONS)):
         if not row["uid"].isdecimal() or len(row["uid"]) > 9:
             raise InputError(f"{where}: uid {row['uid'][:40]!r} is no number")
         study = f"CXR{int(row['uid'])}"
         if study in reports:
-            raise InputError(f"{where}: uid {row['uid']} stands twice; keep one row")
+            raise InputError(f"{where}: uid {row['uid']} is there twice; keep one row")
         sections = {name: " ".join(row[name].split()) for name in SECTIONS}
         sections[TAGS] = "; ".join(row.get("mesh", "").split(";"))
         reports[study] = IuReport(
             id=study,
-            sections={name: text for name, text in sections.items() if text},
-            pictures=tuple(pictures.get(study, ())),
+            sections={name: text for name, text in sections.items() if not is_null(text)},
+            images=tuple(images.get(study, ())),
             where=f"{path.name}, uid {row['uid']}",
         )
     return reports

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xpronet.corpora.archives import is_archive, unpack
-from xpronet.corpora.build import MISSING, BuildSummary, Lost, ReleaseSettings, count_views, write_release
-from xpronet.corpora.iu_reports import IuReport, picture_name, read_iu_reports, read_projections
-from xpronet.corpora.staging import Draft, draw_splits
-from xpronet.corpora.table import read_drafts
+from xpronet.corpora.build import MISSING, BuildSettings, BuildSummary, LeftOut, build_release
+from xpronet.corpora.iu_reports import IuReport, image_name, read_iu_reports, read_projections
+from xpronet.corpora.source import SourceCorpus, SourceStudy, count_views, draw_splits
+from xpronet.corpora.table import read_table
 from xpronet.errors import InputError
 from xpronet.files import confined
 from xpronet.progress import Tracker, silent
@@ -24,8 +24,14 @@ LICENCE = "CC BY-NC-ND 4.0 (Open-i, Indiana University)"
 PUBLISHED_STUDIES = {"train": 2069, "val": 296, "test": 590}
 """R2Gen's split, which the field's tables use."""
 ANNOTATED_STUDY = re.compile(r"^CXR(\d{1,9})_")
-ANNOTATED_PICTURE = re.compile(r"^[^/]+/(\d{1,3})\.png$")
-COPIES = {".dcm.png": "the Kaggle copy", ".dcm": "DICOM", ".dicom": "DICOM"}
+ANNOTATED_IMAGE = re.compile(r"^[^/]+/(\d{1,3})\.png$")
+COPIES = {
+    ".dcm.png": "the Kaggle copy",
+    ".dcm": "DICOM",
+    ".dicom": "DICOM",
+    ".jpg": "JPEG files",
+    ".jpeg": "JPEG files",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +67,7 @@ class Reference(NamedTuple):
     """An image that a study names."""
 
     name: str
-    """See `picture_name`."""
+    """See `image_name`."""
     path: str | None
     """Its path in R2Gen's own copy, where an annotation file names it."""
 
@@ -83,7 +89,7 @@ class IuPrepared:
 
 
 def make_iu_xray(
-    out: Path, settings: IuSettings, release: ReleaseSettings, *, overwrite: bool = False, track: Tracker = silent
+    out: Path, settings: IuSettings, build: BuildSettings, *, overwrite: bool = False, track: Tracker = silent
 ) -> IuPrepared:
     """Write a corpus folder from the collection's reports and images.
 
@@ -92,9 +98,9 @@ def make_iu_xray(
     Args:
         out: the corpus folder.
         settings: which studies and texts.
-        release: what is made of images; its `images` is replaced by where they are found.
+        build: what is made of them.
         overwrite: replace what is at `out`.
-        track: told of files unpacked and images made.
+        track: shows progress.
 
     Raises:
         InputError: a file is malformed or hostile, more is missing than tolerated, or `out` exists.
@@ -102,45 +108,43 @@ def make_iu_xray(
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise InputError(f"{out}: already exists; choose another name or add --overwrite")
     reports, refused = read_iu_reports(settings.reports)
-    lost = [Lost(study="", file=name, reason=reason) for name, reason in refused]
-    drafts, references, dropped = _drafts(reports, settings)
+    left_out = [LeftOut(study="", file=name, reason=reason) for name, reason in refused]
+    studies, references, dropped = _studies(reports, settings)
     differing, compared = [], 0
     if settings.annotation is not None:
-        compared = len(drafts)
+        compared = len(studies)
         differing = [
-            draft.id for draft in drafts if _report(draft.id, reports).sections.get("findings") != draft.report
+            study.id for study in studies if _report(study.id, reports).sections.get("findings") != study.report
         ]
-    for draft in drafts:
-        draft.report, draft.problem = chosen_text(draft.sections, settings.text, settings.missing)
-        dropped[draft.problem or ""] += 1
-    del dropped[""]
-    drafts = [draft for draft in drafts if draft.problem is None]
+    for study in studies:
+        study.report, study.problem = chosen_text(study.sections, settings.text, settings.missing)
+        if study.problem is not None:
+            dropped[study.problem] += 1
+    studies = [study for study in studies if study.problem is None]
     if settings.annotation is None:
-        draw_splits(drafts, int(settings.split.partition(":")[2]), str(settings.reports))
+        draw_splits(studies, int(settings.split.partition(":")[2]), str(settings.reports))
     unused = 0
     unpacked = out.absolute().with_name(f".{out.absolute().name}.unpacked")
     images = settings.images
     if images is not None:
         if is_archive(images) and not images.is_dir():
-            needed = {reference.name for draft in drafts for reference in references[draft.id]}
+            needed = {reference.name for study in studies for reference in references[study.id]}
             unpack(
                 images,
                 unpacked,
-                lambda path: picture_name(path.rpartition("/")[2]) in needed,
+                lambda path: image_name(path.rpartition("/")[2]) in needed,
                 total=len(needed),
                 track=track,
             )
             images = unpacked
-        found = find_pictures(images)
-        lost += _place_pictures(drafts, references, images, found, {**_captioned(reports), **_positions(settings)})
-        unused = len(found.keys() - {reference.name for draft in drafts for reference in references[draft.id]})
+        found = find_images(images)
+        left_out += _assign_images(studies, references, images, found, {**_captioned(reports), **_positions(settings)})
+        unused = len(found.keys() - {reference.name for study in studies for reference in references[study.id]})
     table = projections_table(settings)
-    prepared = write_release(
+    prepared = build_release(
         out,
-        drafts,
-        ReleaseSettings(**{**vars(release), "images": images}),
-        name=NAME,
-        licence=LICENCE,
+        SourceCorpus(name=NAME, studies=studies, images=images, licence=LICENCE),
+        build,
         made={
             "command": "prepare iu-xray",
             "reports": settings.reports.name,
@@ -151,15 +155,17 @@ def make_iu_xray(
             "projections": None if settings.images is None or table is None else table.name,
         },
         dropped=dropped,
-        lost=lost,
+        left_out=left_out,
         overwrite=overwrite,
         track=track,
     )
     shutil.rmtree(unpacked, ignore_errors=True)
-    return IuPrepared(corpus=prepared, compared=compared, differing=differing, unused=unused, views=count_views(drafts))
+    return IuPrepared(
+        corpus=prepared, compared=compared, differing=differing, unused=unused, views=count_views(studies)
+    )
 
 
-def annotated_picture(path: str, reports: Mapping[str, IuReport]) -> str | None:
+def annotated_image(path: str, reports: Mapping[str, IuReport]) -> str | None:
     """Return the name of the image that an annotation file calls `path`, None where the reports have none such.
 
     R2Gen renamed the images of a study to 0.png, 1.png; its numbers count the images in the order of the XML.
@@ -167,11 +173,11 @@ def annotated_picture(path: str, reports: Mapping[str, IuReport]) -> str | None:
     Raises:
         InputError: the path is none of R2Gen's.
     """
-    number = ANNOTATED_PICTURE.match(path)
+    number = ANNOTATED_IMAGE.match(path)
     if number is None:
         raise InputError(f"image {path[:80]!r}: R2Gen's annotation.json has paths such as CXR1_1_IM-0001/0.png")
-    pictures = _report(path, reports).pictures
-    return pictures[int(number[1])] if int(number[1]) < len(pictures) else None
+    images = _report(path, reports).images
+    return images[int(number[1])] if int(number[1]) < len(images) else None
 
 
 def _report(annotated_id: str, reports: Mapping[str, IuReport]) -> IuReport:
@@ -184,47 +190,40 @@ def _report(annotated_id: str, reports: Mapping[str, IuReport]) -> IuReport:
     return report
 
 
-def _drafts(
+def _studies(
     reports: Mapping[str, IuReport], settings: IuSettings
-) -> tuple[list[Draft], dict[str, list[Reference]], Counter[str]]:
+) -> tuple[list[SourceStudy], dict[str, list[Reference]], Counter[str]]:
     """Return the studies, the images of each, and how many of the collection are no study, by reason."""
     if settings.annotation is not None:
         return _annotated(reports, settings.annotation, settings.images)
-    chosen = [report for report in reports.values() if report.pictures or settings.images is None]
-    drafts = [
-        Draft(
-            id=report.id,
-            where=report.where,
-            report="",
-            split=None,
-            patient=report.id,
-            sections=report.sections,
-        )
+    chosen = [report for report in reports.values() if report.images or settings.images is None]
+    studies = [
+        SourceStudy(id=report.id, where=report.where, report="", patient=report.id, sections=report.sections)
         for report in chosen
     ]
-    references = {report.id: [Reference(name, None) for name in report.pictures] for report in chosen}
-    return drafts, references, Counter({"no image in the collection": len(reports) - len(chosen)})
+    references = {report.id: [Reference(name, None) for name in report.images] for report in chosen}
+    return studies, references, Counter({"no image in the collection": len(reports) - len(chosen)})
 
 
 def _annotated(
     reports: Mapping[str, IuReport], annotation: Path, images: Path | None
-) -> tuple[list[Draft], dict[str, list[Reference]], Counter[str]]:
-    drafts = read_drafts(annotation, "annotation")
+) -> tuple[list[SourceStudy], dict[str, list[Reference]], Counter[str]]:
+    studies = read_table(annotation, "annotation")
     references: dict[str, list[Reference]] = {}
-    for draft in drafts:
-        report = _report(draft.id, reports)
-        references[draft.id] = []
-        for path, _ in draft.pictures:
-            confined(images or annotation.parent, path)
-            references[draft.id].append(Reference(annotated_picture(path, reports) or path, path))
-        draft.report = " ".join(draft.report.split())
-        draft.patient, draft.where, draft.sections, draft.pictures = report.id, report.where, report.sections, []
-    outside = len(reports) - len({draft.patient for draft in drafts})
-    return drafts, references, Counter({"no place in R2Gen's split": outside})
+    for study in studies:
+        report = _report(study.id, reports)
+        references[study.id] = []
+        for path, _ in study.images:
+            confined(images or annotation.parent, path, follow_links=True)
+            references[study.id].append(Reference(annotated_image(path, reports) or path, path))
+        study.report = " ".join(study.report.split())
+        study.patient, study.where, study.sections, study.images = report.id, report.where, report.sections, []
+    outside = len(reports) - len({study.patient for study in studies})
+    return studies, references, Counter({"no place in R2Gen's split": outside})
 
 
 def _captioned(reports: Mapping[str, IuReport]) -> dict[str, str]:
-    return {report.pictures[0]: report.position for report in reports.values() if report.position is not None}
+    return {report.images[0]: report.position for report in reports.values() if report.position is not None}
 
 
 def _positions(settings: IuSettings) -> dict[str, str]:
@@ -233,7 +232,7 @@ def _positions(settings: IuSettings) -> dict[str, str]:
 
 
 def projections_table(settings: IuSettings) -> Path | None:
-    """Return the table that marks views: the one given, else Kaggle's where it lies with the reports."""
+    """Return the table of view positions: the one given, else Kaggle's beside the reports."""
     if settings.projections is not None:
         return settings.projections
     folder = settings.reports if settings.reports.is_dir() else settings.reports.parent
@@ -241,27 +240,27 @@ def projections_table(settings: IuSettings) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def _place_pictures(
-    drafts: Sequence[Draft],
+def _assign_images(
+    studies: Sequence[SourceStudy],
     references: Mapping[str, Sequence[Reference]],
     images: Path,
     found: Mapping[str, str],
     positions: Mapping[str, str],
-) -> list[Lost]:
-    """Give the drafts the images that are under `images`; return those that are not."""
-    lost = []
-    for draft in drafts:
-        for reference in references[draft.id]:
+) -> list[LeftOut]:
+    """Add the images that are under `images` to the studies; return those that are not there."""
+    left_out = []
+    for study in studies:
+        for reference in references[study.id]:
             own = reference.path is not None and (images / reference.path).is_file()
             path = reference.path if own else found.get(reference.name)
             if path is None:
-                lost.append(Lost(study=draft.id, file=reference.name, reason=MISSING))
+                left_out.append(LeftOut(study=study.id, file=reference.name, reason=MISSING))
             else:
-                draft.pictures.append((path, positions.get(reference.name)))
-    return lost
+                study.images.append((path, positions.get(reference.name)))
+    return left_out
 
 
-def find_pictures(images: Path) -> dict[str, str]:
+def find_images(images: Path) -> dict[str, str]:
     """Return the path under `images` of each of the collection's images, by name; subfolders are looked through.
 
     Raises:
@@ -274,7 +273,7 @@ def find_pictures(images: Path) -> dict[str, str]:
     for folder, subfolders, files in os.walk(images):
         subfolders.sort()
         for file in sorted(files):
-            name = picture_name(file)
+            name = image_name(file)
             if name is None:
                 continue
             path = Path(folder, file).relative_to(images).as_posix()

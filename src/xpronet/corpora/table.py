@@ -1,28 +1,21 @@
 """Corpora from a user's own table (CSV, JSON lines, or R2Gen's annotation.json) and a folder of images."""
 
+import ast
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from xpronet.corpora.build import (
-    Places,
-    cache_pictures,
-    clear_waiting,
-    finished_study,
-    order_views,
-    place_pictures,
-    waiting_pictures,
-)
-from xpronet.corpora.image_cache import STANDARD, LowRange, PictureForm, Unreadable
-from xpronet.corpora.staging import Draft, draw_splits, straddling
+from xpronet.corpora.build import BuildSettings, BuildSummary, build_studies
+from xpronet.corpora.source import SourceCorpus, SourceStudy
 from xpronet.csv_files import read_rows
-from xpronet.data.corpus import write_corpus
 from xpronet.data.study import SPLITS
 from xpronet.errors import InputError
-from xpronet.files import confined, new_folder, read_json, read_json_lines
+from xpronet.files import read_json, read_json_lines
 from xpronet.progress import Tracker, silent
+from xpronet.text.sections import is_blank, is_null
 
 ID_COLUMNS = ("id", "study_id")
 REPORT_COLUMNS = ("report", "text", "findings")
@@ -30,39 +23,43 @@ IMAGE_COLUMNS = ("image", "images", "image_path")
 POSITION_COLUMNS = ("view", "position")
 PATIENT_COLUMNS = ("patient", "patient_id")
 SECTION_COLUMNS = ("findings", "impression", "indication", "history", "comparison", "technique")
+LONGEST_LIST = 100_000
+"""Characters of a cell that is parsed as a Python list; a study's images need a few hundred."""
+UNSEPARATED = re.compile(r"""['"]\s+['"]""")
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "validate": "val", "validation": "val", "valid": "val", "dev": "val"}
 
-Form = Literal["csv", "jsonl", "annotation"]
-FORMS = ("csv", "jsonl", "annotation")
+TableForm = Literal["csv", "jsonl", "annotation"]
 
 
-def read_drafts(path: Path, form: Form, *, texts_only: bool = False) -> list[Draft]:
+def read_table(path: Path, form: TableForm, *, texts_only: bool = False) -> list[SourceStudy]:
     """Return the table's studies in its order; in CSV and JSON lines, rows with one id are views of one study.
 
     Args:
         path: the table.
         form: what kind of table it is.
-        texts_only: pass over the image columns.
+        texts_only: ignore the image columns.
 
     Raises:
         InputError: the table is missing, malformed or empty; the message names the line.
     """
-    drafts: dict[str, Draft] = {}
+    studies: dict[str, SourceStudy] = {}
+    columns: dict[str, None] = {}
     for row, where in _rows(path, form):
-        draft = _draft(row, where, texts_only=texts_only)
-        first = drafts.setdefault(draft.id, draft)
-        if first is not draft:
-            _join(first, draft, by_row=form != "annotation")
-    if not drafts:
-        raise InputError(f"{path}: no studies")
-    without = [draft for draft in drafts.values() if draft.split is None]
-    if without and len(without) < len(drafts):
-        raise InputError(f"{without[0].where}: no split, while other rows have one; fill the column or leave it out")
-    return list(drafts.values())
+        columns.update(dict.fromkeys(row))
+        study = _study(row, where, texts_only=texts_only)
+        first = studies.setdefault(study.id, study)
+        if first is not study:
+            _join(first, study, by_row=form != "annotation")
+    for wanted, what in ((REPORT_COLUMNS, "report"), *(() if texts_only else ((IMAGE_COLUMNS, "image"),))):
+        if studies and not any(name in columns for name in wanted):
+            raise InputError(f"{path}: no column of {what}s ({', '.join(wanted)}); it has {', '.join(columns)}")
+    for study in studies.values():
+        study.where = study.where.replace(str(path), path.name, 1)
+    return list(studies.values())
 
 
-def _rows(path: Path, form: Form) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each row with lower-case column names, and where it stands."""
+def _rows(path: Path, form: TableForm) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each row with lower-case column names, and its file and line."""
     if form == "csv":
         yield from read_rows(path)
         return
@@ -88,64 +85,88 @@ def _annotation_records(path: Path) -> Iterator[tuple[Any, str]]:
             where = f"{path}, {split} {number}"
             if isinstance(record, dict) and record.get("split", split) != split:
                 raise InputError(
-                    f"{where}: its split is {record['split']!r} but it stands under {split!r}; make them one"
+                    f"{where}: its split is {record['split']!r} but it is listed under {split!r}; make them agree"
                 )
             yield ({**record, "split": split} if isinstance(record, dict) else record), where
 
 
-def _draft(row: Mapping[str, Any], where: str, *, texts_only: bool) -> Draft:
+def _study(row: Mapping[str, Any], where: str, *, texts_only: bool) -> SourceStudy:
     split = _text(row, ("split",), where)
     if split and split.lower() not in SPLIT_NAMES:
         raise InputError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
     study_id = _text(row, ID_COLUMNS, where)
     if not study_id:
-        raise InputError(f"{where}: no id; a column named id or study_id is needed, filled in every row")
-    pictures = [] if texts_only else _pictures(row, where)
+        named = any(column in row for column in ID_COLUMNS)
+        has = "its cell is empty" if named else f"the columns are {', '.join(row) or 'none'}"
+        raise InputError(f"{where}: no id; a column named id or study_id is needed, filled in every row; {has}")
     sections = {name: str(row[name]).strip() for name in SECTION_COLUMNS if isinstance(row.get(name), str)}
-    return Draft(
+    return SourceStudy(
         id=study_id,
         where=where,
-        report=_text(row, REPORT_COLUMNS, where),
+        report=_text(row, REPORT_COLUMNS, where, keep_null=True),
         split=SPLIT_NAMES[split.lower()] if split else None,
         patient=_text(row, PATIENT_COLUMNS, where) or None,
-        sections={name: text for name, text in sections.items() if text},
-        pictures=pictures,
+        sections={name: text for name, text in sections.items() if not is_blank(text)},
+        images=[] if texts_only else _images(row, where),
     )
 
 
-def _text(row: Mapping[str, Any], columns: Sequence[str], where: str) -> str:
-    """Return the first of the columns that the table has, stripped; empty where it has none of them."""
-    for column in columns:
-        if column in row:
-            value = row[column]
-            if value is None:
-                return ""
-            if isinstance(value, bool) or not isinstance(value, str | int):
-                raise InputError(f"{where}: {column} is not text")
-            return str(value).strip()
-    return ""
+def _text(row: Mapping[str, Any], columns: Sequence[str], where: str, *, keep_null: bool = False) -> str:
+    """Return the first of the columns that the table has, stripped; empty where it has none, or a null such as "nan".
+
+    A report keeps its null, so that the message can name it.
+    """
+    column = next((column for column in columns if column in row), None)
+    value = None if column is None else row[column]
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InputError(f"{where}: {column} is not text")
+    text = str(value).strip()
+    return "" if is_null(text) and not keep_null else text
 
 
 def _list(row: Mapping[str, Any], columns: Sequence[str], where: str) -> list[str]:
-    """Return the values of a cell that holds one, several separated by semicolons, or a JSON list."""
+    """Return the values of a cell that holds one, several separated by semicolons, or a list as JSON or Python has it.
+
+    Raises:
+        InputError: it looks like a list but is none, or holds something else than texts.
+    """
     value = next((row[column] for column in columns if column in row), None)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            raise InputError(f"{where}: {value[:40]!r} begins like a JSON list but is none") from None
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
+        value = _parse_list(value.strip(), where)
     if isinstance(value, str):
         value = value.split(";")
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(part, str) or part is None for part in value):
         raise InputError(f"{where}: {columns[0]} must be text or a list of texts")
-    return [(part or "").strip() for part in value]
+    parts = [(part or "").strip() for part in value]
+    return ["" if is_null(part) else part for part in parts]
 
 
-def _pictures(row: Mapping[str, Any], where: str) -> list[tuple[str, str | None]]:
+def _parse_list(text: str, where: str) -> Any:
+    """Return the list that a cell spells as JSON ("a.png") or Python ('a.png') does; a file name may open so, too."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    # Python joins texts without a comma between them, which is how numpy prints an array.
+    if len(text) <= LONGEST_LIST and not UNSEPARATED.search(text):
+        try:
+            value = ast.literal_eval(text)
+            return list(value) if isinstance(value, tuple) else value
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            pass
+    if text.endswith(("]", ")")):
+        raise InputError(f"{where}: {text[:40]!r} begins like a list but is none; write a.png;b.png")
+    return text
+
+
+def _images(row: Mapping[str, Any], where: str) -> list[tuple[str, str | None]]:
+    """Return the paths of a row's images, with their view positions."""
     paths = [path.replace("\\", "/") for path in _list(row, IMAGE_COLUMNS, where) if path]
-    # Positions without a letter ("?") are nobody's.
+    # A position without a letter ("?") says nothing.
     named = [position.upper() for position in _list(row, POSITION_COLUMNS, where)]
     positions = [position if any(map(str.isalpha, position)) else None for position in named]
     if not any(positions):
@@ -155,149 +176,63 @@ def _pictures(row: Mapping[str, Any], where: str) -> list[tuple[str, str | None]
     return list(zip(paths, positions, strict=True))
 
 
-def _join(first: Draft, row: Draft, *, by_row: bool) -> None:
-    """Add a row's views to the study of the same id, or mark the study where the two cannot be one."""
-    new = [picture for picture in row.pictures if picture[0] not in {path for path, _ in first.pictures}]
-    agrees = row.report in ("", first.report) and row.split == first.split and row.patient in (None, first.patient)
+def _join(first: SourceStudy, row: SourceStudy, *, by_row: bool) -> None:
+    """Add a row's views to the study of the same id, or mark the study where the rows contradict each other."""
+    new = [image for image in row.images if image[0] not in {path for path, _ in first.images}]
+    agrees = (
+        (is_null(row.report) or row.report == first.report)
+        and row.split == first.split
+        and row.patient in (None, first.patient)
+    )
     if not by_row or not agrees or not new:
-        first.problem = "an id that stands twice"
+        first.problem = "a repeated id"
         return
-    first.pictures.extend(new)
+    first.images.extend(new)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings:
-    """Which table becomes a corpus, and how."""
+    """Which table becomes a corpus."""
 
     table: Path
     """The file."""
-    form: Form
+    form: TableForm
     """What kind of file it is."""
     images: Path | None
     """The folder that image paths start from; None makes a corpus of texts."""
-    pictures: PictureForm = STANDARD
-    """Size and depth of the stored images."""
     name: str
     """What the corpus is called."""
     licence: str = "unknown"
     """The terms under which its images and texts may be used."""
-    seed: int = 0
-    """Draws the split where the table has none."""
-    tolerate: int = 0
-    """How many unusable studies may be left out."""
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS:
-            raise InputError(f"table.form = {self.form!r}: choose csv, jsonl or annotation")
-        if self.tolerate < 0:
-            raise InputError(f"tolerate = {self.tolerate}: give the number of studies that may be left out")
+        if self.form not in get_args(TableForm):
+            raise InputError(f"table.form = {self.form!r}: choose one of {', '.join(get_args(TableForm))}")
         if self.images is not None and not self.images.is_dir():
             raise InputError(f"{self.images}: no such folder of images")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableSummary:
-    """What became of a table."""
-
-    studies: Mapping[str, int]
-    """Studies in each split."""
-    left_out: Mapping[str, Sequence[str]]
-    """Ids of the studies left out, by reason."""
-    straddling: Sequence[str]
-    """Patients whom the table's own split puts on more than one side; scores on them are too good."""
-    low_range: Sequence[str] = ()
-    """A warning for each image that uses little of its grey range."""
-
-
-def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False, track: Tracker = silent) -> TableSummary:
-    """Write a corpus folder from a table and a folder of images.
-
-    A study is left out as a whole where it has no report, no view, an id or image that stands twice, or an image
-    that is missing or cannot be read; nothing is written if more are left out than `settings.tolerate`.
+def make_table(
+    out: Path,
+    settings: TableSettings,
+    build: BuildSettings,
+    *,
+    overwrite: bool = False,
+    track: Tracker = silent,
+) -> BuildSummary:
+    """Write a corpus folder from a table and a folder of images; see `build_studies`.
 
     Raises:
         InputError: the table is malformed, too many studies are unusable, or `out` exists without `overwrite`.
     """
-    with new_folder(out, overwrite=overwrite) as folder:
-        drafts = read_drafts(settings.table, settings.form, texts_only=settings.images is None)
-        _mark_unusable(drafts, settings.images)
-        left_out = _left_out(drafts, settings, [], "")
-        usable = [draft for draft in drafts if draft.problem is None]
-        if usable and usable[0].split is None:
-            draw_splits(usable, settings.seed, str(settings.table))
-        places: Places = {draft.id: () for draft in drafts}
-        low_range: list[LowRange] = []
-        if settings.images is not None:
-            order_views(usable, settings.images)
-            unreadable = cache_pictures(usable, settings.images, out, settings.pictures, track, low_range.append)
-            bad = {picture.path for picture in unreadable}
-            for draft in usable:
-                if any(settings.images / path in bad for path, _ in draft.pictures):
-                    draft.problem = "an image that cannot be read"
-            left_out = _left_out(drafts, settings, unreadable, waiting_pictures(out))
-            usable = [draft for draft in usable if draft.problem is None]
-            places = place_pictures(usable, settings.images, out, folder, settings.pictures)
-        if not usable:
-            raise InputError(f"{settings.table}: no usable study; {_explanation(left_out)}")
-        for draft in usable:
-            draft.where = draft.where.replace(str(settings.table), settings.table.name, 1)
-        counts = write_corpus(
-            folder,
-            (finished_study(draft, places[draft.id], folder) for draft in usable),
-            name=settings.name,
-            licence=settings.licence,
-            made={
-                "command": "prepare table",
-                "table": settings.table.name,
-                "form": settings.form,
-                **({"short_side": None} if settings.images is None else asdict(settings.pictures)),
-                "seed": settings.seed,
-                "left_out": {reason: len(ids) for reason, ids in left_out.items()},
-            },
-        )
-    clear_waiting(out)
-    return TableSummary(
-        studies={split: counts[split] for split in SPLITS},
-        left_out=left_out,
-        straddling=straddling([(draft.patient, draft.split) for draft in usable]),
-        low_range=[image.warning for image in low_range],
+    studies = read_table(settings.table, settings.form, texts_only=settings.images is None)
+    source = SourceCorpus(name=settings.name, studies=studies, images=settings.images, licence=settings.licence)
+    return build_studies(
+        out,
+        source,
+        build,
+        where=str(settings.table),
+        made={"command": "prepare table", "table": settings.table.name, "form": settings.form},
+        overwrite=overwrite,
+        track=track,
     )
-
-
-def _mark_unusable(drafts: Sequence[Draft], images: Path | None) -> None:
-    """Note the studies that cannot be used, as far as the table and the file system tell."""
-    for draft in drafts:
-        if draft.problem is not None:
-            continue
-        if not draft.report:
-            draft.problem = "no report"
-        elif images is None:
-            continue
-        elif not draft.pictures:
-            draft.problem = "no image named"
-        elif len({path for path, _ in draft.pictures}) < len(draft.pictures):
-            draft.problem = "an image that stands twice"
-        elif not all(confined(images, path).is_file() for path, _ in draft.pictures):
-            draft.problem = "an image that is missing"
-
-
-def _left_out(
-    drafts: Sequence[Draft], settings: TableSettings, unreadable: Sequence[Unreadable], waiting: str
-) -> dict[str, list[str]]:
-    """Return the ids left out by reason, unless they are too many."""
-    left_out: dict[str, list[str]] = {}
-    for draft in drafts:
-        if draft.problem is not None:
-            left_out.setdefault(draft.problem, []).append(draft.id)
-    count = sum(len(ids) for ids in left_out.values())
-    if count > settings.tolerate:
-        example = f"; {unreadable[0].reason}" if unreadable else ""
-        raise InputError(
-            f"{settings.table}: {count} of {len(drafts)} studies cannot be used: {_explanation(left_out)}{example}; "
-            f"mend them, or leave them out with --tolerate {count}{waiting}"
-        )
-    return left_out
-
-
-def _explanation(left_out: Mapping[str, Sequence[str]]) -> str:
-    return ", ".join(f"{len(ids)} with {reason} (first {', '.join(ids[:3])})" for reason, ids in left_out.items())

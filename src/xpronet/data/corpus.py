@@ -38,13 +38,13 @@ class Corpus:
     folder: Path
     """The folder on disk."""
     name: str
-    """What the corpus calls itself."""
+    """The name of the corpus."""
     licence: str
     """The terms under which its images and texts may be used."""
     made: Mapping[str, Any] = field(default_factory=dict)
     """The command and settings that made it."""
     studies: tuple[Study, ...] = ()
-    """All studies, in file order; none where the corpus was only opened."""
+    """All studies, in file order; none where it was only opened."""
 
     def split(self, name: str) -> tuple[Study, ...]:
         """Return the studies of one split.
@@ -68,7 +68,7 @@ class Corpus:
         )
 
     def view_path(self, view: View) -> Path:
-        """Return where a view's image lies, confined to the corpus folder."""
+        """Return the path of a view's image, confined to the corpus folder."""
         return confined(self.folder, view.path)
 
 
@@ -100,7 +100,7 @@ def open_corpus(folder: str | Path, *, with_sections: bool = True) -> Corpus:
 
     Args:
         folder: the corpus.
-        with_sections: keep the sections beside the reports; without them a study takes about half the memory.
+        with_sections: keep the sections as well as the reports; without, a study takes about half the memory.
 
     Raises:
         InputError: the folder is no corpus, or a study is malformed; the message names the line.
@@ -114,7 +114,9 @@ def open_corpus(folder: str | Path, *, with_sections: bool = True) -> Corpus:
         raise InputError(f"{path}: no studies")
     repeated = [study_id for study_id, count in Counter(study.id for study in studies).items() if count > 1]
     if repeated:
-        raise InputError(f"{path}: {len(repeated)} study ids stand twice, first {', '.join(repeated[:3])}")
+        raise InputError(
+            f"{path}: {len(repeated)} study ids are repeated (first {', '.join(repeated[:3])}); make the corpus again"
+        )
     return dataclasses.replace(corpus, studies=studies)
 
 
@@ -153,7 +155,7 @@ def each_study(folder: Path, split: str | None = None) -> Iterator[Study]:
 
 
 def relative_path(path: Path, folder: Path) -> str:
-    """Return `path` as a corpus keeps it: relative to `folder`, with forward slashes."""
+    """Return `path` as a corpus stores it: relative to `folder`, with forward slashes."""
     return os.path.relpath(path, folder).replace(os.sep, "/")
 
 

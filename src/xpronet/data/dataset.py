@@ -20,14 +20,14 @@ from xpronet.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """How studies are put together."""
+    """How studies become batches."""
 
     size: int = 16
     """Studies in a batch (paper: 16)."""
     max_views: int = 2
     """Views used of each study, in reading order; IU X-Ray 2, MIMIC-CXR 1."""
     workers: int = 0
-    """Processes that read images; 0 reads them in the main one."""
+    """Processes that read images; 0 reads them in the main process."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.max_views < 1 or self.workers < 0:
@@ -39,13 +39,13 @@ class Batch:
     """Several studies, padded to the most views and the longest report among them."""
 
     ids: tuple[str, ...]
-    """The studies."""
+    """Ids of the studies."""
     images: UInt8[Tensor, "studies views height width"]
     """Grey images; black where a study has fewer views."""
     view_mask: Bool[Tensor, "studies views"]
     """True on real views."""
     words: Int[Tensor, "studies length"]
-    """Report ids from begin to EOS, then padding."""
+    """Report ids from BOS to EOS, then padding."""
     word_mask: Bool[Tensor, "studies length"]
     """True on BOS, words and EOS."""
     findings: Bool[Tensor, "studies findings"]
@@ -65,20 +65,20 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Which part of every batch to read: that of one of several processes, which together read the whole."""
+    """Which share of every batch to read: that of one of several processes, which together read all of it."""
 
     number: int = 0
-    """The part, from 0."""
+    """The shard, from 0."""
     of: int = 1
-    """How many parts there are."""
+    """How many shards there are."""
 
     def rows(self, size: int) -> range:
-        """Return which studies of a batch are in the part; sizes of parts differ by one at most."""
+        """Return which studies of a batch of `size` are in the shard; sizes of shards differ by one at most."""
         return range(size * self.number // self.of, size * (self.number + 1) // self.of)
 
 
 WHOLE = Shard()
-"""All of it."""
+"""The whole batch."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Item:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchItems:
-    """A part of a batch, and what it must share with the other parts: the padding."""
+    """A shard of a batch, with the sizes that all its shards are padded to."""
 
     items: Sequence[_Item]
     num_views: int
@@ -101,7 +101,7 @@ class BatchItems:
 
 
 class StudyDataset(Dataset[_Item]):
-    """Studies of a corpus, read when asked for; what is drawn at random depends on seed, epoch and study alone."""
+    """Studies of a corpus, read on access; what is drawn at random depends on seed, epoch and study alone."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class StudyDataset(Dataset[_Item]):
         augment: bool,
         seed: int = 0,
     ) -> None:
-        """Check the studies; no image is opened.
+        """Check the studies; no image is read.
 
         Args:
             corpus: where the images are.
@@ -124,7 +124,7 @@ class StudyDataset(Dataset[_Item]):
             findings: 0/1 labels, one row a study.
             images: sizes and crops.
             max_views: views used of each study.
-            augment: random crops for training, or the one way images are shown in use.
+            augment: take random crops, for training, or else the test view.
             seed: of the random crops.
 
         Raises:
@@ -133,14 +133,14 @@ class StudyDataset(Dataset[_Item]):
         without = [study.id for study in studies if not study.views]
         if without:
             raise InputError(
-                f"{corpus.folder}: {len(without)} studies have no view, first {', '.join(without[:3])}; "
+                f"{corpus.folder}: {len(without)} studies have no view (first {', '.join(without[:3])}); "
                 "a corpus made with --no-images holds texts only"
             )
         self._corpus = corpus
         self._studies = tuple(studies)
         self._vocabulary = vocabulary
-        assert len(findings) == len(studies)
-        assert np.isin(findings, (0, 1)).all(), "ignored labels have no place in a bool"
+        assert len(findings) == len(studies), "one row of labels for each study"
+        assert np.isin(findings, (0, 1)).all(), "labels that are ignored are no booleans"
         self._findings = findings.astype(bool)
         self._images = images
         self._max_views = max_views
@@ -171,10 +171,10 @@ class StudyDataset(Dataset[_Item]):
             views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
         return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
 
-    def shard_of_batch(self, keys: Sequence[tuple[int, int]], part: Shard) -> BatchItems:
-        """Return a part of the batch of these studies; no image of another part is opened."""
-        items = [self[keys[row]] for row in part.rows(len(keys))]
-        if part.of == 1:
+    def shard_of_batch(self, keys: Sequence[tuple[int, int]], shard: Shard) -> BatchItems:
+        """Return a shard of the batch of these studies; no image of another shard is read."""
+        items = [self[keys[row]] for row in shard.rows(len(keys))]
+        if shard.of == 1:
             num_views, length = max(len(item.images) for item in items), max(len(item.words) for item in items)
         else:
             studies = [self._studies[number] for _, number in keys]
@@ -189,14 +189,14 @@ class StudyDataset(Dataset[_Item]):
         )
 
 
-def collate_studies(part: BatchItems, *, padding: int) -> Batch:
-    """Put studies together, padded as the whole batch that they are part of."""
-    items = part.items
-    images = np.zeros((len(items), part.num_views, part.size, part.size), np.uint8)
-    view_mask = np.zeros((len(items), part.num_views), bool)
-    words = np.full((len(items), part.length), padding, np.int64)
-    word_mask = np.zeros((len(items), part.length), bool)
-    findings = np.zeros((len(items), part.num_findings), bool)
+def collate_studies(shard: BatchItems, *, padding: int) -> Batch:
+    """Make a batch of the studies of a shard, padded as the whole batch is."""
+    items = shard.items
+    images = np.zeros((len(items), shard.num_views, shard.size, shard.size), np.uint8)
+    view_mask = np.zeros((len(items), shard.num_views), bool)
+    words = np.full((len(items), shard.length), padding, np.int64)
+    word_mask = np.zeros((len(items), shard.length), bool)
+    findings = np.zeros((len(items), shard.num_findings), bool)
     for row, item in enumerate(items):
         images[row, : len(item.images)] = item.images
         view_mask[row, : len(item.images)] = True

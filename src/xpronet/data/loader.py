@@ -1,4 +1,4 @@
-"""Epochs of batches, read by this process or by others beside it."""
+"""Epochs of batches, read in this process or by worker processes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from xpronet.data.dataset import WHOLE, Batch, BatchItems, BatchSettings, Shard,
 from xpronet.errors import InputError, WorkError
 
 
-class _PartOfBatches(Dataset[BatchItems]):
-    """The studies of one part of each batch; of the others only the lengths that decide about padding."""
+class _ShardOfBatches(Dataset[BatchItems]):
+    """The studies of one shard of each batch; of the others only the sizes that padding depends on."""
 
-    def __init__(self, dataset: StudyDataset, part: Shard) -> None:
+    def __init__(self, dataset: StudyDataset, shard: Shard) -> None:
         self._dataset = dataset
-        self._part = part
+        self._shard = shard
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> BatchItems:
-        return self._dataset.shard_of_batch(keys, self._part)
+        return self._dataset.shard_of_batch(keys, self._shard)
 
 
 class StudySampler(Sampler[list[tuple[int, int]]]):
@@ -35,22 +35,22 @@ class StudySampler(Sampler[list[tuple[int, int]]]):
         epoch: int = 0,
         seed: int | None = None,
         start: int = 0,
-        every: Shard = WHOLE,
+        every_nth: Shard = WHOLE,
     ) -> None:
-        """Lay out an epoch from its batch `start` on; without a seed the studies come in order."""
+        """Order an epoch's studies, from its batch `start` on; without a seed they stay in order."""
         self._num_studies = num_studies
         self._batch_size = batch_size
         self._seed = seed
-        self._every = every
-        self.lay_out(epoch, start)
+        self._every_nth = every_nth
+        self.set_epoch(epoch, start)
 
-    def lay_out(self, epoch: int, start: int = 0) -> None:
-        """Lay out another epoch from its batch `start` on."""
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Order the studies of another epoch, from its batch `start` on."""
         order = np.arange(self._num_studies)
         if self._seed is not None:
             np.random.default_rng([self._seed, epoch]).shuffle(order)
         size = self._batch_size
-        firsts = range(start * size, self._num_studies, size)[self._every.number :: self._every.of]
+        firsts = range(start * size, self._num_studies, size)[self._every_nth.number :: self._every_nth.of]
         self._batches = [[(epoch, int(number)) for number in order[first : first + size]] for first in firsts]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -61,7 +61,7 @@ class StudySampler(Sampler[list[tuple[int, int]]]):
 
 
 class EpochLoader:
-    """Reads epochs one after another with the same processes: starting them anew would hold up every epoch."""
+    """Reads epochs one after another with the same worker processes, which take seconds to start."""
 
     def __init__(
         self,
@@ -70,24 +70,24 @@ class EpochLoader:
         *,
         padding: int,
         seed: int | None = None,
-        part: Shard = WHOLE,
-        every: Shard = WHOLE,
+        shard: Shard = WHOLE,
+        every_nth: Shard = WHOLE,
         keep_workers: bool = True,
     ) -> None:
-        """Read nothing yet.
+        """Set up the loader; nothing is read yet.
 
         Args:
             dataset: the studies.
-            settings: studies in a batch, and processes that read.
+            settings: studies in a batch, and worker processes.
             padding: id that fills the end of a report.
             seed: of the order; without one the studies come in order.
-            part: which studies of every batch.
-            every: which batches: those at the part's number and every so many after it.
-            keep_workers: let the processes wait for the next epoch, for as long as the loader lives.
+            shard: which studies of every batch.
+            every_nth: which batches: of N shards, number k reads the batches k, k + N, k + 2N and so on.
+            keep_workers: keep the processes for the next epoch, for as long as the loader lives.
         """
-        self._sampler = StudySampler(len(dataset), batch_size=settings.size, seed=seed, every=every)
+        self._sampler = StudySampler(len(dataset), batch_size=settings.size, seed=seed, every_nth=every_nth)
         self._loader: DataLoader[Any] = DataLoader(
-            _PartOfBatches(dataset, part),
+            _ShardOfBatches(dataset, shard),
             batch_sampler=self._sampler,
             num_workers=settings.workers,
             collate_fn=partial(collate_studies, padding=padding),
@@ -97,8 +97,8 @@ class EpochLoader:
         )
 
     def epoch(self, number: int = 0, *, start: int = 0) -> Iterable[Batch]:
-        """Return an epoch, counted from 0, from its batch `start` on; one at a time can be read."""
-        self._sampler.lay_out(number, start)
+        """Return an epoch, counted from 0, from its batch `start` on; only one can be read at a time."""
+        self._sampler.set_epoch(number, start)
         return self._loader
 
 
@@ -110,16 +110,16 @@ def load_batches(
     epoch: int = 0,
     seed: int | None = None,
     start: int = 0,
-    every: Shard = WHOLE,
+    every_nth: Shard = WHOLE,
 ) -> Iterable[Batch]:
     """Return one epoch from its batch `start` on; see `EpochLoader` for the rest."""
-    loader = EpochLoader(dataset, settings, padding=padding, seed=seed, every=every, keep_workers=False)
+    loader = EpochLoader(dataset, settings, padding=padding, seed=seed, every_nth=every_nth, keep_workers=False)
     return loader.epoch(epoch, start=start)
 
 
 @contextmanager
-def reading_failures() -> Iterator[None]:
-    """Turn what goes wrong in the processes that read images into a line.
+def worker_failures() -> Iterator[None]:
+    """Turn failures of worker processes into one line.
 
     Raises:
         InputError: an image could not be read.
@@ -128,7 +128,7 @@ def reading_failures() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        # A loader hands on the traceback of its process as the message; ours is its last line.
+        # The message is the traceback of the worker; its last line is ours.
         message = str(error)
         if "DataLoader worker process" not in message:
             raise
@@ -137,6 +137,6 @@ def reading_failures() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise WorkError(
-            "a process that reads images was killed, perhaps for want of memory: go on with --resume, "
-            "if need be with a lower batches.workers"
+            "a process that reads images was killed, perhaps for lack of memory: continue with --resume, "
+            "if need be with fewer batches.workers"
         ) from error

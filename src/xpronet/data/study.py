@@ -1,4 +1,4 @@
-"""A study and its views, as a corpus folder keeps them."""
+"""A study and its views, as a corpus folder stores them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class View:
     path: str
     """Where the image is, relative to the corpus folder, with forward slashes."""
     position: str | None = None
-    """DICOM's view position in capitals (PA, AP, LATERAL, LL, ...), None where nobody knows."""
+    """DICOM's view position in capitals (PA, AP, LATERAL, LL, ...), None where unknown."""
     width: int
     """Columns of the stored image, in pixels."""
     height: int
@@ -32,11 +32,11 @@ class Study:
     views: tuple[View, ...]
     """In reading order, frontal first where known; empty in a corpus of texts."""
     report: str
-    """The text to be learned, as its author wrote it: cleaning is the vocabulary's work."""
+    """The text to learn, as its author wrote it; the vocabulary cleans it."""
     sections: Mapping[str, str] = field(default_factory=dict)
     """All report sections that the source has, by lower-case name (findings, impression, indication, ...)."""
     patient: str | None = None
-    """Who was examined, where the source says; one patient stays on one side of a split."""
+    """Who was examined, where the source says; all studies of a patient belong into one split."""
     source: str = ""
     """The file or record that this study was read from."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from xpronet.errors import InputError
 from xpronet.text.cleaning import CLEANINGS
-from xpronet.text.vocabulary import UNKNOWN, VocabularySettings, build_vocabulary
+from xpronet.text.vocabulary import UNKNOWN, VocabularySettings, reference_vocabulary
 
 ProtocolName = Literal["full-text", "published-iu", "published-mimic"]
 
@@ -42,7 +42,7 @@ class TextProtocol:
         settings = VocabularySettings(
             cleaning=self.cleaning, min_count=self.min_count, max_words=self.max_words + 1, ids="published"
         )
-        vocabulary = build_vocabulary(train_reports, settings)
+        vocabulary = reference_vocabulary(train_reports, settings)
         return [vocabulary.decode(vocabulary.encode(text)) for text in texts]
 
     def stamp(self, *, with_train: bool) -> dict[str, str]:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -25,6 +25,7 @@ from xpronet.training.losses import LossSettings
 from xpronet.training.optimiser import TrainSettings
 
 Tree = dict[str, Any]
+Settings = TypeVar("Settings")
 
 PRESETS: dict[str, Tree] = {
     "xpronet": {},
@@ -111,6 +112,24 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _merge(tree, _parse_override(override))
     return make_recipe(tree, where=str(path))
+
+
+def read_settings(kind: type[Settings], path: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a file of settings of any kind, as strictly as a recipe.
+
+    Args:
+        kind: a settings dataclass; its fields may be such classes, which are tables of the file.
+        path: TOML, with `base` as in a recipe.
+        overrides: "section.key=value", each on top of the file.
+
+    Raises:
+        InputError: the file is missing or no TOML, or a key or value is wrong.
+    """
+    tree = _read_tree(path, ())
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    settings: Settings = _build(kind, tree, str(path), "")
+    return settings
 
 
 def shipped_recipe(name: str) -> Path:

@@ -28,7 +28,7 @@ PROTOTYPES_SHOWN = 10
 def written_words(found: list[Hypothesis], vocabulary: Vocabulary) -> Int[Tensor, "B length"]:
     """Return the reports that a search found as ids from the BOS on, padded to the longest."""
     words = torch.full((len(found), 1 + max(len(report.words) for report in found)), vocabulary.padding)
-    words[:, 0] = vocabulary.begin
+    words[:, 0] = vocabulary.bos
     for row, report in enumerate(found):
         words[row, 1 : len(report.words) + 1] = torch.tensor(report.words, dtype=torch.long)
     return words
@@ -186,7 +186,7 @@ def trace_words(
     if not report.words:
         return ()
     ids = checkpoint.vocabulary.ids_of([word.text for word in report.words])
-    words = torch.tensor([[checkpoint.vocabulary.begin, *ids]], device=device)
+    words = torch.tensor([[checkpoint.vocabulary.bos, *ids]], device=device)
     num_views = images.shape[1]
     with torch.inference_mode():
         patches = network.encode_images(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))

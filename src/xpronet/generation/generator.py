@@ -78,7 +78,7 @@ class ReportGenerator:
         self.fingerprint = fingerprint
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
-        marks = {vocabulary.padding, vocabulary.begin, vocabulary.unknown} - {vocabulary.end}
+        marks = {vocabulary.padding, vocabulary.bos, vocabulary.unknown} - {vocabulary.eos}
         self._labeler = RuleLabeler() if self.settings.choose == "agreeing" else None
         self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
 
@@ -155,8 +155,8 @@ class ReportGenerator:
             candidates = beam_search(
                 self.runtime.begin(encoded, num_beams=self.settings.beams, max_words=self.settings.max_words),
                 num_studies=len(ids),
-                begin=self.checkpoint.vocabulary.begin,
-                end=self.checkpoint.vocabulary.end,
+                begin=self.checkpoint.vocabulary.bos,
+                end=self.checkpoint.vocabulary.eos,
                 settings=self.settings,
                 forbidden=self._forbidden,
                 device=self.runtime.device,

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from xpronet.data.corpus import Corpus
 from xpronet.errors import InputError
 from xpronet.extensions import check_fulfils, is_outside, load_object
+from xpronet.labels.conventions import ConventionName, named_conventions
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.label_tables import write_labels
 from xpronet.labels.labelled_text import labelled_texts
@@ -40,6 +41,7 @@ def make_labeler(
     weights: str | None = None,
     bert: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
+    convention: ConventionName | None = None,
 ) -> Labeler:
     """Return a labeler by its name, ready to read.
 
@@ -49,10 +51,11 @@ def make_labeler(
         weights: of CheXbert or an outside labeler.
         bert: of CheXbert.
         precision: of CheXbert.
+        convention: whose reading the rules follow where conventions differ; CheXpert's if left out.
 
     Raises:
-        InputError: there is no such labeler, CheXbert without weights, the rules with them, or weights that cannot be
-            read.
+        InputError: there is no such labeler, CheXbert without weights or with a convention, the rules with weights, or
+            weights that cannot be read.
     """
     if is_outside(labeler):
         return _outside(labeler, {"weights": weights} if weights is not None else {})
@@ -63,7 +66,9 @@ def make_labeler(
             raise InputError(
                 "the rule labeler has no weights; leave --weights and --bert away or add --labeler chexbert"
             )
-        return RuleLabeler()
+        return RuleLabeler(named_conventions(convention or "chexpert"))
+    if convention is not None:
+        raise InputError("CheXbert has learned its convention; leave --convention away or add --labeler rules")
     if weights is None:
         raise InputError("the labeler chexbert needs --weights: its .pth or .safetensors file, or hub:owner/name/FILE")
     import torch
@@ -121,7 +126,7 @@ def write_corpus_labels(
 
 
 def explained(
-    corpus: Corpus, study_id: str, labeler: str, sections: Sequence[str]
+    corpus: Corpus, study_id: str, labeler: str, sections: Sequence[str], convention: ConventionName = "chexpert"
 ) -> tuple[dict[str, State], list[Evidence]]:
     """Return the rule labeler's states for one study of a corpus, and the evidence behind them.
 
@@ -134,5 +139,12 @@ def explained(
     if not found:
         raise InputError(f"{corpus.folder}: no study {study_id!r}; it has {corpus.studies[0].id!r}, for one")
     ((_, report),) = labelled_texts(found, sections)
-    rules = RuleLabeler()
+    rules = RuleLabeler(named_conventions(convention))
     return rules.label(report), rules.explain(report)
+
+
+def unread(labeler: Labeler, texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the ids of the reports that do not seem to be in a language the labeler reads; CheXbert cannot tell."""
+    if not isinstance(labeler, RuleLabeler):
+        return []
+    return [study_id for study_id, report in texts if not labeler.reads(report)]

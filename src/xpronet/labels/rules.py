@@ -1,29 +1,38 @@
-"""Read the fourteen findings from a report by rules: mentions, then negation and uncertainty with their reach.
+"""Read the fourteen findings from a report by rules: mentions, then denial and doubt with their reach.
 
 The language lies in rules.toml; here is only what is done with it. Every label comes with the words that led to it.
 """
 
-import tomllib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
-from xpronet.labels.findings import ABNORMALITIES, FINDINGS, NO_FINDING, State
-from xpronet.labels.phrases import Match, PhraseBook
-from xpronet.labels.sentences import sentences, words
+from xpronet.labels.claims import Claim, SentenceClaims, Span, TokenClaim
+from xpronet.labels.conventions import CHEXPERT, Conventions
+from xpronet.labels.findings import FINDINGS, NO_FINDING, State
+from xpronet.labels.language import has_foreign_words, seems_english
+from xpronet.labels.rulebook import read_rulebook
+from xpronet.labels.scope import Clauses, PhraseMatch
+from xpronet.labels.sentences import sentence_spans
+from xpronet.labels.words import END, Words
 
 LONGEST_SENTENCE = 120
 """Words; a text without full stops is read in pieces, so that the time it takes stays in proportion to its length."""
 
+MOST_SENTENCES = 20_000
+"""Sentences whose reading is kept, since reports repeat each other's; about 10 MB."""
+
+LONGEST_KEPT = 500
+"""Letters of a sentence whose reading is kept; longer ones hardly ever come again."""
+
+_SOMETHING = (State.POSITIVE, State.UNCERTAIN)
+
+_Heard = tuple[bool, tuple[tuple[str, State], ...]]
+"""Of a sentence: whether it has foreign words; findings and states."""
+
 _STRENGTH = (State.POSITIVE, State.UNCERTAIN, State.NEGATIVE)
 """Where a report says several things of one finding, the first of these counts."""
-
-_CUES = {"negation": State.NEGATIVE, "aside": State.NOT_MENTIONED, "uncertainty": State.UNCERTAIN}
-"""What each kind of cue makes of a mention, the one that prevails first."""
-
-_NEAREST_ONLY = frozenset({"has", "is", "was", "resolved", "removed", "cleared", "absent", "or", "versus", "vs"})
-"""First words of cues that speak of one thing: the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +40,15 @@ class Evidence:
     """Why a finding got its state."""
 
     finding: str
-    """One of the thirteen abnormalities."""
+    """One of the thirteen abnormalities; or No Finding, of which a mention of something else says that it isn't so."""
     state: State
     """What this mention says."""
     sentence: str
     """The sentence, as written."""
     mention: str
-    """The words that name the finding."""
+    """The words that name the finding, in small letters."""
     cue: str
     """The words that deny it or doubt it; empty where nothing does."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Meaning:
-    kind: str
-    """mention, stop, neutral, ignored, or the state that a cue gives."""
-    finding: str = ""
-    state: State = State.POSITIVE
-    before: bool = True
-    """Whether a cue stands before what it changes."""
 
 
 class RuleLabeler:
@@ -57,25 +56,36 @@ class RuleLabeler:
 
     name = "rules"
 
-    def __init__(self) -> None:
-        """Read the phrases, which takes a tenth of a second the first time."""
-        self._book = _phrase_book()
+    def __init__(self, conventions: Conventions = CHEXPERT) -> None:
+        """Read the phrases, which takes a fifth of a second the first time.
+
+        Args:
+            conventions: whose labels to follow where authors differ.
+        """
+        rules = read_rulebook(conventions)
+        self._book, self._clauses = rules.book, rules.clauses
+        self._words = Words(rules.spelling)
+        self._opening, self._closing = rules.opening, rules.closing
+        self._heard: dict[str, _Heard] = {}
 
     def label(self, report: str) -> dict[str, State]:
         """Return the state of all fourteen findings, in the order of `FINDINGS`.
 
-        No Finding is positive where no other finding but Support Devices is positive or uncertain, else not mentioned.
+        No Finding is positive where no other finding but Support Devices is positive or uncertain and the report names
+        no other abnormality; else it is not mentioned. A report that is not English says nothing of any finding.
         """
         states = dict.fromkeys(FINDINGS, State.NOT_MENTIONED)
-        for sentence in sentences(report):
-            for evidence in self._read(sentence):
-                states[evidence.finding] = _stronger(states[evidence.finding], evidence.state)
-        something = any(
-            states[finding] in (State.POSITIVE, State.UNCERTAIN)
-            for finding in ABNORMALITIES
-            if finding != "Support Devices"
-        )
-        if not something:
+        heard = [self._hear(report[start:end]) for start, end in sentence_spans(report)]
+        if not self._english(report, heard):
+            return states
+        nothing = True
+        for _, said in heard:
+            for finding, state in said:
+                if state in _SOMETHING and finding != "Support Devices":
+                    nothing = False
+                if finding != NO_FINDING and state is not states[finding]:
+                    states[finding] = _stronger(states[finding], state)
+        if nothing:
             states[NO_FINDING] = State.POSITIVE
         return states
 
@@ -84,108 +94,148 @@ class RuleLabeler:
         for study_id, report in texts:
             yield study_id, self.label(report)
 
+    def reads(self, report: str) -> bool:
+        """Tell whether a report seems to be in English, the only language that the rules know."""
+        return self._english(report, [self._hear(report[start:end]) for start, end in sentence_spans(report)])
+
+    def _english(self, report: str, heard: Sequence[_Heard]) -> bool:
+        if not any(foreign for foreign, _ in heard):
+            return True
+        return seems_english([self._words.of(report[start:end]) for start, end in sentence_spans(report)])
+
+    def _hear(self, sentence: str) -> _Heard:
+        """Return whether a sentence has foreign words, and what it says; reports repeat each other's sentences."""
+        heard = self._heard.get(sentence)
+        if heard is None:
+            words = self._words.of(sentence)
+            said = tuple((mention.meaning.finding, state) for mention, state, _ in self._judge(words))
+            heard = (has_foreign_words(words), said)
+            if len(self._heard) >= MOST_SENTENCES:
+                self._heard.clear()
+            if len(sentence) <= LONGEST_KEPT:
+                self._heard[sentence] = heard
+        return heard
+
+    def claims(self, report: str) -> tuple[SentenceClaims, ...]:
+        """Return what each sentence of a report claims of which finding, and by which of its words.
+
+        Sentences under the headings of the question, the history and the comparison are left out; sentences without a
+        mention have no claims. A report that is not English has no sentences.
+        """
+        if not self.reads(report):
+            return ()
+        return tuple(
+            SentenceClaims(span=Span(start, end), claims=tuple(self._claims(report, start, end)))
+            for start, end in sentence_spans(report)
+        )
+
     def explain(self, report: str) -> list[Evidence]:
         """Return every mention of a finding with its state and cue, in reading order."""
-        return [evidence for sentence in sentences(report) for evidence in self._read(sentence)]
+        return [
+            Evidence(
+                finding=claim.finding,
+                state=claim.state,
+                sentence=_said((sentence.span,), report),
+                mention=_said(claim.mention, report).lower(),
+                cue=_said(claim.cue, report).lower(),
+            )
+            for sentence in self.claims(report)
+            for claim in sentence.claims
+        ]
 
-    def _read(self, sentence: str) -> Iterator[Evidence]:
-        spoken = words(sentence)
-        for start in range(0, len(spoken), LONGEST_SENTENCE):
-            yield from self._heard(spoken[start : start + LONGEST_SENTENCE], sentence)
-
-    def locate(self, tokens: Sequence[str]) -> Iterator[tuple[str, State, tuple[int, ...]]]:
-        """Yield each mention in a sentence that is given as tokens: finding, state, and the tokens that name it.
+    def token_claims(self, tokens: Sequence[str]) -> Iterator[TokenClaim]:
+        """Yield each claim of a text that is given as tokens, with the tokens that make it, in reading order.
 
         Args:
-            tokens: of one sentence, such as a vocabulary has them; one token may hold several words, or none.
+            tokens: such as a vocabulary has them, full stops among them; one token may hold several words, or none.
         """
-        pairs = [(word, number) for number, token in enumerate(tokens) for word in words(token)][:LONGEST_SENTENCE]
-        spoken = [word for word, _ in pairs]
-        for mention, state, _ in self._judge(spoken):
-            named = {pairs[index][1] for index in range(len(spoken)) if mention.taken >> index & 1}
-            yield mention.meaning.finding, state, tuple(sorted(named))
+        text = " ".join(tokens)
+        starts = [0]
+        for token in tokens:
+            starts.append(starts[-1] + len(token) + 1)
+        for sentence in self.claims(text):
+            for claim in sentence.claims:
+                mention, cue = _numbers(claim.mention, starts), _numbers(claim.cue, starts)
+                yield TokenClaim(finding=claim.finding, state=claim.state, mention=mention, cue=cue)
 
-    def _heard(self, spoken: Sequence[str], sentence: str) -> Iterator[Evidence]:
-        for mention, state, cue in self._judge(spoken):
-            yield Evidence(mention.meaning.finding, state, sentence, _said(mention, spoken), _said(cue, spoken))
+    def locate(self, tokens: Sequence[str]) -> Iterator[tuple[str, State, tuple[int, ...]]]:
+        """Yield each mention of an abnormality in tokens: finding, state, and the tokens that name it."""
+        for claim in self.token_claims(tokens):
+            if claim.finding != NO_FINDING:
+                yield claim.finding, claim.state, claim.mention
 
-    def _judge(self, spoken: Sequence[str]) -> Iterator[tuple["_Match", State, "_Match | None"]]:
-        matches = self._book.find(spoken)
-        mentions = [match for match in matches if match.meaning.kind == "mention"]
-        if not mentions:
+    def _claims(self, report: str, start: int, end: int) -> Iterator[Claim]:
+        sentence = report[start:end]
+        words, places = self._words.of(sentence), self._words.spans(sentence)
+        for first in range(0, len(words), LONGEST_SENTENCE):
+            spans = [Span(start + opens, start + closes) for opens, closes in places[first : first + LONGEST_SENTENCE]]
+            for mention, state, cue in self._judge_piece(words[first : first + LONGEST_SENTENCE]):
+                yield Claim(
+                    finding=mention.meaning.finding,
+                    state=state,
+                    mention=_spans(mention, spans, report),
+                    cue=_spans(cue, spans, report),
+                )
+
+    def _judge(self, words: list[str]) -> Iterator[tuple[PhraseMatch, State, PhraseMatch | None]]:
+        for start in range(0, len(words), LONGEST_SENTENCE):
+            yield from self._judge_piece(words[start : start + LONGEST_SENTENCE])
+
+    def _judge_piece(self, words: list[str]) -> Iterator[tuple[PhraseMatch, State, PhraseMatch | None]]:
+        if self._opening.isdisjoint(words) or self._closing.isdisjoint(words):
             return
-        cues = [match for match in matches if match.meaning.kind == "cue"]
-        stops = [match for match in matches if match.meaning.kind == "stop"]
-        for mention in mentions:
-            state, cue = _judged(mention, mentions, cues, stops, spoken)
-            yield mention, state, cue
-
-
-_Match = Match[_Meaning]
-
-
-def _judged(
-    mention: _Match, mentions: Sequence[_Match], cues: Sequence[_Match], stops: Sequence[_Match], spoken: Sequence[str]
-) -> tuple[State, _Match | None]:
-    """Return what the sentence says of a mention, and the cue that says so."""
-    if mention.meaning.state is State.NEGATIVE:
-        return State.NEGATIVE, None
-    reaching = [cue for cue in cues if _reaches(cue, mention, mentions, stops, spoken)]
-    for state in _CUES.values():
-        for cue in reaching:
-            if cue.meaning.state is state:
-                return state, cue
-    return mention.meaning.state, None
-
-
-def _reaches(
-    cue: _Match, mention: _Match, mentions: Sequence[_Match], stops: Sequence[_Match], spoken: Sequence[str]
-) -> bool:
-    """Tell whether a cue's reach comes as far as a mention: no stop between, and no nearer mention for a short cue."""
-    if cue.meaning.before:
-        if cue.first >= mention.last or cue.taken & mention.taken:
-            return False
-        between = range(cue.last + 1, max(mention.first, cue.last + 1))
-        nearer = any(cue.last < other.first and other.last < mention.first for other in mentions)
-    else:
-        if cue.first <= mention.last:
-            return False
-        between = range(mention.last + 1, cue.first)
-        nearer = any(mention.last < other.first and other.last < cue.first for other in mentions)
-    if nearer and spoken[cue.first] in _NEAREST_ONLY:
-        return False
-    return not any(stop.first in between or stop.last in between for stop in stops)
+        words = [*words, END]
+        matches = self._book.find(words)
+        if not any(match.meaning.kind == "mention" for match in matches):
+            return
+        clauses = Clauses(words, matches, self._clauses)
+        for mention in clauses.mentions:
+            yield mention, *clauses.judge(mention)
 
 
 def _stronger(first: State, second: State) -> State:
     return next((state for state in _STRENGTH if state in (first, second)), State.NOT_MENTIONED)
 
 
-def _said(match: _Match | None, spoken: Sequence[str]) -> str:
-    if match is None:
-        return ""
-    return " ".join(word for index, word in enumerate(spoken) if match.taken >> index & 1)
+def _said(spans: Iterable[Span], report: str) -> str:
+    return " ".join(" ".join(span.of(report) for span in spans).split())
+
+
+def _spans(match: PhraseMatch | None, places: Sequence[Span], report: str) -> tuple[Span, ...]:
+    """Return where the words of a match stand; words with only white space between them are one span."""
+    found: list[Span] = []
+    for index, place in enumerate(places):
+        if match is None or not match.taken >> index & 1:
+            continue
+        if found and (place == found[-1] or not report[found[-1].end : place.start].strip(" \t\r\n-")):
+            found[-1] = Span(found[-1].start, max(place.end, found[-1].end))
+        else:
+            found.append(place)
+    return tuple(found)
+
+
+def _numbers(spans: Iterable[Span], starts: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the tokens that spans of their joined text lie in; `starts`: where each token begins."""
+    found = {
+        number
+        for span in spans
+        for number in range(bisect_right(starts, span.start) - 1, bisect_left(starts, span.end))
+    }
+    return tuple(sorted(found))
 
 
 @cache
-def _phrase_book() -> PhraseBook[_Meaning]:
-    """Return the phrases of rules.toml; nobody changes them after."""
-    rules = tomllib.loads(resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
-    book: PhraseBook[_Meaning] = PhraseBook(rules["words"], rules["barriers"])
+def _labeler(conventions: Conventions) -> RuleLabeler:
+    return RuleLabeler(conventions)
 
-    def enter(phrases: Iterable[str], meaning: _Meaning) -> None:
-        for phrase in phrases:
-            book.add(phrase, meaning)
 
-    for key, state in _CUES.items():
-        enter(rules["cues"][key]["before"], _Meaning("cue", state=state))
-        enter(rules["cues"][key]["after"], _Meaning("cue", state=state, before=False))
-    enter(rules["cues"]["stops"], _Meaning("stop"))
-    enter(rules["cues"]["neutral"], _Meaning("neutral"))
-    enter(rules["ignored"]["phrases"], _Meaning("ignored"))
-    for finding in ABNORMALITIES:
-        phrases = rules["findings"][finding]
-        enter(phrases["mentions"], _Meaning("mention", finding))
-        enter(phrases["normal"], _Meaning("mention", finding, State.NEGATIVE))
-        enter(phrases["possible"], _Meaning("mention", finding, State.UNCERTAIN))
-    return book
+def find_claims(report: str, conventions: Conventions = CHEXPERT) -> tuple[SentenceClaims, ...]:
+    """Return what each sentence of a report claims of which finding, and where in the text the words for it stand.
+
+    The one place that locates words: what explains, underlines or grounds a label uses this.
+
+    Args:
+        report: as somebody or a model wrote it.
+        conventions: whose labels to follow where authors differ.
+    """
+    return _labeler(conventions).claims(report)

@@ -1,1 +1,1 @@
-"""Drawn chest X-rays about which everything is known."""
+"""The phantom corpus: drawn chest X-rays whose findings are known exactly."""

@@ -1,4 +1,4 @@
-"""Draw a record as two images with the region of each finding."""
+"""Draw a record as a frontal and a lateral view, with the region of each finding."""
 
 import numpy as np
 from jaxtyping import UInt16
@@ -44,7 +44,7 @@ _IN_THE_CHEST = {
 def draw_study(
     record: Record, *, size: int, rng: np.random.Generator, depth: Depth = 8
 ) -> dict[str, tuple[Grey, Regions]]:
-    """Draw one patient from the front and from the side.
+    """Draw the frontal and the lateral view of one patient.
 
     Returns:
         The image (air black, bone white) and the regions (bit k set where finding k of FINDINGS is) by view position.
@@ -59,7 +59,7 @@ def _draw_view(
     shift = (rng.uniform(-0.07, 0.07), rng.uniform(-0.06, 0.07))
     canvas = Canvas(size=size, tilt=rng.normal(0, 3.5), scale=rng.uniform(0.80, 1.06), shift=shift)
     scene = frontal_scene(patient, canvas, rng) if frontal else lateral_scene(patient, canvas, rng)
-    _mark_big_organs(scene, patient, record)
+    _mark_enlarged_organs(scene, patient, record)
     for finding, draw in _IN_THE_CHEST.items():
         if finding in record:
             draw(scene, record[finding], rng)
@@ -69,7 +69,7 @@ def _draw_view(
     return _expose(scene.depth, canvas, rng, depth), scene.regions
 
 
-def _mark_big_organs(scene: Scene, patient: Patient, record: Record) -> None:
+def _mark_enlarged_organs(scene: Scene, patient: Patient, record: Record) -> None:
     """Mark heart and mediastinum, which the scene already shows as large as the record says."""
     if "Cardiomegaly" in record:
         outline = heart_outline(patient) if scene.frontal else lateral_heart_outline(patient)
@@ -86,7 +86,7 @@ def _expose(thickness: Mask, canvas: Canvas, rng: np.random.Generator, depth: De
     exposure = np.float32(rng.uniform(0.36, 0.58))
     tilt = rng.normal(0, 0.05, 2).astype(np.float32)
     level = thickness + tilt[0] * canvas.across + tilt[1] * (canvas.down - np.float32(0.5))
-    # Quanta are few behind dense tissue, and a finer matrix has more noise a pixel.
+    # Few photons pass dense tissue, and smaller pixels are noisier.
     noise = np.float32(rng.uniform(0.006, 0.016)) * np.sqrt(canvas.size / 256)
     level = level + noise.astype(np.float32) * rng.standard_normal(thickness.shape, dtype=np.float32)
     grey = 1 / (1 + np.exp(-contrast * (level - exposure)))

@@ -1,8 +1,7 @@
-"""Make a phantom corpus: drawn studies with reports, labels, the truth and the region of each finding."""
+"""Make a phantom corpus: drawn studies with reports, labels, and the exact place and region of each finding."""
 
 import dataclasses
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from xpronet.files import new_folder, write_json_lines
 from xpronet.images.read import Depth, Grey
 from xpronet.labels.findings import State
 from xpronet.labels.label_tables import write_labels
+from xpronet.launch import num_cores
 from xpronet.phantom.draw_views import POSITIONS, draw_study
 from xpronet.phantom.plan import Prevalence, plan_studies
 from xpronet.phantom.record import Record, draw_record, truth
@@ -34,7 +34,7 @@ LICENCE = "Apache-2.0; drawn by a program, shows no person"
 FEWEST_STUDIES, MOST_STUDIES = 10, 1_000_000
 SMALLEST, LARGEST = 64, 1024
 STUDIES_PER_WORKER = 25
-"""For fewer studies a second process costs more time than it saves."""
+"""For fewer studies, a second process takes longer to start than it saves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +67,23 @@ class PhantomSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Phantom:
-    """One phantom study, whole."""
+    """One phantom study."""
 
     record: Record
-    """What is there."""
+    """Its findings."""
     views: dict[str, tuple[Grey, UInt16[np.ndarray, "size size"]]]
     """Image and regions by view position."""
     report: str
-    """What the report says."""
+    """The text of the report."""
     states: dict[str, State]
-    """What the report says of each finding; those not mentioned are left out."""
+    """The state of each finding in the report; those not mentioned are left out."""
 
 
 def draw_phantom(present: frozenset[str], number: int, settings: PhantomSettings) -> Phantom:
-    """Make one study with the findings given; `number` and the seed decide everything else."""
-    record_rng, picture_rng, report_rng = (np.random.default_rng([settings.seed, number, 2, part]) for part in range(3))
+    """Make one study with the findings given; everything else follows from `number` and the seed."""
+    record_rng, image_rng, report_rng = (np.random.default_rng([settings.seed, number, 2, part]) for part in range(3))
     record = draw_record(present, record_rng)
-    views = draw_study(record, size=settings.size, rng=picture_rng, depth=settings.depth)
+    views = draw_study(record, size=settings.size, rng=image_rng, depth=settings.depth)
     report, states = write_report(record, report_rng)
     return Phantom(record=record, views=views, report=report, states=states)
 
@@ -101,10 +101,10 @@ def make_phantom(
     `read_regions`) for studies that have a finding.
 
     Args:
-        folder: where to; it must not exist or be empty unless `overwrite` is true.
-        settings: what it holds.
+        folder: the corpus folder; it must not exist, or be empty, unless `overwrite` is true.
+        settings: what the corpus holds.
         overwrite: replace what is there.
-        track: tells how far it is.
+        track: shows progress.
         workers: number of processes, by default one a core; the result does not depend on it.
 
     Raises:
@@ -113,7 +113,7 @@ def make_phantom(
     with new_folder(folder, overwrite=overwrite) as temporary:
         plan = plan_studies(settings.studies, settings.prevalence, settings.seed)
         jobs = [(temporary, number, present, split, settings) for number, (present, split) in enumerate(plan)]
-        made = list(track(_carried_out(jobs, workers), "drawing studies", len(jobs)))
+        made = list(track(_run(jobs, workers), "Draw studies", len(jobs)))
         write_labels(temporary / LABELS_FILE, ((study.id, states) for study, states, _ in made))
         write_json_lines(
             temporary / TRUTH_FILE, ({"id": study.id, "findings": findings} for study, _, findings in made)
@@ -124,39 +124,38 @@ def make_phantom(
 
 
 Job = tuple[Path, int, frozenset[str], str, PhantomSettings]
-Made = tuple[Study, dict[str, State], dict[str, list[dict[str, Any]]]]
+Outcome = tuple[Study, dict[str, State], dict[str, list[dict[str, Any]]]]
 
 
-def _carried_out(jobs: list[Job], workers: int | None) -> Iterator[Made]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = min(workers or cores, max(1, len(jobs) // STUDIES_PER_WORKER))
+def _run(jobs: list[Job], workers: int | None) -> Iterator[Outcome]:
+    count = min(workers or num_cores(), max(1, len(jobs) // STUDIES_PER_WORKER))
     if count == 1:
         yield from map(_make, jobs)
         return
-    # A forked process would inherit the threads' locks of whatever libraries the caller uses, without the threads.
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool, _stopping(pool):
+    # Spawned, not forked: the caller may hold threads (torch) whose locks a fork would copy.
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool, _cancelling(pool):
         yield from pool.map(_make, jobs, chunksize=8)
 
 
 @contextmanager
-def _stopping(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """Drop what has not begun when the user interrupts or a study fails."""
+def _cancelling(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Cancel what has not begun when the user interrupts or a study fails."""
     try:
         yield
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _make(job: Job) -> Made:
+def _make(job: Job) -> Outcome:
     """Make one study and write its images."""
     folder, number, present, split, settings = job
     study_id = f"phantom-{number:06d}"
     phantom = draw_phantom(present, number, settings)
     views = []
     for position in POSITIONS:
-        picture, regions = phantom.views[position]
+        image, regions = phantom.views[position]
         path = f"{IMAGES_FOLDER}/{study_id}/{position.lower()}.png"
-        _write_png(folder / path, picture)
+        _write_png(folder / path, image)
         if present:
             _write_png(region_path(folder, study_id, position), regions)
         views.append(View(path=path, position=position, width=settings.size, height=settings.size))
@@ -173,6 +172,6 @@ def _make(job: Job) -> Made:
 
 
 def _write_png(path: Path, grey: np.ndarray) -> None:
-    # The folder is new and becomes visible as a whole, so single files need no care; noise hardly compresses.
+    # The folder is new and is moved into place as a whole, so single files need no care; noise hardly compresses.
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grey).save(path, compress_level=1)

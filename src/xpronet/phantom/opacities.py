@@ -1,4 +1,4 @@
-"""Findings inside the lungs, each with its own look."""
+"""Findings inside the lungs."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def draw_lesion(scene: Scene, instances: tuple[Instance, ...], rng: np.random.Ge
 
 
 def draw_edema(scene: Scene, instances: tuple[Instance, ...], rng: np.random.Generator) -> None:
-    """Draw haze about both hila, thick vessels and short lines at the lung bases."""
+    """Draw haze around both hila, thick vessels and short lines at the lung bases."""
     (instance,) = instances
     canvas = scene.canvas
     strength = (0.06, 0.10, 0.15)[instance.grade]

@@ -57,7 +57,7 @@ def draw_patient(record: Record, rng: np.random.Generator) -> Patient:
         for side in instance.sides:
             rise[side == "right"] += DOME_RISE[instance.grade]
     lung_width = rng.uniform(0.295, 0.385)
-    # Wide chests have wide organs, so that neither tells an illness by its width alone.
+    # Wide chests have wide organs, so that neither shows an illness by its width alone.
     build = lung_width / 0.345
     return Patient(
         lung_width=lung_width,

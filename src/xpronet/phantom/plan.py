@@ -1,4 +1,4 @@
-"""Which findings and which split each study gets; planned in blocks, so that a corpus begins like a longer one."""
+"""Findings and split of each study, planned in blocks, so that a longer corpus begins with a shorter one's studies."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -25,11 +25,11 @@ ILLNESSES: tuple[tuple[float, dict[str, float]], ...] = (
     (0.03, {"Fracture": 0.85, "Pneumothorax": 0.35, "Pleural Effusion": 0.25, "Atelectasis": 0.3}),
     (0.05, {"Pleural Other": 0.45, "Lung Lesion": 0.4, "Lung Opacity": 0.35, "Enlarged Cardiomediastinum": 0.15}),
 )
-"""How often each illness comes and how often it brings each finding: heart failure, infection, intensive care, injury,
-long exposure to dust and smoke."""
+"""The probability of each illness, and of each finding given the illness: heart failure, infection, intensive care,
+injury, long exposure to dust and smoke."""
 
 ALONE = 0.16
-"""How often a study has one finding without an illness."""
+"""The probability of a finding without an illness."""
 
 ALONE_WEIGHTS = {
     "Enlarged Cardiomediastinum": 1,
@@ -69,7 +69,7 @@ def _balanced_block(rng: np.random.Generator) -> list[frozenset[str]]:
     present = []
     for many in range(MOST_FINDINGS, -1, -1):
         for _ in range(BALANCED_COUNTS[many]):
-            # The findings that still need most studies come first, or the last studies could not use them all up.
+            # Findings that still need the most studies come first, or some would be left over at the end.
             chosen = np.argsort(-(left + rng.uniform(0, 5, len(left))), kind="stable")[:many]
             left[chosen] -= 1
             present.append(frozenset(ABNORMALITIES[index] for index in chosen))
@@ -78,11 +78,11 @@ def _balanced_block(rng: np.random.Generator) -> list[frozenset[str]]:
 
 def _natural_study(rng: np.random.Generator) -> frozenset[str]:
     present: set[str] = set()
-    for often, brings in ILLNESSES:
-        ill = rng.random() < often
-        chances = rng.random(len(brings))
+    for probability, findings in ILLNESSES:
+        ill = rng.random() < probability
+        chances = rng.random(len(findings))
         if ill:
-            present.update(name for name, chance in zip(brings, chances, strict=True) if chance < brings[name])
+            present.update(name for name, chance in zip(findings, chances, strict=True) if chance < findings[name])
     if rng.random() < ALONE:
         weights = np.array(list(ALONE_WEIGHTS.values()), dtype=np.float64)
         present.add(list(ALONE_WEIGHTS)[rng.choice(len(weights), p=weights / weights.sum())])

@@ -1,4 +1,4 @@
-"""What a drawn study shows: which findings, on which side, in which zone, how severe."""
+"""The findings of a drawn study: side, zone and severity of each."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

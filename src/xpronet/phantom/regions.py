@@ -1,4 +1,4 @@
-"""Where each finding is on a view, as a 16-bit PNG keeps it."""
+"""The region of each finding on a view, stored as the bits of a 16-bit PNG."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from xpronet.labels.findings import FINDINGS
 
 
 def region_path(folder: Path, study_id: str, view: str) -> Path:
-    """Return where a corpus folder keeps the regions of a view; studies without a finding have none."""
+    """Return the path of a view's regions in a corpus folder; studies without a finding have none."""
     return folder / "regions" / study_id / f"{view.lower()}.png"
 
 
@@ -19,7 +19,7 @@ def read_regions(path: Path) -> Bool[np.ndarray, "findings height width"]:
     """Read the regions of a view: true where finding k of FINDINGS is.
 
     Raises:
-        InputError: the file is missing, no image, or has bits that stand for no finding.
+        InputError: the file is missing, no image, or has bits of no finding.
     """
     bits = read_grey(path)
     if bits.dtype != np.uint16 or int(bits.max()) >> len(FINDINGS):

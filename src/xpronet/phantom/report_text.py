@@ -1,13 +1,11 @@
-"""Write the report of a record, and what it says of each finding."""
+"""Write the report of a record, and the state of each finding in it."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from xpronet.labels.findings import NO_FINDING, State
-from xpronet.phantom.denials import ALL_NORMAL, NORMAL, Normal
-from xpronet.phantom.record import Instance, Record
-from xpronet.phantom.wordings import (
+from xpronet.phantom.finding_statements import (
     DEGREES,
     GRADES,
     ORDERS,
@@ -16,60 +14,62 @@ from xpronet.phantom.wordings import (
     SECTIONS,
     SIZES,
 )
+from xpronet.phantom.normal_statements import ALL_NORMAL, NORMAL, NormalStatement
+from xpronet.phantom.record import Instance, Record
 
 FEWEST_WORDS = 25
 MOST_WORDS = 55
-ALL_NORMAL_OFTEN = 0.5
+ALL_NORMAL_SHARE = 0.5
 
 
 def write_report(record: Record, rng: np.random.Generator) -> tuple[str, dict[str, State]]:
-    """Write a report that states every finding of the record, and deny some of the others.
+    """Write a report that states every finding of the record and denies some of the others.
 
     Returns:
-        The text (25 to 55 words) and what it says of each finding: positive where present, negative where denied,
-        missing where not mentioned.
+        The text (25 to 55 words) and the state of each finding: positive where present, negative where denied, missing
+        where not mentioned.
     """
-    said = _positives(record, rng)
-    closing = ALL_NORMAL[rng.integers(len(ALL_NORMAL))] if not record and rng.random() < ALL_NORMAL_OFTEN else ""
+    statements = _positives(record, rng)
+    closing = ALL_NORMAL[rng.integers(len(ALL_NORMAL))] if not record and rng.random() < ALL_NORMAL_SHARE else ""
     states = dict.fromkeys(record, State.POSITIVE)
     enough = int(rng.integers(FEWEST_WORDS, 41)) - len(closing.split())
     for statement in _normals(frozenset(record), rng):
-        if _spoken(said) >= enough:
+        if _count_words(statements) >= enough:
             break
         sentence = statement.wordings[rng.integers(len(statement.wordings))]
-        said[statement.section].append(sentence)
+        statements[statement.section].append(sentence)
         states |= dict.fromkeys(statement.denies, State.NEGATIVE)
-    # As in CheXpert's tables, a device alone is no finding of the patient's.
+    # As in CheXpert's tables, a device alone leaves No Finding positive.
     if not set(record) - {"Support Devices"}:
         states[NO_FINDING] = State.POSITIVE
     order = ORDERS[rng.integers(len(ORDERS))]
-    sentences = [sentence for section in order for sentence in said[section]]
+    sentences = [sentence for section in order for sentence in statements[section]]
     return " ".join(sentence for sentence in (*sentences, closing) if sentence), states
 
 
 def _positives(record: Record, rng: np.random.Generator) -> dict[str, list[str]]:
-    """State every finding in a section of the report, in other words where the first would be too many."""
+    """State every finding in its section of the report, drawing wordings again where the report would be too long."""
     while True:
-        said: dict[str, list[str]] = {section: [] for section in SECTIONS}
+        statements: dict[str, list[str]] = {section: [] for section in SECTIONS}
         for finding, instances in record.items():
             for instance in instances:
-                said[SECTION_OF[finding]].append(_positive(finding, instance, rng))
-        if _spoken(said) <= MOST_WORDS:
-            return said
+                statements[SECTION_OF[finding]].append(_positive(finding, instance, rng))
+        if _count_words(statements) <= MOST_WORDS:
+            return statements
 
 
-def _spoken(said: dict[str, list[str]]) -> int:
-    return sum(len(sentence.split()) for sentences in said.values() for sentence in sentences)
+def _count_words(statements: dict[str, list[str]]) -> int:
+    return sum(len(sentence.split()) for part in statements.values() for sentence in part)
 
 
-def _normals(present: frozenset[str], rng: np.random.Generator) -> Iterator[Normal]:
-    """Yield statements true of the study, the usual ones mostly first, none denying what another denied."""
-    # Dividing waiting times by how often a statement is said orders them by weight.
-    waits = rng.exponential(size=len(NORMAL)) / np.array([statement.often for statement in NORMAL])
+def _normals(present: frozenset[str], rng: np.random.Generator) -> Iterator[NormalStatement]:
+    """Yield statements true of the study, frequent ones mostly first, none denying what another denied."""
+    # Exponential waiting times divided by the weights order the statements at random by weight.
+    waits = rng.exponential(size=len(NORMAL)) / np.array([statement.weight for statement in NORMAL])
     denied: set[str] = set()
     for index in np.argsort(waits, kind="stable"):
         statement = NORMAL[index]
-        if not (statement.denies | statement.beside) & present and not statement.denies & denied:
+        if not (statement.denies | statement.misleading_beside) & present and not statement.denies & denied:
             denied |= statement.denies
             yield statement
 

@@ -1,4 +1,4 @@
-"""One view in the making: what has been drawn, where the anatomy lies, and which finding is where."""
+"""A view while it is drawn: attenuation so far, landmarks, and the region of each finding."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -66,13 +66,13 @@ class Scene:
         self.mark(finding, layer)
 
     def mark(self, finding: str, layer: Mask) -> None:
-        """Note that a finding is where the layer is at least a part of its maximum."""
+        """Add the pixels where the layer is well visible to a finding's region."""
         bit = np.uint16(1 << FINDINGS.index(finding))
         self.regions[layer > VISIBLE * max(float(layer.max()), 1e-6)] |= bit
 
     def empty(self, side: OneSide, layer: Mask) -> None:
-        """Take the lung out of what fluid or free air has filled, so that nothing else is drawn there."""
-        # From the side both lungs lie on each other.
+        """Remove the lung where fluid or free air has filled it, so that nothing else is drawn there."""
+        # On a lateral view both lungs overlap.
         sides = [side] if self.frontal else list(self.lungs)
         self.lungs = {**self.lungs, **{one: self.lungs[one] * (1 - layer) for one in sides}}
         self.vessels = self.vessels * (1 - layer)

@@ -1,4 +1,4 @@
-"""From the features of the studies that have a finding to that finding's prototypes (paper, eq. 4 to 7)."""
+"""Cluster the features of the studies that have a finding into its prototypes (paper, eq. 4 to 7)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,13 +26,13 @@ class PrototypeSettings:
     mode: Literal["union", "split"] = "union"
     """Cluster images and mirror images together (paper), or each into half of the prototypes (published code)."""
     normalise: bool = True
-    """Bring image and text features to length 1 first, each by themselves, so that both count alike in a distance."""
+    """Scale image and text features to length 1 first, so that both have the same weight in a distance."""
     seed: int = 0
-    """Of the clusters' first centres."""
+    """Seed of the initial centres."""
     max_iterations: int = 100
-    """Rounds of k-means."""
+    """Iterations of k-means."""
     restarts: int = 10
-    """Runs of k-means from other first centres, of which the tightest counts."""
+    """Runs of k-means from other initial centres; the one with the least inertia is taken."""
 
     def __post_init__(self) -> None:
         for name in ("per_finding", "max_iterations", "restarts"):
@@ -55,16 +55,16 @@ def cluster_findings(
 ) -> PrototypeBank:
     """Make the bank: for each finding, the means of the clusters of its positive studies.
 
-    A finding's rows stand by size of cluster, largest first (mode split: images, then mirror images). A finding with
-    no more different samples than clusters has each sample once and the mean of its samples in the rows that are left;
+    A finding's rows are in the order of cluster size, largest first (mode split: images, then mirror images). A finding
+    with no more distinct samples than clusters has each sample once, and the mean of its samples in the remaining rows;
     a finding without any study has the mean of all studies in every row. Both are noted in the bank.
 
     Args:
         features: of the train studies.
-        labels: 1 where a study has the finding, in the order of `FINDINGS`; anything else, NaN too, means that it does
-            not serve as an example of it.
+        labels: 1 where a study has the finding, in the order of `FINDINGS`; anything else, NaN too, means that it is
+            no example of it.
         settings: how to cluster.
-        track: tells how far the work is.
+        track: shows progress.
     """
     assert labels.shape == (len(features.ids), len(FINDINGS)), "one row of labels for each study"
     originals = _joined(features.original, features.text, settings.normalise)
@@ -134,13 +134,13 @@ def _joined(
 
 
 def _normalised(features: Samples) -> Samples:
-    """Bring each row to length 1; a row of zeros, a report without a known word, stays."""
+    """Scale each row to length 1; a row of zeros, that of a report without a known word, stays."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths == 0, 1, lengths)
 
 
 def _clusters(samples: Samples, number: int, settings: PrototypeSettings) -> Centres:
-    """Return the means of `number` clusters, largest cluster first; all different samples where they are no more."""
+    """Return the means of `number` clusters, largest first; the distinct samples where there are no more of them."""
     different = _different(samples, number)
     if len(different) <= number:
         return different
@@ -154,12 +154,12 @@ def _clusters(samples: Samples, number: int, settings: PrototypeSettings) -> Cen
     ).fit(samples)
     members = clustering.labels_
     sizes = np.bincount(members, minlength=number)
-    # Means are taken anew, in a fixed order: the sums of k-means depend on how many threads take part.
+    # Means are computed again in a fixed order, since those of k-means depend on the number of threads.
     return np.concatenate([_mean(samples[members == cluster]) for cluster in np.argsort(-sizes, kind="stable")])
 
 
 def _different(samples: Samples, enough: int) -> Float32[np.ndarray, "different width"]:
-    """Return the different samples, in order, or the first `enough` + 1 of them where there are more."""
+    """Return the distinct samples, in order, or the first `enough` + 1 of them where there are more."""
     first: dict[bytes, int] = {}
     for row, sample in enumerate(samples):
         first.setdefault(sample.tobytes(), row)

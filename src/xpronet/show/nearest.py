@@ -213,7 +213,7 @@ def _nearest_words(
         cosine = normalize(network.matching.query(placed), dim=-1) @ keys.T
         sums[:, ids] += cosine.T.double().cpu().numpy() * counts[kind_of.ravel(), place][:, ids]
     totals = counts.sum(1)
-    texts = [" ".join(vocabulary.word_list([vocabulary.begin, number])) for number in range(len(vocabulary))]
+    texts = [" ".join(vocabulary.word_list([vocabulary.bos, number])) for number in range(len(vocabulary))]
     meant = np.array([text not in ("", ".") and number != vocabulary.unknown for number, text in enumerate(texts)])
     found = []
     for row, kind in enumerate(kind_of.ravel()):
@@ -230,5 +230,5 @@ def _nearest_words(
 
 def _ids(words: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     """Return the ids between BOS and EOS or padding."""
-    ends = (vocabulary.end, vocabulary.padding)
+    ends = (vocabulary.eos, vocabulary.padding)
     return list(takewhile(lambda number: number not in ends, words[1:]))

@@ -1,42 +1,104 @@
 """The sections of a free-text radiology report, and which of them becomes the text to learn."""
 
+import difflib
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 NAMES = {
-    "findings": ("findings", "finding", "findings and impression", "impression and findings", "findings/impression"),
-    "impression": ("impression", "impressions", "conclusion", "conclusions", "opinion"),
+    "findings": (
+        "findings",
+        "finding",
+        "chest findings",
+        "findings and impression",
+        "findings & impression",
+        "impression and findings",
+        "findings/impression",
+        "impression/findings",
+        "comment",
+        "comments",
+        "observations",
+        "interpretation",
+    ),
+    "impression": (
+        "impression",
+        "final impression",
+        "impression and recommendation",
+        "impression/recommendation",
+        "conclusion",
+        "opinion",
+        "summary",
+    ),
     "indication": (
         "indication",
-        "indications",
         "clinical indication",
         "reason",
         "reason for exam",
         "reason for examination",
+        "reason for this exam",
+        "reason for this examination",
         "reason for study",
+        "reason for the study",
         "clinical information",
         "clinical data",
+        "clinical details",
+        "clinical question",
+        "indication/history",
+        "indication and history",
+        "medical condition",
+        "underlying medical condition",
+        "admitting diagnosis",
     ),
-    "history": ("history", "clinical history", "patient history", "medical history"),
-    "comparison": ("comparison", "comparisons", "comparison studies", "comparison study", "compared to"),
-    "technique": ("technique", "techniques", "procedure", "views"),
-    "examination": ("examination", "exam", "type of examination", "study", "exam type"),
-    "wet read": ("wet read", "preliminary read", "preliminary report"),
+    "history": (
+        "history",
+        "clinical history",
+        "patient history",
+        "medical history",
+        "history/indication",
+        "history and indication",
+    ),
+    "comparison": ("comparison", "compared to", "compared with", "correlation", "correlated with"),
+    "technique": ("technique", "procedure", "procedure comments", "views", "number of views"),
+    "examination": ("examination", "exam", "type of examination", "type of exam", "study", "exam type"),
+    "wet read": ("wet read", "preliminary read", "preliminary report", "preliminary impression", "pfi"),
     "addendum": ("addendum",),
-    "recommendation": ("recommendation", "recommendations"),
-    "notification": ("notification", "notifications"),
+    "recommendation": ("recommendation", "follow-up", "follow up"),
+    "notification": ("notification", "communication", "critical result"),
 }
-"""Headings as people write them, in lower case, by the section that they open."""
+"""Headings as people write them, in lower case and singular, by the section that they open."""
 SECTION = {heading: name for name, headings in NAMES.items() for heading in headings}
+SHORTEST_MISSPELT = 6
+"""Letters: shorter words are too often like another."""
+WORDS = sorted(
+    {word for words in (*SECTION, "previous reference") for word in re.findall("[a-z]+", words) if len(word) > 5}
+)
+"""The words of headings that are recognised when they are misspelt."""
+SPELLING = 0.85
+"""How alike (difflib's ratio) a misspelt word and the right one are at least: two letters in ten may be exchanged."""
 READ = ("findings", "impression")
 """What the radiologist says about the images."""
 FILED = ("wet read", "addendum", "recommendation", "notification")
 """What was added to the report; never its findings."""
+SUBHEADINGS = ("comment", "interpretation", "observation", "summary")
+"""Headings that also occur inside findings and impression, where they open no section."""
 
 HEADING = re.compile(r"^\s*([A-Za-z][A-Za-z ,/()&.\-]{1,70}?)\s*:(?!\d)\s*(.*)$")
-BARE_HEADING = re.compile(r"^\s*(FINDINGS?|IMPRESSIONS?|CONCLUSIONS?|ADDENDUM|INDICATION|COMPARISON|TECHNIQUE)\s*$")
+BARE_HEADING = re.compile(
+    r"^\s*((?:FINAL )?(?:FINDING|IMPRESSION|CONCLUSION|RECOMMENDATION|NOTIFICATION)(?:S|\(S\))?"
+    r"|ADDENDUM|INDICATION|COMPARISON|TECHNIQUE)\s*[.\-]?\s*$"
+)
+OTHER_FILMS = re.compile(
+    r"(?:comparison|compared|prior|previous|reference)(?: is made)?(?: to| with)?"
+    r"(?: (?:chest|ct|relevant|prior|previous)){0,2}"
+    r" (?:film|exam|examination|stud(?:y|ie)|radiograph|image|date|imaging|x-?ray)s?"
+)
+"""Headings of what the study was compared with: "comparison film", "prior studies", "reference exam"."""
+INLINE_HEADING = re.compile(
+    r"(?<=[.?!:;_])[ \t]+(?=(?:FINDING|IMPRESSION|CONCLUSION|RECOMMENDATION|NOTIFICATION|COMPARISON)(?:S|\(S\))?\s*:)"
+)
+"""Where a line continues with a heading in capitals, as in reports whose line breaks are lost."""
 FINAL = re.compile(r"^[ \t*]*FINAL REPORT[ \t*:]*$", re.IGNORECASE | re.MULTILINE)
 ADDENDUM = re.compile(r"^[ \t*]*(?:FINAL )?ADDENDUM\b", re.IGNORECASE | re.MULTILINE)
 RULE = re.compile(r"^\s*_{10,}\s*$")
@@ -51,9 +113,9 @@ class ReportSections:
     """A report taken apart."""
 
     sections: dict[str, str]
-    """Texts by lower-case name; lines of a paragraph are joined, paragraphs stand apart. Empty ones are left away."""
+    """Texts by lower-case name, none empty; lines of a paragraph are joined, and a blank line separates paragraphs."""
     unheaded: bool
-    """The findings had no heading of their own: they were the paragraphs that follow the last introduction."""
+    """The findings had no heading of their own: they are the paragraphs after the last introduction."""
 
 
 @dataclass
@@ -65,9 +127,10 @@ class _Section:
 def read_sections(report: str) -> ReportSections:
     """Take a report apart.
 
-    A heading is a known name and a colon at the start of a line, or any words in capitals and a colon there. Where no
-    heading says FINDINGS, the findings are the paragraphs between the last introduction (history, comparison,
-    technique: one paragraph each) and the impression: reports are dictated so by the thousand.
+    A heading is a known name, misspelt by a letter or two perhaps, and a colon at the start of a line, or any words in
+    capitals and a colon there. Where no heading says FINDINGS, the findings are the paragraphs between the last
+    introduction (history, comparison, technique: one paragraph each) and the impression, as in thousands of dictated
+    reports.
 
     Args:
         report: as filed. What precedes the last line FINAL REPORT is a wet read or an addendum, not the report.
@@ -103,13 +166,11 @@ def _final(report: str) -> tuple[list[_Section], str]:
 
 
 def _split(text: str) -> Iterator[_Section]:
-    """Yield the sections of a text in order; what stands before the first heading has no name."""
+    """Yield the sections of a text in order; what precedes the first heading has no name."""
     section = _Section("", [])
     lines: list[str] = []
-    for line in [*text.split("\n"), ""]:
-        heading = None if RULE.match(line) else _heading(line)
-        if heading is not None and section.name in READ and heading[0] not in NAMES:
-            heading = None  # "LUNGS:" below FINDINGS is a part of them
+    for line in [*INLINE_HEADING.sub("\n", text).split("\n"), ""]:
+        heading = None if RULE.match(line) else _heading(line, inside=section.name in READ)
         if heading is None and line.strip() and not RULE.match(line):
             lines.append(line.strip())
             continue
@@ -123,25 +184,53 @@ def _split(text: str) -> Iterator[_Section]:
     yield section
 
 
-def _heading(line: str) -> tuple[str, str] | None:
-    """Return the section that a line opens and what stands behind the heading, None where it opens none."""
+def _heading(line: str, *, inside: bool) -> tuple[str, str] | None:
+    """Return the section that a line opens and what follows the heading, None where it opens none.
+
+    Args:
+        line: the line.
+        inside: whether it is in the findings or the impression, whose sub-headings ("LUNGS:") are a part of them.
+    """
     bare = BARE_HEADING.match(line)
-    if bare is not None:
-        return SECTION[bare[1].lower()], ""
-    found = HEADING.match(line)
+    found = HEADING.match(line) if bare is None else bare
     if found is None:
         return None
     words = " ".join(found[1].split())
-    known = SECTION.get(words.lower())
-    if known is not None:
-        return known, found[2].strip()
-    if words.upper() != words or sum(map(str.isalpha, words)) < 4:
+    name = _known(words.lower())
+    # Inside a section, a line in small letters continues a sentence: "compared to the prior study: unchanged".
+    a_part = inside and (_singular(words.lower()) in SUBHEADINGS or (words[0].islower() and name not in READ))
+    if name is not None and not a_part:
+        return name, found[2].strip() if bare is None else ""
+    if inside or words.upper() != words or sum(map(str.isalpha, words)) < 4:
         return None
     return words.lower(), found[2].strip()
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _known(heading: str) -> str | None:
+    """Return the section that a heading in lower case opens, right or misspelt; None where it is none of ours."""
+    heading = _singular(heading)
+    if heading not in SECTION:
+        heading = _singular(re.sub("[a-z]+", lambda word: _spelled(word[0]), heading))
+    return SECTION.get(heading) or ("comparison" if OTHER_FILMS.fullmatch(heading) else None)
+
+
+def _spelled(word: str) -> str:
+    """Return the word of our headings that a word is or is a misspelling of, else the word."""
+    if len(word) < SHORTEST_MISSPELT or word in WORDS:
+        return word
+    alike = difflib.get_close_matches(word, WORDS, n=1, cutoff=SPELLING)
+    return alike[0] if alike else word
+
+
+def _singular(heading: str) -> str:
+    """Return a heading without its ending "s" or "(s)": RECOMMENDATION(S), FINDINGS."""
+    heading = heading.removesuffix("(s)").rstrip(" .-")
+    return heading if heading in SECTION else heading.removesuffix("s")
+
+
 def _take_unheaded(found: list[_Section]) -> list[str]:
-    """Take the findings that have no heading out of the sections before the impression, and return them."""
+    """Remove the findings that have no heading from the sections before the impression, and return them."""
     end = next((place for place, section in enumerate(found) if section.name in READ), len(found))
     introductions = [section for section in found[:end] if section.name not in FILED]
     for section in reversed(introductions):
@@ -149,7 +238,7 @@ def _take_unheaded(found: list[_Section]) -> list[str]:
             taken = section.paragraphs[1:]
             section.paragraphs = section.paragraphs[:1]
         elif section.name:
-            # "PA AND LATERAL VIEWS:" opens the findings themselves; other unknown headings ("CT CHEST:") may too.
+            # "PA AND LATERAL VIEWS:" opens the findings themselves; so may other unknown headings ("CT CHEST:").
             taken = section.paragraphs if VIEWS.search(section.name) else section.paragraphs[1:]
             section.paragraphs = [paragraph for paragraph in section.paragraphs if paragraph not in taken]
         else:
@@ -161,8 +250,23 @@ def _take_unheaded(found: list[_Section]) -> list[str]:
 
 
 def _is_sentence(paragraph: str) -> bool:
-    """Tell a sentence, which ends with a full stop, from a title, which has capitals and none."""
+    """Return whether a paragraph is a sentence, which ends with a full stop, and no title in capitals."""
     return paragraph.rstrip().endswith(".") and SMALL_LETTERS.search(paragraph) is not None
+
+
+NULLS = frozenset(("nan", "none", "null", "nil", "na", "n/a", "nat", "undefined"))
+"""What programs write into an empty cell, in lower case."""
+NO_TEXT = re.compile(r"[\W_]*")
+
+
+def is_null(text: str) -> bool:
+    """Return whether a cell is empty or holds what programs write into an empty one: "nan", "None", "<NA>", "#N/A"."""
+    return text.strip(" <>()[]#'\"-").lower() in ("", *NULLS) or text == "\\N"
+
+
+def is_blank(report: str) -> bool:
+    """Return whether a report says nothing: no letter or digit, or what programs write into an empty cell."""
+    return NO_TEXT.fullmatch(report) is not None or is_null(report.strip(" \n.,;"))
 
 
 TextChoice = Literal["findings", "impression", "both"]
@@ -172,14 +276,12 @@ TEXT_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "impression": ("impression",),
     "both": ("findings", "impression"),
 }
-"""The sections that make up the text, in order, by the name of the choice."""
-
-
+"""The sections that make up the text to learn, in order, by the name of the choice."""
 NEITHER = "neither findings nor impression"
 
 
 def chosen_text(sections: Mapping[str, str], text: TextChoice, missing: MissingChoice) -> tuple[str, str | None]:
-    """Return the text to be learned, and why there is none as a noun ("no findings").
+    """Return the text to learn, and why there is none as a noun ("no findings").
 
     Args:
         sections: the report's, by lower-case name.
@@ -187,11 +289,10 @@ def chosen_text(sections: Mapping[str, str], text: TextChoice, missing: MissingC
         missing: what a study does that lacks a section asked for: `drop` leaves it out, `other` takes what there is
             of findings and impression.
     """
-    there = [sections[name] for name in TEXT_SECTIONS[text] if sections.get(name)]
-    if len(there) < len(TEXT_SECTIONS[text]) and missing == "drop":
-        if there or len(TEXT_SECTIONS[text]) == 1:
-            return "", "no " + next(name for name in TEXT_SECTIONS[text] if not sections.get(name))
-        return "", NEITHER
-    if not there:
-        there = [sections[name] for name in TEXT_SECTIONS["both"] if sections.get(name)]
-    return ("\n\n".join(there), None) if there else ("", NEITHER)
+    present = {name: sections[name] for name in READ if not is_blank(sections.get(name, ""))}
+    wanted = TEXT_SECTIONS[text]
+    lacking = [name for name in wanted if name not in present]
+    if lacking and missing == "drop":
+        return "", NEITHER if len(lacking) == 2 else f"no {lacking[0]}"
+    chosen = [present[name] for name in wanted if name in present] or list(present.values())
+    return ("\n\n".join(chosen), None) if chosen else ("", NEITHER)

@@ -1,15 +1,17 @@
-"""Words and their ids."""
+"""The vocabulary: which words a model knows, and their ids."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from xpronet.errors import InputError
-from xpronet.text.cleaning import CLEANINGS, clean, readable
+from xpronet.text.cleaning import CLEANINGS, clean
 
 UNKNOWN = "<unk>"
 SPECIAL = ("<pad>", "<begin>", "<end>", UNKNOWN)
+MOST_UNKNOWN = 0.5
+"""A vocabulary that knows fewer than half of the words it was built from can teach nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class VocabularySettings:
     max_words: int = 60
     """Longest report to learn or write; IU X-Ray 60, MIMIC-CXR 100 (paper, appendix 1)."""
     ids: Literal["separate", "published"] = "separate"
-    """Separate ids for padding, begin and end, or 0 for all three as published."""
+    """Separate ids for padding, BOS and EOS, or 0 for all three as published."""
 
     def __post_init__(self) -> None:
         if self.cleaning not in CLEANINGS:
@@ -33,7 +35,7 @@ class VocabularySettings:
         if not self.lower_case and self.cleaning != "xpronet":
             raise InputError(
                 f"vocabulary.lower_case = false: the rule {self.cleaning} always makes lower case; "
-                'set vocabulary.cleaning = "xpronet" or leave lower_case away'
+                'set vocabulary.cleaning = "xpronet" or leave out lower_case'
             )
         if self.min_count < 1 or self.max_words < 2:
             raise InputError("vocabulary: min_count must be at least 1 and max_words at least 2")
@@ -42,17 +44,30 @@ class VocabularySettings:
 
 
 class Vocabulary:
-    """A two-way table of words and ids with the settings it was made by."""
+    """A two-way mapping between words and ids, with the settings it was built by.
+
+    Attributes:
+        settings: the settings.
+        words: all words but the special ones, in the order of their ids.
+        padding: id that fills the end of a batch's shorter reports.
+        bos: id of the mark at the beginning of a report.
+        eos: id of the mark at the end of a report.
+        unknown: id of every word that is not in the vocabulary.
+    """
 
     def __init__(self, words: Sequence[str], settings: VocabularySettings) -> None:
-        """Number `words` in their order, after the special words of the settings' id scheme."""
+        """Number `words` in their order, after the special words that `settings.ids` asks for.
+
+        Raises:
+            InputError: a word is there twice, or published ids lack the unknown word.
+        """
         self.settings = settings
         self.words = tuple(words)
         if settings.ids == "published":
-            self.padding = self.begin = self.end = 0
+            self.padding = self.bos = self.eos = 0
             self._by_id = ("<end>", *self.words)
         else:
-            self.padding, self.begin, self.end = 0, 1, 2
+            self.padding, self.bos, self.eos = 0, 1, 2
             self._by_id = (*SPECIAL, *self.words)
         self._by_word = {word: number for number, word in enumerate(self._by_id)}
         if len(self._by_word) != len(self._by_id) or UNKNOWN not in self._by_word:
@@ -67,63 +82,65 @@ class Vocabulary:
         return _cleaned(report, self.settings)
 
     def encode(self, report: str) -> list[int]:
-        """Return a report's ids, from begin to EOS, at most `max_words` in all.
+        """Return a report's ids from BOS to EOS, at most `max_words` in all.
 
-        A report that is too long keeps its EOS under separate ids and loses it under published ones.
+        A report that is too long is cut; it keeps its EOS under separate ids and loses it under published ones.
         """
         words = self.clean(report).split()
-        ids = [self.begin, *(self._by_word.get(word, self.unknown) for word in words), self.end]
+        ids = [self.bos, *(self._by_word.get(word, self.unknown) for word in words), self.eos]
         limit = self.settings.max_words
         if len(ids) <= limit:
             return ids
-        return ids[:limit] if self.settings.ids == "published" else [*ids[: limit - 1], self.end]
+        return ids[:limit] if self.settings.ids == "published" else [*ids[: limit - 1], self.eos]
 
     def ids_of(self, words: Sequence[str]) -> list[int]:
-        """Return the ids of words that `word_list` returned, without marks."""
+        """Return the ids of words that `word_list` returned, without BOS and EOS."""
         return [self._by_word[word] for word in words]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words of ids up to the first end or padding mark, separated by spaces; begin is passed over."""
+        """Return the words of `word_list`, separated by spaces."""
         return " ".join(self.word_list(ids))
 
     def word_list(self, ids: Iterable[int]) -> list[str]:
-        """Return the words of ids up to the first end or padding mark; a leading BOS is passed over."""
+        """Return the words of ids up to the first EOS or padding; a leading BOS is skipped."""
         words: list[str] = []
         for position, number in enumerate(ids):
-            if position == 0 and number == self.begin:
+            if position == 0 and number == self.bos:
                 continue
-            if number in (self.end, self.padding):
+            if number in (self.eos, self.padding):
                 break
             words.append(self._by_id[number])
         return words
 
-    def readable(self, ids: Iterable[int]) -> str:
-        """Return ids as text for people."""
-        return readable(self.decode(ids))
+    def unknown_share(self, reports: Iterable[str]) -> float:
+        """Return the share of the words of reports, full stops aside, that the vocabulary lacks; 0 without words."""
+        return _unknown_share(_count_words(reports, self.settings), set(self.words))
 
     def record(self) -> dict[str, Any]:
-        """Return the vocabulary as JSON values."""
+        """Return the vocabulary as JSON values, for `read_vocabulary`."""
         return {**vars(self.settings), "words": list(self.words)}
 
 
 def build_vocabulary(reports: Iterable[str], settings: VocabularySettings) -> Vocabulary:
-    """Collect the words of the train reports, in alphabetical order.
+    """Build the vocabulary of a model from the train reports, in alphabetical order.
 
     Raises:
-        InputError: the reports hold no word often enough.
+        InputError: more than half of the reports' words would be unknown; the model could not learn to write.
     """
-    counts: Counter[str] = Counter()
-    for report in reports:
-        counts.update(_cleaned(report, settings).split())
-    words = {word for word, count in counts.items() if count >= settings.min_count}
-    if not words:
+    counts = _count_words(reports, settings)
+    words = _frequent(counts, settings)
+    unknown = _unknown_share(counts, words)
+    if unknown > MOST_UNKNOWN or not any(map(_is_word, words)):
         raise InputError(
-            f"vocabulary.min_count = {settings.min_count}: none of the {len(counts)} words of the train reports is "
-            "seen that often; lower it"
+            f"vocabulary.min_count = {settings.min_count}: {unknown:.0%} of the words of the train reports are seen "
+            "less often and would be unknown; lower it, or give more reports"
         )
-    if settings.ids == "published":
-        words.add(UNKNOWN)
     return Vocabulary(sorted(words), settings)
+
+
+def reference_vocabulary(reports: Iterable[str], settings: VocabularySettings) -> Vocabulary:
+    """Build the vocabulary that the published evaluation cuts references down to, however few words are left."""
+    return Vocabulary(sorted(_frequent(_count_words(reports, settings), settings)), settings)
 
 
 def read_vocabulary(record: Any, where: str) -> Vocabulary:
@@ -138,6 +155,29 @@ def read_vocabulary(record: Any, where: str) -> Vocabulary:
         return Vocabulary([str(word) for word in words], VocabularySettings(**values))
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{where}: not a vocabulary ({error})") from None
+
+
+def _count_words(reports: Iterable[str], settings: VocabularySettings) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for report in reports:
+        counts.update(_cleaned(report, settings).split())
+    return counts
+
+
+def _frequent(counts: Counter[str], settings: VocabularySettings) -> set[str]:
+    words = {word for word, count in counts.items() if count >= settings.min_count}
+    return words | {UNKNOWN} if settings.ids == "published" else words
+
+
+def _unknown_share(counts: Counter[str], known: Set[str]) -> float:
+    total = sum(count for word, count in counts.items() if _is_word(word))
+    unknown = sum(count for word, count in counts.items() if _is_word(word) and word not in known)
+    return unknown / total if total else 0.0
+
+
+def _is_word(token: str) -> bool:
+    """Return whether a token is a word or number, not punctuation, which every report has, nor the unknown word."""
+    return token != UNKNOWN and any(map(str.isalnum, token))
 
 
 def _cleaned(report: str, settings: VocabularySettings) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
-from xpronet.data.loader import EpochLoader, load_batches, reading_failures
+from xpronet.data.loader import EpochLoader, load_batches, worker_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
@@ -167,9 +167,9 @@ def fit(
         steps_per_epoch=count_steps(len(train_set), batch_size=batch_settings.size, accumulate=settings.accumulate),
     )
     padding = checkpoint.vocabulary.padding
-    loader = EpochLoader(train_set, batch_settings, padding=padding, seed=settings.seed, part=processes.part)
+    loader = EpochLoader(train_set, batch_settings, padding=padding, seed=settings.seed, shard=processes.part)
 
-    with interrupts(alone=processes.count == 1) as asked, reading_failures():
+    with interrupts(alone=processes.count == 1) as asked, worker_failures():
         for epoch in range(standing.step // training.steps_per_epoch, settings.epochs):
             # Asked before an epoch, not after it: a run that is resumed after it stopped early stays as it is.
             if stopped_early(standing, settings, epoch):
@@ -177,7 +177,7 @@ def fit(
             started = time.monotonic()
             start = (standing.step - epoch * training.steps_per_epoch) * settings.accumulate
             training.learn(epoch, loader.epoch(epoch, start=start), asked=asked, track=track)
-            val_batches = load_batches(val_set, batch_settings, padding=padding, every=processes.part)
+            val_batches = load_batches(val_set, batch_settings, padding=padding, every_nth=processes.part)
             validation = validate(network, val_batches, precision=settings.precision, processes=processes)
             _adopt_thresholds(checkpoint, validation)
             score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)

@@ -1,4 +1,4 @@
-"""The sentences of phantom reports that state a finding: at least five wordings for each.
+"""The statements of phantom reports that a finding is present: at least five wordings of each.
 
 Slots: {size} small, moderate, large; {grade} mild, moderate, severe; {degree} mildly, moderately, severely; {side} left
 or right; {where} right upper lung; {apical} "apical " or nothing; {article} {kind} which device; {ribs} right

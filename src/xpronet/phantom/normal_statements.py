@@ -1,32 +1,36 @@
-"""The sentences of phantom reports that say something is as it should be: at least five wordings for each."""
+"""The normal statements of phantom reports ("The heart is not enlarged"): at least five wordings of each."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normal:
-    """A statement that something is as it should be."""
+class NormalStatement:
+    """A statement that something is normal."""
 
     section: str
-    """Which part of the report it belongs to."""
+    """The part of the report it belongs to."""
     denies: frozenset[str]
-    """The findings it denies; it is not said beside any of them."""
-    beside: frozenset[str] = frozenset()
-    """Other findings beside which it would mislead."""
-    often: int = 1
-    """How often it is said, relative to the others."""
+    """The findings it denies; it is not used in a report with any of them."""
+    misleading_beside: frozenset[str] = frozenset()
+    """Other findings in whose reports it would mislead."""
+    weight: int = 1
+    """How often it is used, relative to the others."""
     wordings: tuple[str, ...]
-    """Ways to say it."""
+    """Its wordings."""
 
 
-def _normal(section: str, denies: tuple[str, ...], often: int, *wordings: str, beside: tuple[str, ...] = ()) -> Normal:
-    return Normal(section=section, denies=frozenset(denies), often=often, wordings=wordings, beside=frozenset(beside))
+def _normal(
+    section: str, denies: tuple[str, ...], weight: int, *wordings: str, beside: tuple[str, ...] = ()
+) -> NormalStatement:
+    return NormalStatement(
+        section=section, denies=frozenset(denies), weight=weight, wordings=wordings, misleading_beside=frozenset(beside)
+    )
 
 
 _HEARTS = ("Enlarged Cardiomediastinum", "Cardiomegaly")
 _IN_LUNGS = ("Lung Lesion", "Edema", "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion")
 
-NORMAL: tuple[Normal, ...] = (
+NORMAL: tuple[NormalStatement, ...] = (
     _normal(
         "heart",
         ("Cardiomegaly",),
@@ -199,4 +203,4 @@ ALL_NORMAL = (
     "No acute disease.",
     "Normal study of the chest.",
 )
-"""Last words on a study without findings."""
+"""Closing sentences for a study without findings."""
