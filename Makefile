@@ -19,10 +19,10 @@ help:
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make clean   remove .venv and what make demo wrote"
 
-$(BIN)/installed: pyproject.toml constraints.txt
+$(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
 	touch $@
 
 demo: $(BIN)/installed

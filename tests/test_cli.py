@@ -33,8 +33,7 @@ def test_every_step_from_nothing_to_a_report(
     xpronet("prepare", "phantom", "--out", corpus, "--studies", 40, "--prevalence", "balanced", "--size", 64)
     xpronet("label", corpus, "--overwrite")
     bank = tmp_path / "bank.safetensors"
-    narrow = ("--depth", 18, "--width", 8, "--size", 64, "--short-side", 64, "--text-width", 8, "--per-finding", 4)
-    xpronet("prototypes", corpus, "--out", bank, *narrow)
+    xpronet("prototypes", tiny_recipe_file, "--corpus", corpus, "--out", bank)
     train = ("train", tiny_recipe_file, "--corpus", corpus, "--out", out)
     assert "Trained 4 steps" in xpronet(*train, "--prototypes", bank, "--set", "train.epochs=1")
     assert "Trained 8 steps" in xpronet(*train, "--resume")

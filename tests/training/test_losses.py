@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from xpronet.errors import InputError
 from xpronet.model.report_model import Outputs
-from xpronet.training.losses import LossSettings, contrastive_loss, losses, mean_response, word_loss
+from xpronet.training.distributed import DistributedContext
+from xpronet.training.losses import LossSettings, WholeBatch, contrastive_loss, losses, mean_response, word_loss
 
 
 def contrast_by_loops(vectors: Tensor, labels: list[list[bool]], theta: float, margin: float, *, hinge=True) -> Tensor:
@@ -201,7 +202,7 @@ def test_total_is_the_weighted_sum():
     terms = losses(outputs(), TARGETS, MASK, LABELS, constants)
     expected = terms.words + 2 * terms.image_contrast + 0.25 * terms.text_contrast + 3 * terms.findings
     torch.testing.assert_close(terms.total, expected)
-    assert min(term.item() for term in terms) > 0
+    assert min(term.item() for term in terms.by_name().values()) > 0
 
 
 def test_absent_views_have_no_part_in_the_image_term():
@@ -237,3 +238,25 @@ def test_without_prototypes_and_head_only_words_are_left():
 def test_wrong_settings_are_refused_by_name(wrong):
     with pytest.raises(InputError, match=f"loss.{next(iter(wrong))}"):
         LossSettings(**wrong)
+
+
+def test_terms_of_an_outside_model_are_added_by_share_and_reported():
+    outputs = Outputs(
+        logits=torch.zeros(2, 3, 5),
+        image_responses=None,
+        text_responses=None,
+        region_mask=torch.ones(2, 4, dtype=torch.bool),
+        finding_logits=None,
+    )
+    targets, mask = torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.bool)
+    rest = (targets, mask, torch.zeros(2, 14, dtype=torch.bool), LossSettings())
+    without = losses(outputs, *rest)
+    assert "extra" not in without.by_name()
+    more = outputs._replace(extra_losses={"sparsity": torch.tensor(0.5), "length": torch.tensor(0.25)})
+    alone = losses(more, *rest)
+    assert alone.by_name()["extra"].item() == 0.75
+    assert alone.total.item() == pytest.approx(without.total.item() + 0.75)
+    whole = WholeBatch(studies=8, words=24, processes=DistributedContext(device=torch.device("cpu")))
+    share = losses(more, *rest, whole)
+    assert share.by_name()["extra"].item() == pytest.approx(0.75 * 2 / 8)
+    assert share.total.item() == pytest.approx(math.log(5) * 6 / 24 + 0.75 * 2 / 8)

@@ -228,7 +228,7 @@ def _report_model(
     folder: Path,
     backbone: ImageEncoder,
     vocabulary: Vocabulary,
-    findings: Mapping[str, Any],
+    findings: Any,
     *,
     allow_code: bool,
 ) -> ReportModel:
