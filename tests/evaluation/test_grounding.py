@@ -14,7 +14,7 @@ from xpronet.cli import run
 from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
 from xpronet.evaluation.grounding import belonging, ground, mentioned, overlap, study_masks
-from xpronet.evaluation.inputs import Source, open_source
+from xpronet.evaluation.inputs import ScoredModel, open_scored_model
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.generation.report import FindingScore, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS, State
@@ -68,16 +68,16 @@ def test_what_regions_add_is_the_whole_logit(pool: str) -> None:
 
 
 @pytest.fixture
-def source(tiny_run: Path, phantom: Corpus) -> Source:
+def source(tiny_run: Path, phantom: Corpus) -> ScoredModel:
     studies = phantom.studies
-    return open_source(
+    return open_scored_model(
         [Prediction(id=study.id, report=study.report, reference=study.report) for study in studies],
         run=tiny_run,
         corpus=phantom,
     )
 
 
-class Copyist(Source):
+class Copyist(ScoredModel):
     """A model that writes the readers' reports, and says that every word and finding looked at the first region."""
 
     def explained(self, studies: Sequence[Study]) -> list[Report]:
@@ -102,7 +102,7 @@ class Copyist(Source):
         ]
 
 
-def test_peaks_are_held_against_the_masks(source: Source) -> None:
+def test_peaks_are_held_against_the_masks(source: ScoredModel) -> None:
     copyist = Copyist(**{field.name: getattr(source, field.name) for field in dataclasses.fields(source)})
     found = ground(copyist)
     assert set(found.how) == {"words", "sentence opening", "findings head"}
@@ -141,7 +141,7 @@ def test_the_command_needs_a_model_and_regions(
     assert "no regions of findings" in capsys.readouterr().err
 
 
-def test_masks_go_through_what_pictures_go_through(source: Source, tiny_run: Path, phantom: Corpus) -> None:
+def test_masks_go_through_what_pictures_go_through(source: ScoredModel, tiny_run: Path, phantom: Corpus) -> None:
     study = next(study for study in phantom.studies if region_path(phantom.folder, study.id, "PA").is_file())
     masks = study_masks(source, study)
     size = load_checkpoint(tiny_run).images.size

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from xpronet.labels.conventions import CHEXPERT
 from xpronet.labels.rulebook import read_rulebook
-from xpronet.labels.words import Words
+from xpronet.labels.word_forms import Words
 
 SPELLING = read_rulebook(CHEXPERT).spelling
 DATA = tomllib.loads(resources.files("xpronet.labels").joinpath("spelling.toml").read_text(encoding="utf-8"))

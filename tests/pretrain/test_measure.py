@@ -7,7 +7,7 @@ import pytest
 
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
-from xpronet.pretrain.measure import Source, cross_fitted, fit_operating
+from xpronet.pretrain.measure import FilmSource, cross_fitted, fit_operating
 from xpronet.pretrain.scorecard import render
 
 
@@ -36,10 +36,10 @@ def test_no_study_is_scored_with_what_was_fitted_on_it() -> None:
 
 
 def test_sources_are_read_strictly() -> None:
-    assert Source.parse("nih:some/folder") == Source(kind="nih", path=Path("some/folder"))
+    assert FilmSource.parse("nih:some/folder") == FilmSource(kind="nih", path=Path("some/folder"))
     for text in ("mimic:folder", "nih", "nih:"):
         with pytest.raises(InputError, match="give nih:FOLDER, covid:FOLDER or labels:FILE"):
-            Source.parse(text)
+            FilmSource.parse(text)
 
 
 def test_the_scorecard_shows_counts_scores_and_what_is_unknown() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xpronet.serve.batcher import Batcher
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, WorkerError
 

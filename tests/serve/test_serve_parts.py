@@ -14,7 +14,7 @@ import xpronet.serve
 from xpronet.errors import InputError
 from xpronet.generation.report import FindingScore, Report
 from xpronet.images.transforms import ImageSettings
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.stream import find_mentions
 from xpronet.serve.uploaded_images import PREVIEW_SIDE, UploadedView, decode_study

@@ -35,7 +35,7 @@ def pretrain(
     from xpronet.model.checkpoint import best_device
     from xpronet.pretrain.encoder_file import ENCODER_FILE
     from xpronet.pretrain.experiment import pretrain_run
-    from xpronet.pretrain.measure import Source
+    from xpronet.pretrain.measure import FilmSource
     from xpronet.pretrain.scorecard import MARKDOWN_FILE
     from xpronet.pretrain.settings import PretrainRecipe
     from xpronet.progress import on_console
@@ -47,7 +47,7 @@ def pretrain(
         settings,
         out,
         resumed=resume,
-        sources=[Source.parse(one) for one in measure],
+        sources=[FilmSource.parse(one) for one in measure],
         title=f"Image encoder by {recipe.name}",
         command=["xpronet", *map(shlex.quote, sys.argv[1:])],
         device=best_device(),

@@ -41,7 +41,7 @@ def words(
     from xpronet.generation.generator import pad_views
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.figures import check_figure
-    from xpronet.show.words import draw_words
+    from xpronet.show.word_figure import draw_words
 
     check_figure(out, overwrite=overwrite)
     checkpoint = load_checkpoint(run)

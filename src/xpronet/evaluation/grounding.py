@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from xpronet.data.corpus import relative_path
 from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.evaluation.inputs import Source
+from xpronet.evaluation.inputs import ScoredModel
 from xpronet.evaluation.intervals import Estimate, Scores, StudyStatistics, Sums, intervals
 from xpronet.files import confined
 from xpronet.generation.report import Report
@@ -85,7 +85,7 @@ class _Row:
     overlaps: Mapping[str, float]
 
 
-def ground(source: Source, *, seed: int = 0, limit: int | None = None, batch: int = 16) -> Grounding:
+def ground(source: ScoredModel, *, seed: int = 0, limit: int | None = None, batch: int = 16) -> Grounding:
     """Compare where the model looks with where the findings are.
 
     Checked are the findings that a study has, that its mask shows in the images as the network sees them, and that
@@ -161,7 +161,7 @@ def mentioned(tokens: Sequence[str], labeler: RuleLabeler) -> dict[str, list[tup
     return found
 
 
-def study_masks(source: Source, study: Study) -> Bool[np.ndarray, "views findings height width"]:
+def study_masks(source: ScoredModel, study: Study) -> Bool[np.ndarray, "views findings height width"]:
     """Return where each finding is in the images of a study, as the network sees them."""
     checkpoint = source.writer.checkpoint
     views = study.views[: checkpoint.max_views]
@@ -179,7 +179,7 @@ def _seen(region: Bool[np.ndarray, "height width"], images: ImageSettings) -> Bo
     return test_view((region * 255).astype(np.uint8), images) > 127
 
 
-def _with_regions(source: Source) -> list[Study]:
+def _with_regions(source: ScoredModel) -> list[Study]:
     studies = [
         study
         for study in source.studies
@@ -193,13 +193,13 @@ def _with_regions(source: Source) -> list[Study]:
     return studies
 
 
-def _region_path(source: Source, study: Study, view: int) -> Path:
+def _region_path(source: ScoredModel, study: Study, view: int) -> Path:
     # Through the corpus's guard: neither id nor position may lead out of its folder.
     path = region_path(source.corpus.folder, study.id, study.views[view].position or "none")
     return confined(source.corpus.folder, relative_path(path, source.corpus.folder))
 
 
-def _rows(source: Source, studies: Sequence[Study], labeler: RuleLabeler) -> list[_Row]:
+def _rows(source: ScoredModel, studies: Sequence[Study], labeler: RuleLabeler) -> list[_Row]:
     return [
         row
         for study, report in zip(studies, source.explained(studies), strict=True)
@@ -214,7 +214,7 @@ def _head_maps(report: Report) -> Float[np.ndarray, "findings views rows columns
 
 
 def _study_rows(
-    source: Source,
+    source: ScoredModel,
     study: Study,
     report: Report,
     heads: Float[np.ndarray, "findings views rows columns"] | None,

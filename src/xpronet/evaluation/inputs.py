@@ -94,7 +94,7 @@ def corpus_context(corpus: Corpus, split: str) -> CorpusContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ScoredModel:
     """What wrote predictions, and about which studies."""
 
     writer: ReportGenerator
@@ -118,14 +118,14 @@ class Source:
         return list(write_reports(self.writer, self.corpus, studies, batch=len(studies), with_evidence=True))
 
 
-def open_source(
+def open_scored_model(
     predictions: Sequence[Prediction],
     *,
     run: Path | None = None,
     corpus: Corpus | None = None,
     origin: Provenance | None = None,
     track: Tracker = silent,
-) -> Source:
+) -> ScoredModel:
     """Load the model that wrote predictions.
 
     Args:
@@ -165,7 +165,7 @@ def open_source(
         precision="fp32" if origin is None else origin.precision,
     )
     studies = tuple(by_id[prediction.id] for prediction in predictions)
-    return Source(writer=writer, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
+    return ScoredModel(writer=writer, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
 
 
 def _labels_from(predictions: Sequence[Prediction], origin: Provenance | None) -> LabelsFrom:
@@ -190,7 +190,7 @@ class ScoringInputs:
     """The true findings, where they shall not be read from the references."""
     origin: Provenance | None
     """What stands beside the predictions."""
-    source: Source | None
+    source: ScoredModel | None
     """The model behind them, where it is at hand."""
     stamp: Mapping[str, str]
     """What was predicted, and by what."""
@@ -246,7 +246,7 @@ def gather_inputs(
     source = None
     if needs_model or (wants_model and (run or origin) is not None and folder is not None):
         try:
-            source = open_source(predictions, run=run, corpus=folder, origin=origin, track=track)
+            source = open_scored_model(predictions, run=run, corpus=folder, origin=origin, track=track)
         except InputError as error:
             if needs_model or run is not None:
                 raise

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 
 from xpronet.data.study import Study
-from xpronet.evaluation.inputs import Source
+from xpronet.evaluation.inputs import ScoredModel
 from xpronet.generation.predictions import study_batches
 from xpronet.model.precision import forward_precision
 
@@ -17,7 +17,7 @@ AT_ONCE = 512
 """Studies compared with all train studies in one go."""
 
 
-def most_similar_reports(source: Source, *, seed: int = 0, batch: int = 32) -> tuple[str, ...]:
+def most_similar_reports(source: ScoredModel, *, seed: int = 0, batch: int = 32) -> tuple[str, ...]:
     """Return for each predicted study the report of the most similar train study, never its own.
 
     Studies are compared by the cosine of their features: the model's own image backbone, averaged over regions and
@@ -47,7 +47,9 @@ def most_similar_reports(source: Source, *, seed: int = 0, batch: int = 32) -> t
     return tuple(reports)
 
 
-def study_features(source: Source, studies: Sequence[Study], *, batch: int) -> Float32[np.ndarray, "studies channels"]:
+def study_features(
+    source: ScoredModel, studies: Sequence[Study], *, batch: int
+) -> Float32[np.ndarray, "studies channels"]:
     """Return a unit vector for each study: the mean of its regions' features over all views."""
     writer = source.writer
     rows = []

@@ -9,7 +9,7 @@ from typing import Any
 
 from xpronet.labels.conventions import Conventions, Reading
 from xpronet.labels.findings import ABNORMALITIES, NO_FINDING, State
-from xpronet.labels.language import ENGLISH, FOREIGN
+from xpronet.labels.language_check import ENGLISH, FOREIGN
 from xpronet.labels.phrases import PhraseBook
 from xpronet.labels.scope import ClauseWords, Meaning
 from xpronet.labels.spelling import Spelling

@@ -11,11 +11,11 @@ from functools import cache
 from xpronet.labels.claims import Claim, SentenceClaims, Span, TokenClaim
 from xpronet.labels.conventions import CHEXPERT, Conventions
 from xpronet.labels.findings import FINDINGS, NO_FINDING, State
-from xpronet.labels.language import has_foreign_words, seems_english
+from xpronet.labels.language_check import has_foreign_words, seems_english
 from xpronet.labels.rulebook import read_rulebook
 from xpronet.labels.scope import Clauses, PhraseMatch
 from xpronet.labels.sentences import sentence_spans
-from xpronet.labels.words import END, Words
+from xpronet.labels.word_forms import END, Words
 
 LONGEST_SENTENCE = 120
 """Words; a text without full stops is read in pieces, so that the time it takes stays in proportion to its length."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from xpronet.labels.sections import observed_spans
+from xpronet.labels.headings import observed_spans
 
 _MARK = re.compile(r"[.!?*•·▪●◦‣]+|\(?\d{1,2}\)(?=\s)")
 """What may end a sentence, or number an item of a list that stands on one line."""

@@ -14,7 +14,7 @@ from xpronet.labels.findings import FINDINGS
 from xpronet.pretrain.encoder_file import ENCODER_FILE, read_encoder, write_encoder
 from xpronet.pretrain.films import FilmSet, open_films
 from xpronet.pretrain.loop import fit_encoder
-from xpronet.pretrain.measure import Source, judged_labels, measure_encoder
+from xpronet.pretrain.measure import FilmSource, judged_labels, measure_encoder
 from xpronet.pretrain.scorecard import write_scorecard
 from xpronet.pretrain.settings import PretrainRecipe
 from xpronet.pretrain.state import BEST_FILE, LAST_FILE, PretrainState, read_tensors
@@ -41,7 +41,7 @@ def pretrain_run(
     run: Path,
     *,
     resumed: bool = False,
-    sources: Sequence[Source] = (),
+    sources: Sequence[FilmSource] = (),
     title: str = "Image encoder",
     command: Sequence[str] = (),
     device: torch.device,

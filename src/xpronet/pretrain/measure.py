@@ -40,7 +40,7 @@ MAPPINGS: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class FilmSource:
     """Studies to measure on besides the recipe's validation split."""
 
     kind: Kind
@@ -49,7 +49,7 @@ class Source:
     """Table of labels of the corpus's studies, or folder of films."""
 
     @classmethod
-    def parse(cls, text: str) -> "Source":
+    def parse(cls, text: str) -> "FilmSource":
         """Read "nih:FOLDER", "covid:FOLDER" or "labels:FILE".
 
         Raises:
@@ -103,7 +103,7 @@ def fit_operating(
 def measure_encoder(
     encoder: EncoderFile,
     recipe: PretrainRecipe,
-    sources: Sequence[Source],
+    sources: Sequence[FilmSource],
     *,
     cache: Path,
     device: torch.device,

@@ -18,7 +18,7 @@ BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindingScore:
+class FindingMeasure:
     """One finding."""
 
     finding: str
@@ -32,21 +32,21 @@ class FindingScore:
 
 def finding_scores(
     logits: Float[np.ndarray, "studies findings"], targets: Float32[np.ndarray, "studies findings"]
-) -> list[FindingScore]:
+) -> list[FindingMeasure]:
     """Return the score of each of `FINDINGS`; unknown labels (NaN) are left out."""
     return [_finding_score(name, logits[:, column], targets[:, column]) for column, name in enumerate(FINDINGS)]
 
 
 def _finding_score(
     name: str, logits: Float[np.ndarray, " studies"], targets: Float32[np.ndarray, " studies"]
-) -> FindingScore:
+) -> FindingMeasure:
     known = ~np.isnan(targets)
     positives, negatives = int((targets == 1).sum()), int((targets == 0).sum())
     area = float(roc_auc_score(targets[known], logits[known])) if positives and negatives else None
-    return FindingScore(finding=name, positives=positives, negatives=negatives, auroc=area)
+    return FindingMeasure(finding=name, positives=positives, negatives=negatives, auroc=area)
 
 
-def mean_auroc(scores: Sequence[FindingScore], *, fewest: int = FEWEST) -> float | None:
+def mean_auroc(scores: Sequence[FindingMeasure], *, fewest: int = FEWEST) -> float | None:
     """Return the mean over the abnormal findings with enough studies of both kinds; None where there is none."""
     areas = [
         score.auroc

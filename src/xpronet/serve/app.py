@@ -15,8 +15,8 @@ from fastapi.security import HTTPBearer
 from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.generation.report import Report
+from xpronet.serve.counters import CONTENT_TYPE
 from xpronet.serve.guard import Guard
-from xpronet.serve.metrics import CONTENT_TYPE
 from xpronet.serve.openapi import ModelAnswer, ReportAnswer, StatusAnswer, error_answers, file_answer, upload_body
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import NOTICE, PrototypeExamples, Service, parse_answer

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, WorkerError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings
 

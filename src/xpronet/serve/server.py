@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from xpronet.serve.app import make_app
 from xpronet.serve.batcher import Batcher, ReportWorker
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import ServedModel, Service
 from xpronet.serve.settings import ServeSettings

@@ -19,7 +19,7 @@ from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import Checkpoint, fingerprint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
-from xpronet.serve.metrics import Metrics
+from xpronet.serve.counters import Metrics
 from xpronet.serve.openapi import LimitsAnswer, ModelAnswer, ModelFinding
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings

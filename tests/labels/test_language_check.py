@@ -1,7 +1,7 @@
 import pytest
 
 from xpronet.labels.findings import State
-from xpronet.labels.language import ENGLISH, FOREIGN, has_foreign_words, seems_english
+from xpronet.labels.language_check import ENGLISH, FOREIGN, has_foreign_words, seems_english
 from xpronet.labels.rules import RuleLabeler
 
 LABELER = RuleLabeler()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xpronet.show.sheet import paragraph_height, text_width, wrapped
-from xpronet.show.words import overlay_attention
+from xpronet.show.word_figure import overlay_attention
 
 pytest.importorskip("matplotlib")
 
