@@ -42,7 +42,7 @@ def imports(names: list[str]) -> set[tuple[str, str]]:
 
 
 def draw(names: list[str], pairs: set[tuple[str, str]]) -> str:
-    """Return the picture: a row for each room, and on the right an arc for each import, drawn from its dot downwards."""
+    """Return the picture: a row for each room, and on the right an arc to a dot for each import."""
     rows = {name: number for number, name in enumerate(names)}
     # Rooms that nearly every other imports would hide the rest behind their arcs.
     common = {name for name in names if not (ROOT / "src" / PACKAGE / name).is_dir()}
