@@ -10,7 +10,7 @@ from torch.nn import functional
 from xpronet.errors import InputError
 from xpronet.model.report_model import Outputs
 from xpronet.training.distributed import DistributedContext
-from xpronet.training.losses import LossSettings, WholeBatch, contrastive_loss, losses, mean_response, word_loss
+from xpronet.training.losses import GlobalBatch, LossSettings, contrastive_loss, losses, mean_response, word_loss
 
 
 def contrast_by_loops(vectors: Tensor, labels: list[list[bool]], theta: float, margin: float, *, hinge=True) -> Tensor:
@@ -256,7 +256,7 @@ def test_terms_of_an_outside_model_are_added_by_share_and_reported():
     alone = losses(more, *rest)
     assert alone.by_name()["extra"].item() == 0.75
     assert alone.total.item() == pytest.approx(without.total.item() + 0.75)
-    whole = WholeBatch(studies=8, words=24, processes=DistributedContext(device=torch.device("cpu")))
-    share = losses(more, *rest, whole)
+    batch = GlobalBatch(studies=8, words=24, context=DistributedContext(device=torch.device("cpu")))
+    share = losses(more, *rest, batch)
     assert share.by_name()["extra"].item() == pytest.approx(0.75 * 2 / 8)
     assert share.total.item() == pytest.approx(math.log(5) * 6 / 24 + 0.75 * 2 / 8)
