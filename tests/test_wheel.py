@@ -51,5 +51,5 @@ def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
     )
     assert told.stdout.strip() == str(inside / "__init__.py")
     assert "reports.html" in xpronet(installed, "demo", "--out", "demo", "--studies", 60, "--epochs", 1)
-    images = sorted((installed.parent / "demo/corpus/images").glob("*.png"))[:2]
+    images = sorted((installed.parent / "demo/corpus/images").rglob("*.png"))[:2]
     assert xpronet(installed, "report", "demo/run", *images).strip()

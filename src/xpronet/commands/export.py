@@ -12,6 +12,7 @@ def export(
     *,
     to: Literal["onnx", "openvino"],
     out: Path,
+    allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a model as graphs that other runtimes compute, for `xpronet report` on a CPU.
@@ -20,11 +21,13 @@ def export(
         run: run or checkpoint folder.
         to: ONNX graphs (for ONNX Runtime, and OpenVINO reads them too) or OpenVINO's own.
         out: folder to write: graphs, vocabulary, findings with thresholds, settings.
+        allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace the folder if it is there.
     """
     from xpronet.deploy.exported_folder import export_folder
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
-    files = export_folder(load_checkpoint(run), out, to=to, model=fingerprint(run), overwrite=overwrite)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
+    files = export_folder(checkpoint, out, to=to, model=fingerprint(run), overwrite=overwrite)
     megabytes = sum(size for _, size in files) / 1e6
     Console(soft_wrap=True).print(f"Wrote {len(files)} files, {megabytes:.1f} MB, to {out}")

@@ -21,6 +21,7 @@ def serve(
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
+    allow_code: bool = False,
 ) -> None:
     """Serve a reading page and an HTTP interface until Ctrl-C.
 
@@ -40,6 +41,7 @@ def serve(
         beams: width of the search; by default as the run's recipe says, else 3.
         choose: which of the reports that the search meets to take; by default as the run's recipe says, else the
             likeliest.
+        allow_code: let the checkpoint name Python objects of installed packages.
     """
     import os
     import sys
@@ -64,6 +66,7 @@ def serve(
         max_files=max_files,
         max_upload_bytes=max_megabytes << 20,
         labels_from=labels_from,
+        allow_code=allow_code,
     )
     try:
         from xpronet.serve.server import configure_log
@@ -73,7 +76,7 @@ def serve(
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.serve.service import served_model
 
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     search = checkpoint.search.override(beams=beams, choose=choose)
     model = served_model(run, checkpoint, search, labels_from=labels_from)
     del checkpoint  # the workers have the weights

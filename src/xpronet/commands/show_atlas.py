@@ -14,6 +14,7 @@ def atlas(
     corpus: Path | None = None,
     seed: int = 0,
     perplexity: float = 30.0,
+    allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Draw the prototypes in two dimensions by t-SNE, each finding with a marker of its own.
@@ -24,6 +25,7 @@ def atlas(
         corpus: corpus folder whose train studies are counted; by default the counts that the run's bank was made from.
         seed: the same seed gives the same map.
         perplexity: of t-SNE: the effective number of neighbours.
+        allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
     from xpronet.experiment.run import BANK_FILE
@@ -34,7 +36,7 @@ def atlas(
 
     settings = AtlasSettings(seed=seed, perplexity=perplexity)
     check_figure(out, overwrite=overwrite)
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     vectors = projected_bank(checkpoint, run)
     bank = PrototypeBank.load(run / BANK_FILE) if (run / BANK_FILE).is_file() else None
     made = make_atlas(vectors, prototype_findings(checkpoint, bank, run), settings)

@@ -20,6 +20,7 @@ def compare(
     out: Path | None = None,
     mark: Literal["words", "phrases"] = "words",
     beams: int | None = None,
+    allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Generate reports with several models and mark what they share with the reference, as text and as a figure.
@@ -31,6 +32,7 @@ def compare(
         out: figure to write, .png or .svg; by default there is text only.
         mark: every shared word (as in the paper), or shared phrases of three words and sentences only.
         beams: beam width; by default as the model was saved with.
+        allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
     from xpronet.commands.show_studies import StudyViews, study_of, write_one
@@ -49,7 +51,7 @@ def compare(
     reports: dict[str, list[ModelReport]] = {study_id: [] for study_id in study}
     shown: dict[str, StudyViews] = {}
     for run, name in zip(runs, names, strict=True):
-        checkpoint = load_checkpoint(run)
+        checkpoint = load_checkpoint(run, allow_code=allow_code)
         for study_id in reports:
             seen = study_of(folder, study_id, checkpoint)
             report = write_one(checkpoint, seen, beams=beams)

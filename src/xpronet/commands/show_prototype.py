@@ -24,6 +24,7 @@ def prototype(
     regions: int = 8,
     words: int = 12,
     studies: int = 500,
+    allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Draw the train regions and words nearest to one prototype.
@@ -37,6 +38,7 @@ def prototype(
         regions: how many regions to show.
         words: how many words to list.
         studies: train studies with the finding to search, evenly sampled.
+        allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
     from xpronet.errors import InputError
@@ -49,7 +51,7 @@ def prototype(
     if regions < 1 or words < 1 or studies < 1:
         raise InputError("--regions, --words and --studies must be at least 1")
     check_figure(out, overwrite=overwrite)
-    checkpoint = _with_prototypes(run)
+    checkpoint = _with_prototypes(run, allow_code)
     column = _column(finding, checkpoint.findings)
     per_finding = checkpoint.network.settings.per_finding
     if not 0 <= index < per_finding:
@@ -76,7 +78,15 @@ def prototype(
 
 
 def prototypes(
-    run: Path, /, *, corpus: Path, regions: int = 3, words: int = 8, studies: int = 200, overwrite: bool = False
+    run: Path,
+    /,
+    *,
+    corpus: Path,
+    regions: int = 3,
+    words: int = 8,
+    studies: int = 200,
+    overwrite: bool = False,
+    allow_code: bool = False,
 ) -> None:
     """Write example regions and words of all prototypes into the run folder, for the reading page.
 
@@ -89,6 +99,7 @@ def prototypes(
         words: words of each.
         studies: train studies with each finding to search, evenly sampled.
         overwrite: replace existing files.
+        allow_code: let the checkpoint name Python objects of installed packages.
     """
     from xpronet.errors import InputError
     from xpronet.model.checkpoint import best_device, fingerprint
@@ -101,7 +112,7 @@ def prototypes(
     for name in (EXAMPLES_FILE, SPRITE_FILE):
         if (run / name).exists() and not overwrite:
             raise InputError(f"{run / name}: already exists; add --overwrite")
-    checkpoint = _with_prototypes(run)
+    checkpoint = _with_prototypes(run, allow_code)
     folder, train, labels = _train(corpus)
     columns = range(len(checkpoint.findings))
     chosen = studies_with_findings(labels, columns, limit=studies)
@@ -131,11 +142,11 @@ def prototypes(
     )
 
 
-def _with_prototypes(run: Path) -> "Checkpoint":
+def _with_prototypes(run: Path, allow_code: bool) -> "Checkpoint":
     from xpronet.errors import InputError
     from xpronet.model.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     visible = checkpoint.network.settings.visible
     if visible != "findings":
         raise InputError(f"{run}: this model has no prototypes of findings (model.visible = {visible})")

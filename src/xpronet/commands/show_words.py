@@ -18,6 +18,7 @@ def words(
     layer: int | None = None,
     head: int | None = None,
     beams: int | None = None,
+    allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Generate a report about one study and draw each word's attention and prototypes.
@@ -31,6 +32,7 @@ def words(
         layer: the decoder layer whose attention is drawn, from 1; by default the mean of all.
         head: the head whose attention is drawn, from 1; by default the mean of all.
         beams: beam width; by default as the model was saved with.
+        allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
     import numpy as np
@@ -44,7 +46,7 @@ def words(
     from xpronet.show.word_figure import draw_words
 
     check_figure(out, overwrite=overwrite)
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     if corpus is None:
         shown: StudyViews = pictured_study([Path(name) for name in study], checkpoint)
     elif len(study) != 1:

@@ -71,6 +71,7 @@ def _inputs(
         table=settings.truth == "corpus",
         needs_model=settings.probe or settings.grounding,
         wants_model=not settings.skip_retrieval,
+        allow_code=settings.allow_code,
         track=track,
     )
 

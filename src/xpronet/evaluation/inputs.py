@@ -124,6 +124,7 @@ def open_scored_model(
     run: Path | None = None,
     corpus: Corpus | None = None,
     origin: Provenance | None = None,
+    allow_code: bool = False,
     track: Tracker = silent,
 ) -> ScoredModel:
     """Load the model that wrote predictions.
@@ -133,6 +134,7 @@ def open_scored_model(
         run: run or checkpoint folder, where the user names one.
         corpus: where the images are.
         origin: what stands beside the predictions; it names the run where the user does not.
+        allow_code: whether the checkpoint may name Python objects of installed packages.
         track: tells how far the model's work is.
 
     Raises:
@@ -149,7 +151,7 @@ def open_scored_model(
     stray = [prediction.id for prediction in predictions if prediction.id not in by_id]
     if stray:
         raise InputError(f"{corpus.folder}: {len(stray)} predicted studies are not in it, first {stray[0]}")
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, allow_code=allow_code)
     if origin is not None and fingerprint(run) != origin.model:
         raise InputError(
             f"{run}: holds other weights than those that wrote the predictions; write new ones with `xpronet generate`"
@@ -217,6 +219,7 @@ def gather_inputs(
     table: bool = False,
     needs_model: bool = False,
     wants_model: bool = True,
+    allow_code: bool = False,
     track: Tracker = silent,
 ) -> ScoringInputs:
     """Read predictions, and what the file beside them or the user says of corpus and run.
@@ -229,6 +232,7 @@ def gather_inputs(
         table: take the true findings from the corpus's labels.csv.
         needs_model: the model must be had.
         wants_model: load the model where it is known; what then stands in the way becomes a note.
+        allow_code: whether the checkpoint may name Python objects of installed packages.
         track: tells how far the model's work is.
 
     Raises:
@@ -246,7 +250,9 @@ def gather_inputs(
     source = None
     if needs_model or (wants_model and (run or origin) is not None and folder is not None):
         try:
-            source = open_scored_model(predictions, run=run, corpus=folder, origin=origin, track=track)
+            source = open_scored_model(
+                predictions, run=run, corpus=folder, origin=origin, allow_code=allow_code, track=track
+            )
         except InputError as error:
             if needs_model or run is not None:
                 raise

@@ -19,6 +19,8 @@ class EvaluationSettings:
     """Probe and ground so many studies, drawn at random; by default all."""
     grounding: bool = False
     """Compare where the model looks with where the findings are, in a corpus that knows it (phantom)."""
+    allow_code: bool = False
+    """Let the checkpoint behind the predictions name Python objects of installed packages."""
     seed: int = 0
     """Of resamples and random baselines."""
     metric: tuple[str, ...] = ()

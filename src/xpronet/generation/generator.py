@@ -16,6 +16,7 @@ from xpronet.generation.evidence import by_view, explain_words, written_words
 from xpronet.generation.report import FindingScore, GateScore, Report, WordEvidence
 from xpronet.generation.runtime import EncodedImages, ModelDescription, Runtime, TorchRuntime
 from xpronet.generation.study_images import StudiesSource, StudyImages, StudySource, each_study_images, read_study
+from xpronet.generation.view_warnings import view_warnings
 from xpronet.images.transforms import test_view
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
@@ -124,9 +125,8 @@ class ReportGenerator:
         squares = [[test_view(image, self.checkpoint.images) for image in study.images] for study in studies]
         reports = self.generate([study.id for study in studies], *pad_views(squares), with_evidence=with_evidence)
         for study, views, report in zip(studies, squares, reports, strict=True):
-            yield dataclasses.replace(
-                report, view_names=study.names, images=np.stack(views), study_warnings=study.warnings
-            )
+            warnings = (*study.warnings, *view_warnings(self.checkpoint, views, study.names))
+            yield dataclasses.replace(report, view_names=study.names, images=np.stack(views), study_warnings=warnings)
 
     def generate(
         self,

@@ -164,11 +164,3 @@ def _begins_item(line: str, following: str, widest: int, *, capitals: bool, bare
     if len(line) + 1 + len(word) > widest >= _WRAPPED_WIDTH and not opens:
         return False
     return bare or (capitals and word[:1].isupper())
-
-
-_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)*|[,;:()/]")
-
-
-def words(sentence: str) -> list[str]:
-    """Return the words of a sentence in lower case; a comma, semicolon, colon, bracket or slash is a word too."""
-    return _WORD.findall(sentence.lower())

@@ -42,6 +42,7 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
     workers = [
         Worker(
             WorkerSettings(
+                allow_code=settings.allow_code,
                 run=run,
                 model=model.fingerprint,
                 labels_from=settings.labels_from,

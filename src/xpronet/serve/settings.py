@@ -16,6 +16,8 @@ class ServeSettings:
 
     host: str = "127.0.0.1"
     """Address to listen on; any other than loopback needs a token."""
+    allow_code: bool = False
+    """Let the checkpoint name Python objects of installed packages."""
     port: int = 8000
     """TCP port; 0 chooses a free one."""
     token: str = ""

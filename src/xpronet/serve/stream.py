@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
-from xpronet.labels.sentences import words as split_words
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import Service, parse_answer
 from xpronet.serve.uploaded_images import UploadedStudy, UploadedView
@@ -53,17 +53,11 @@ def find_mentions(tokens: Sequence[str]) -> list[dict[str, Any]]:
     Args:
         tokens: the report's words and full stops.
     """
-    labeler = _labeler()
-    mentions = []
-    start = 0
-    for end in _sentence_ends(tokens):
-        for evidence in labeler.explain(" ".join(tokens[start:end])):
-            expressed = set(evidence.mention.split()) | set(evidence.cue.split())
-            numbers = [number for number in range(start, end) if expressed.intersection(split_words(tokens[number]))]
-            state = evidence.state.name.lower()
-            mentions.append({"finding": evidence.finding, "state": state, "words": numbers})
-        start = end
-    return mentions
+    return [
+        {"finding": claim.finding, "state": claim.state.name.lower(), "words": sorted({*claim.mention, *claim.cue})}
+        for claim in _labeler().token_claims(tokens)
+        if claim.finding != NO_FINDING
+    ]
 
 
 def _sentence_ends(tokens: Sequence[str]) -> Iterator[int]:

@@ -37,6 +37,8 @@ class WorkerSettings:
     """How reports are searched for."""
     threads: int
     """CPU threads, where there is no GPU."""
+    allow_code: bool = False
+    """Whether the checkpoint may name Python objects of installed packages."""
     number: int = 0
     """Number of the worker, from 0; chooses its GPU."""
 
@@ -133,7 +135,7 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     else:
         device = torch.device("cpu")
         torch.set_num_threads(settings.threads)
-    checkpoint = load_checkpoint(settings.run)
+    checkpoint = load_checkpoint(settings.run, allow_code=settings.allow_code)
     generator = ReportGenerator(
         checkpoint,
         device=device,
@@ -158,6 +160,7 @@ def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model
         model: the checkpoint's fingerprint.
     """
     from xpronet.generation.generator import pad_views
+    from xpronet.generation.view_warnings import view_warnings
 
     ids = [os.path.splitext(job.names[0])[0] for job in jobs]
     reports = generator.generate(ids, *pad_views(job.views for job in jobs), with_evidence=True)
@@ -165,6 +168,7 @@ def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model
     for job, report in zip(jobs, reports, strict=True):
         # Views that pad the study to the batch's size come after its own.
         words = tuple(replace(word, attention=word.attention[: len(job.views)]) for word in report.words)
-        answer = replace(report, words=words, view_names=job.names, study_warnings=job.warnings).answer(model=model)
+        warnings = (*job.warnings, *view_warnings(generator.checkpoint, job.views, job.names))
+        answer = replace(report, words=words, view_names=job.names, study_warnings=warnings).answer(model=model)
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return answers
