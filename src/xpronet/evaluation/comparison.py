@@ -13,7 +13,7 @@ from xpronet.evaluation.metrics import Metric
 from xpronet.evaluation.prediction_files import Prediction, same_studies
 from xpronet.evaluation.scorecard import measurement_stamp, report_set
 from xpronet.evaluation.text_protocol import find_protocol
-from xpronet.files import read_json
+from xpronet.files import read_json, read_text
 from xpronet.labels.findings import State
 from xpronet.labels.rules import RuleLabeler
 
@@ -159,8 +159,15 @@ class SideBySide:
 
 
 def is_scorecard(path: Path) -> bool:
-    """Say whether a path looks like a saved scorecard rather than predictions."""
-    return path.suffix == ".json"
+    """Return whether a .json file holds a saved scorecard: one object, where predictions are an array or lines."""
+    if path.suffix != ".json":
+        return False
+    if read_text(path).lstrip().startswith("["):
+        return False
+    try:
+        return isinstance(read_json(path), dict)
+    except InputError:
+        return False  # JSON lines, or nothing that anyone reads: whoever reads predictions says so
 
 
 def read_scorecard(path: Path) -> SavedScorecard:

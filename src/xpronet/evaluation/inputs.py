@@ -71,6 +71,13 @@ class CorpusContext:
             warnings.append(f"{len(self.references) - scored} studies of split {self.split} have no prediction.")
         if scored < len(predictions):
             warnings.append(f"{len(predictions) - scored} predictions are about studies that the corpus does not have.")
+        other = [
+            one.id for one in predictions if one.reference.split() != self.references.get(one.id, one.reference).split()
+        ]
+        if other:
+            warnings.append(
+                f"{len(other)} references are not the corpus's (first {other[0]}): scores are against those of the file."
+            )
         return stamp, warnings
 
 

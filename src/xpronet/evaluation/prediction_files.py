@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.errors import InputError
-from xpronet.files import read_json_lines, read_text
+from xpronet.files import read_json, read_json_lines, read_text
 
 LABEL_SOURCES = ("predicted", "reference", "all")
 
@@ -32,7 +32,7 @@ class Prediction:
 
 
 def read_predictions(path: Path, references: Mapping[str, str] | None = None) -> tuple[Prediction, ...]:
-    """Read predictions as JSON lines, or as CSV where the name ends in .csv.
+    """Read predictions as JSON lines or one JSON array, or as CSV where the name ends in .csv.
 
     Args:
         path: each line has an id, a report and, unless `references` has it, a reference.
@@ -77,7 +77,10 @@ def same_studies(
 
 def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     rows: list[tuple[str, Mapping[str, Any]]] = []
-    for number, row in enumerate(read_json_lines(path), 1):
+    whole = read_text(path)
+    # Some write one array in place of a line for each study.
+    values = read_json(path) if whole.lstrip().startswith("[") else read_json_lines(path)
+    for number, row in enumerate(values, 1):
         if not isinstance(row, dict):
             raise InputError(f"{path}, prediction {number}: a {type(row).__name__}; write an object with id and report")
         rows.append((f"prediction {number}", row))

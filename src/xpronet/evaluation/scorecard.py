@@ -257,8 +257,10 @@ def _lift(measured: Sequence[Measured], constants: Sequence[str], seed: int, *, 
     main = "BLEU-4" if of_language else MAIN
     parts = {one.name: one.language if of_language else one.clinical for one in measured}
     reached = {name: part.totals()[main] for name in constants if (part := parts.get(name)) is not None}
+    reached = {name: value for name, value in reached.items() if not np.isnan(value)}
     model = parts[measured[0].name]
-    if not reached or model is None:
+    # The score is undefined where neither side has any finding.
+    if not reached or model is None or np.isnan(model.totals()[main]):
         return None
     constant = max(reached, key=lambda name: reached[name])
     other = parts[constant]

@@ -278,6 +278,12 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         InputError: a file is missing or has changed since it was saved, or the format is unknown.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
+    config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else None
+    if isinstance(config, dict) and config.get("format") in ("onnx", "openvino"):
+        raise InputError(
+            f"{folder}: an exported folder; `report` and `generate` take it, for everything else name the run or "
+            "checkpoint that it was made from"
+        )
     check_files(folder, files)
     config = read_json(folder / CONFIG_FILE)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
