@@ -71,9 +71,8 @@ class CorpusContext:
             warnings.append(f"{len(self.references) - scored} studies of split {self.split} have no prediction.")
         if scored < len(predictions):
             warnings.append(f"{len(predictions) - scored} predictions are about studies that the corpus does not have.")
-        other = [
-            one.id for one in predictions if one.reference.split() != self.references.get(one.id, one.reference).split()
-        ]
+        pairs = [(one, self.references.get(one.id, one.reference)) for one in predictions]
+        other = [one.id for one, reference in pairs if one.reference.split() != reference.split()]
         if other:
             warnings.append(
                 f"{len(other)} references are not the corpus's (first {other[0]}): scores are against those of the file."
