@@ -72,6 +72,7 @@ class CorpusContext:
         if scored < len(predictions):
             warnings.append(f"{len(predictions) - scored} predictions are about studies that the corpus does not have.")
         pairs = [(one, self.references.get(one.id, one.reference)) for one in predictions]
+        pairs = [(one, self.references.get(one.id, one.reference)) for one in predictions]
         other = [one.id for one, reference in pairs if one.reference.split() != reference.split()]
         if other:
             warnings.append(
