@@ -235,7 +235,7 @@ def test_parts_of_a_batch_are_padded_alike_when_views_are_left_out(corpus):
         (whole,) = load_batches(thinned, settings, padding=0, epoch=epoch, seed=1)
         for number in range(2):
             shard = Shard(number=number, of=2)
-            (part,) = EpochLoader(thinned, settings, padding=0, seed=1, part=shard).epoch(epoch)
+            (part,) = EpochLoader(thinned, settings, padding=0, seed=1, shard=shard).epoch(epoch)
             rows = list(shard.rows(5))
             assert part.images.equal(whole.images[rows])
             assert part.view_mask.equal(whole.view_mask[rows])

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from xpronet.commands.opening import load_generator
 
 from xpronet.data.corpus import Corpus
+from xpronet.deploy.load import load
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
@@ -39,12 +39,12 @@ def test_reports_are_equal(name: str, export, tiny_recipe: Recipe, phantom: Corp
     train_run(recipe, tmp_path / "run")
     folder = export(tmp_path / "run", tmp_path / "exported", "onnx")
     studies = phantom.split("test")
-    expected = list(write_reports(load_generator(tmp_path / "run", beams=2), phantom, studies, batch=4))
+    expected = list(write_reports(load(tmp_path / "run", beams=2), phantom, studies, batch=4))
     runtimes = [runtime for runtime in ("onnxruntime", "openvino") if find_spec(runtime) is not None]
     if not runtimes:
         pytest.skip("no runtime for graphs is installed")
     for runtime in runtimes:
-        got = list(write_reports(load_generator(folder, beams=2, runtime=runtime), phantom, studies, batch=4))
+        got = list(write_reports(load(folder, beams=2, runtime=runtime), phantom, studies, batch=4))
         for ours, theirs in zip(got, expected, strict=True):
             assert ours.text == theirs.text
             probabilities = [[finding.probability for finding in report.findings] for report in (ours, theirs)]

@@ -31,7 +31,7 @@ def file(network: FindingsClassifier, tmp_path: Path) -> Path:
 
 
 def test_the_file_is_the_backbone_that_recipes_load(network: FindingsClassifier, file: Path) -> None:
-    images = torch.rand(2, 3, 64, 64)
+    images = 255 * torch.rand(2, 64, 64)
     backbone = build_image_encoder(SETTINGS, str(file)).eval()
     torch.testing.assert_close(backbone(images), network.backbone(images), rtol=0, atol=0)
     deeper = build_image_encoder(ImageEncoderSettings(depth=101, width=4, stride_in_1x1=True), str(file)).eval()

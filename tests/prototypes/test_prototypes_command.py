@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xpronet.cli import run
-from xpronet.experiment.build import load_bank
+from xpronet.experiment.build import build_backbone, load_bank
 from xpronet.experiment.recipe import Recipe
 from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.prototypes.bank import PrototypeBank
@@ -69,7 +69,7 @@ def test_the_authors_own_file_is_taken_as_a_bank(order: str, tiny_recipe: Recipe
     # Each class's two rows hold its place in our order.
     published = SCHEMAS[f"published-{order}"]
     rows = torch.tensor([FINDINGS.index(name) for name in published for _ in range(2)], dtype=torch.float32)
-    width = tiny_recipe.backbone.width_out + 5
+    width = build_backbone(tiny_recipe).width_out + 5
     torch.save(rows[:, None].repeat(1, width), tmp_path / "init_prototypes.pt")
     bank = load_bank(tmp_path / "init_prototypes.pt", tiny_recipe, published_order=order)  # type: ignore[arg-type]
     assert (bank.per_finding, bank.width, bank.image_width) == (2, width, width - 5)
