@@ -76,7 +76,7 @@ class CorpusContext:
         other = [one.id for one, reference in pairs if one.reference.split() != reference.split()]
         if other:
             warnings.append(
-                f"{len(other)} references are not the corpus's (first {other[0]}): those of the file are scored against."
+                f"{len(other)} references are not the corpus's (first {other[0]}); scored against those of the file."
             )
         return stamp, warnings
 
