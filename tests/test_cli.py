@@ -138,7 +138,7 @@ def test_help_is_quick_and_needs_no_torch() -> None:
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Write a draft report" in done.stdout
+    assert "Generate a draft report" in done.stdout
     # Half a second on a quiet machine; the limit leaves room for a busy one.
     assert time.monotonic() - started < 5
 

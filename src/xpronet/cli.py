@@ -57,21 +57,21 @@ app.command("xpronet.commands.label:label", name="label", help="Read the finding
 app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="Make each finding's prototypes.")
 app.command("xpronet.commands.pretrain:pretrain", name="pretrain", help="Train an image encoder on findings.")
 app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
-app.command("xpronet.commands.watch:watch", name="watch", help="Tell where a training run stands.")
-app.command("xpronet.commands.generate:generate", name="generate", help="Write reports for a corpus.")
-app.command("xpronet.commands.gate:gate", name="gate", help="Teach a model which images are unlike its own.")
-app.command("xpronet.commands.report:report", name="report", help="Write a draft report about one study.")
+app.command("xpronet.commands.watch:watch", name="watch", help="Show the state of a training run.")
+app.command("xpronet.commands.generate:generate", name="generate", help="Generate reports for a corpus.")
+app.command("xpronet.commands.gate:gate", name="gate", help="Fit the out-of-distribution gate of a model.")
+app.command("xpronet.commands.report:report", name="report", help="Generate a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
-app.command("xpronet.commands.export:export", name="export", help="Write a model for another runtime.")
+app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
 app.command(show)
-app.command("xpronet.commands.constants:constants", name="constants", help="Find the constant text that scores best.")
+app.command("xpronet.commands.constants:constants", name="constants", help="Score the best constant reports: the baseline that needs no image.")
 app.command(
     "xpronet.commands.import_checkpoint:import_checkpoint",
     name="import-checkpoint",
-    help="Take over a checkpoint of the published model.",
+    help="Import a checkpoint of the published code.",
 )
 
 

@@ -1,4 +1,4 @@
-"""What does not fit is told in one line."""
+"""What does not fit is refused in one line."""
 
 import json
 import shutil
