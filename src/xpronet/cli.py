@@ -67,7 +67,9 @@ app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score p
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
 app.command(show)
-app.command("xpronet.commands.constants:constants", name="constants", help="Score the best constant reports: the baseline that needs no image.")
+app.command(
+    "xpronet.commands.constants:constants", name="constants", help="Score constant reports, which need no image."
+)
 app.command(
     "xpronet.commands.import_checkpoint:import_checkpoint",
     name="import-checkpoint",
