@@ -77,9 +77,9 @@ def same_studies(
 
 def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     rows: list[tuple[str, Mapping[str, Any]]] = []
-    whole = read_text(path)
     # Some write one array in place of a line for each study.
-    values = read_json(path) if whole.lstrip().startswith("[") else read_json_lines(path)
+    is_array = path.suffix.lower() == ".json" and read_text(path).lstrip().startswith("[")
+    values = read_json(path) if is_array else read_json_lines(path)
     for number, row in enumerate(values, 1):
         if not isinstance(row, dict):
             raise InputError(f"{path}, prediction {number}: a {type(row).__name__}; write an object with id and report")

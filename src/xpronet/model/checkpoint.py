@@ -278,8 +278,7 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         InputError: a file is missing or has changed since it was saved, or the format is unknown.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
-    config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else None
-    if isinstance(config, dict) and config.get("format") in ("onnx", "openvino"):
+    if not (folder / MANIFEST_FILE).exists() and _is_exported(folder):
         raise InputError(
             f"{folder}: an exported folder; `report` and `generate` take it, for everything else name the run or "
             "checkpoint that it was made from"
@@ -288,6 +287,11 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
     config = read_json(folder / CONFIG_FILE)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
+
+
+def _is_exported(folder: Path) -> bool:
+    config = read_json(folder / CONFIG_FILE)
+    return isinstance(config, dict) and config.get("format") in ("onnx", "openvino")
 
 
 def load_weights(network: ReportModel, path: Path) -> None:
