@@ -74,9 +74,9 @@ def make_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def write_one(writer: ReportGenerator, pictures: list[Path]) -> str:
+def write_one(generator: ReportGenerator, pictures: list[Path]) -> str:
     """Do what the command does after its start."""
-    return writer.report(pictures, with_evidence=False).text
+    return generator.report(pictures, with_evidence=False).text
 
 
 def seconds(work: Callable[[], object], repeats: int) -> list[float]:
@@ -98,9 +98,9 @@ def measure(folder: Path, pictures: list[Path], choice: str, *, warm: int, cold:
     """Measure one runtime, warm and cold."""
     runtime, _, precision = choice.partition("-")
     precision = precision or "fp32"
-    writer = load(folder, runtime=runtime, precision=precision)
-    first = seconds(lambda: write_one(writer, pictures), 2)
-    taken = seconds(lambda: write_one(writer, pictures), warm)
+    generator = load(folder, runtime=runtime, precision=precision)
+    first = seconds(lambda: write_one(generator, pictures), 2)
+    taken = seconds(lambda: write_one(generator, pictures), warm)
     options = ["--runtime", runtime, "--precision", precision]
     command = [sys.executable, "-m", "xpronet", "report", str(folder), *map(str, pictures), *options]
 
@@ -111,7 +111,7 @@ def measure(folder: Path, pictures: list[Path], choice: str, *, warm: int, cold:
         "warm_seconds": {key: round(value, 4) for key, value in summary(taken).items()},
         "first_in_process_seconds": round(first[0], 4),
         "cold_seconds": {key: round(value, 3) for key, value in summary(seconds(from_shell, cold)).items()},
-        "text": write_one(writer, pictures),
+        "text": write_one(generator, pictures),
     }
 
 

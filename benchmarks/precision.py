@@ -32,9 +32,9 @@ def main() -> None:
     reports, seconds = {}, {}
     for precision in ("fp32", "bf16"):
         settings = BeamSettings(beams=chosen.beams, max_words=checkpoint.max_words)
-        writer = ReportGenerator(checkpoint, device=device, settings=settings, precision=precision)
+        generator = ReportGenerator(checkpoint, device=device, settings=settings, precision=precision)
         started = time.perf_counter()
-        reports[precision] = list(write_reports(writer, corpus, studies))
+        reports[precision] = list(write_reports(generator, corpus, studies))
         seconds[precision] = round(time.perf_counter() - started, 2)
     pairs = list(zip(reports["fp32"], reports["bf16"], strict=True))
     present = [[finding.present for finding in report.findings] for both in pairs for report in both]

@@ -79,12 +79,12 @@ def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run)
-    writer = ReportGenerator(checkpoint, device=best_device())
+    generator = ReportGenerator(checkpoint, device=best_device())
     model = fingerprint(run)
 
     def write(pictures: Sequence[Path]) -> dict[str, Any]:
         names = tuple(f"view-{number}{picture.suffix}" for number, picture in enumerate(pictures, 1))
-        report = dataclasses.replace(writer.report(pictures, study_id="view-1"), view_names=names)
+        report = dataclasses.replace(generator.report(pictures, study_id="view-1"), view_names=names)
         answer: dict[str, Any] = json.loads(json.dumps(report.answer(model=model)))
         return answer
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["onnx:onnxruntime", "onnx:openvino", "openvino:openvino"])
-def writer(request: pytest.FixtureRequest) -> ReportGenerator:
+def generator(request: pytest.FixtureRequest) -> ReportGenerator:
     to, runtime = request.param.split(":")
     if find_spec(runtime) is None:
         pytest.skip(f"{runtime} is not installed")
@@ -51,10 +51,11 @@ def _assert_same(got: Report, expected: Report) -> None:
 
 
 def test_every_report_of_a_corpus_is_equal(
-    writer: ReportGenerator, reference: ReportGenerator, phantom: Corpus
+    generator: ReportGenerator, reference: ReportGenerator, phantom: Corpus
 ) -> None:
     got, expected = (
-        list(write_reports(one, phantom, phantom.studies, batch=7, with_evidence=True)) for one in (writer, reference)
+        list(write_reports(one, phantom, phantom.studies, batch=7, with_evidence=True))
+        for one in (generator, reference)
     )
     assert len({report.text for report in expected}) > 1
     for ours, theirs in zip(got, expected, strict=True):
@@ -63,14 +64,14 @@ def test_every_report_of_a_corpus_is_equal(
 
 @pytest.mark.parametrize("num_views", [1, 3])
 def test_any_number_of_views_and_beams(
-    writer: ReportGenerator, onnx_folder: Path, tiny_run: Path, phantom: Corpus, num_views: int
+    generator: ReportGenerator, onnx_folder: Path, tiny_run: Path, phantom: Corpus, num_views: int
 ) -> None:
     study = phantom.studies[0]
-    views = [square(read_grey(phantom.view_path(view)), writer.checkpoint.images) for view in study.views]
+    views = [square(read_grey(phantom.view_path(view)), generator.checkpoint.images) for view in study.views]
     pictures = pad_views([(views * 2)[:num_views]])
     for beams in (1, 4):
-        writers = (load(folder, beams=beams) for folder in (onnx_folder, tiny_run))
-        [ours], [theirs] = (one.generate(["study"], *pictures) for one in writers)
+        generators = (load(folder, beams=beams) for folder in (onnx_folder, tiny_run))
+        [ours], [theirs] = (one.generate(["study"], *pictures) for one in generators)
         _assert_same(ours, theirs)
 
 

@@ -8,7 +8,14 @@ from hypothesis.extra import numpy as npst
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_recall_fscore_support
 
 from xpronet.errors import InputError
-from xpronet.evaluation.finding_f1 import DEFINITIONS, agreement, disagreements, table_agreement
+from xpronet.evaluation.finding_f1 import (
+    DEFINITIONS,
+    Agreement,
+    FindingAgreement,
+    agreement,
+    disagreements,
+    table_agreement,
+)
 from xpronet.labels.findings import FINDINGS, State
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 5))
@@ -90,14 +97,18 @@ def test_the_record_is_json():
     assert [row["finding"] for row in record["per_finding"]] == ["a", "b"]
 
 
+def row(agreement: Agreement, finding: str) -> FindingAgreement:
+    return next(one for one in agreement.per_finding if one.finding == finding)
+
+
 def test_tables_are_collapsed_alike():
     truth = {"s": {"Edema": State.POSITIVE}, "t": {"Edema": State.UNCERTAIN}}
     predicted = {"t": {"Edema": State.NEGATIVE}, "s": {"Edema": State.UNCERTAIN}}
-    assert table_agreement(truth, predicted).finding("Edema").hits == 1
-    assert table_agreement(truth, predicted).finding("Edema").present == 2
-    assert table_agreement(truth, predicted, uncertain="negative").finding("Edema").present == 1
+    assert row(table_agreement(truth, predicted), "Edema").hits == 1
+    assert row(table_agreement(truth, predicted), "Edema").present == 2
+    assert row(table_agreement(truth, predicted, uncertain="negative"), "Edema").present == 1
     ignoring = table_agreement(truth, predicted, uncertain="ignore")
-    assert (ignoring.finding("Edema").present, ignoring.finding("Edema").predicted) == (0, 0)
+    assert (row(ignoring, "Edema").present, row(ignoring, "Edema").predicted) == (0, 0)
     assert disagreements(truth, predicted, "Edema") == ([], ["t"])
     assert disagreements(predicted, truth, "Edema") == (["t"], [])
 

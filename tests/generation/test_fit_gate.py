@@ -113,7 +113,8 @@ def test_report_warns_and_strict_refuses(
     record = read_json(answer)
     assert record["gate"][0]["score"] > record["gate"][0]["threshold"]
     assert record["warnings"][0].startswith("black.png: holds a single grey")
-    assert record["warnings"][1:] == [f"black.png: {WARNING}"]
+    assert record["warnings"][1].startswith("a study of one view")
+    assert record["warnings"][2:] == [f"black.png: {WARNING}"]
     assert run_command(["report", str(gated_run), str(black), "--strict"]) == 2
     assert "--strict" in capsys.readouterr().err
     assert run_command(["report", str(tiny_run), str(black), "--strict"]) == 2
@@ -123,15 +124,15 @@ def test_report_warns_and_strict_refuses(
 def test_views_are_judged_each_by_itself_whatever_fills_the_batch(
     gated_run: Path, phantom: Corpus, black: Path
 ) -> None:
-    writer = load(gated_run, beams=1)
+    generator = load(gated_run, beams=1)
     film = phantom.view_path(phantom.split("val")[0].views[0])
     paths = [film, black]
-    alone = writer.checkpoint.gate.scores(pooled_features(load_checkpoint(gated_run), paths))
+    alone = generator.checkpoint.gate.scores(pooled_features(load_checkpoint(gated_run), paths))
     views = tuple(np.asarray(Image.open(path)) for path in paths)
     jobs = [Job(views=views, names=("view-1.png", "view-2.png")), Job(views=views[:1], names=("view-1.png",))]
-    both, one = (json.loads(answer) for answer in generate_answers(writer, jobs, model="m"))
+    both, one = (json.loads(answer) for answer in generate_answers(generator, jobs, model="m"))
     assert both["warnings"] == [f"view-2.png: {WARNING}"]
-    assert one["warnings"] == []
+    assert [line[:19] for line in one["warnings"]] == ["a study of one view"]
     assert [view["score"] for view in both["gate"]] == pytest.approx(alone, abs=1e-3)
     assert [view["score"] for view in one["gate"]] == pytest.approx(alone[:1], abs=1e-3)
 

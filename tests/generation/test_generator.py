@@ -30,7 +30,7 @@ def checkpoint(tiny_run: Path) -> Checkpoint:
 
 
 @pytest.fixture
-def writer(checkpoint: Checkpoint) -> ReportGenerator:
+def generator(checkpoint: Checkpoint) -> ReportGenerator:
     return ReportGenerator(checkpoint, device=CPU, settings=checkpoint.search)
 
 
@@ -39,35 +39,35 @@ def _views(corpus: Corpus, checkpoint: Checkpoint, number: int) -> list[np.ndarr
     return [square(read_grey(corpus.view_path(view)), checkpoint.images) for view in study.views]
 
 
-def _write(writer: ReportGenerator, studies: list[list[np.ndarray]], *, evidence: bool = False) -> list[Report]:
-    return writer.generate([str(n) for n in range(len(studies))], *pad_views(studies), with_evidence=evidence)
+def _write(generator: ReportGenerator, studies: list[list[np.ndarray]], *, evidence: bool = False) -> list[Report]:
+    return generator.generate([str(n) for n in range(len(studies))], *pad_views(studies), with_evidence=evidence)
 
 
 def test_a_report_does_not_depend_on_its_neighbours(
-    writer: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus
+    generator: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus
 ) -> None:
     studies = [_views(phantom, checkpoint, number) for number in range(4)]
     # One study with a single view: its neighbours' second view must not leak into it.
     studies[2] = studies[2][:1]
-    together = _write(writer, studies)
+    together = _write(generator, studies)
     for number, report in enumerate(together):
-        [alone] = _write(writer, [studies[number]])
+        [alone] = _write(generator, [studies[number]])
         assert alone.text == report.text
         assert alone.log_probability == pytest.approx(report.log_probability, abs=1e-4)
 
 
 @pytest.mark.parametrize("num_views", [1, 2, 3, 5])
 def test_any_number_of_views_is_read(
-    writer: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus, num_views: int
+    generator: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus, num_views: int
 ) -> None:
     views = list(itertools.islice(itertools.cycle(_views(phantom, checkpoint, 0)), num_views))
-    [report] = _write(writer, [views], evidence=True)
+    [report] = _write(generator, [views], evidence=True)
     assert report.words
     assert {word.attention.shape for word in report.words} == {(num_views, 2, 2)}
 
 
-def test_evidence_adds_up(writer: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus) -> None:
-    reports = _write(writer, [_views(phantom, checkpoint, number) for number in range(3)], evidence=True)
+def test_evidence_adds_up(generator: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    reports = _write(generator, [_views(phantom, checkpoint, number) for number in range(3)], evidence=True)
     for report in reports:
         present = {finding.name for finding in report.findings if finding.present}
         for word in report.words:
@@ -79,8 +79,8 @@ def test_evidence_adds_up(writer: ReportGenerator, checkpoint: Checkpoint, phant
         assert sum(word.log_probability for word in report.words) >= report.log_probability - 1e-3
 
 
-def test_findings_follow_from_thresholds(writer: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus) -> None:
-    [report] = _write(writer, [_views(phantom, checkpoint, 0)])
+def test_findings_follow_from_thresholds(generator: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus) -> None:
+    [report] = _write(generator, [_views(phantom, checkpoint, 0)])
     assert [finding.name for finding in report.findings] == list(FINDINGS)
     for finding in report.findings[:-1]:
         assert finding.present == (finding.probability >= finding.threshold)
@@ -103,16 +103,16 @@ def test_reference_labels_are_used_only_when_asked_for(checkpoint: Checkpoint, p
         _write(oracle, [_views(phantom, checkpoint, 0)])
 
 
-def test_predictions_keep_the_order_and_the_reference(writer: ReportGenerator, phantom: Corpus) -> None:
+def test_predictions_keep_the_order_and_the_reference(generator: ReportGenerator, phantom: Corpus) -> None:
     studies = phantom.split("test")
-    lines = list(predictions(writer, phantom, studies, batch=3))
+    lines = list(predictions(generator, phantom, studies, batch=3))
     assert [line["id"] for line in lines] == [study.id for study in studies]
     assert [line["reference"] for line in lines] == [study.report for study in studies]
     assert all(line["labels_from"] == "predicted" and len(line["findings"]) == 14 for line in lines)
 
 
-def test_no_mark_is_ever_written(writer: ReportGenerator, phantom: Corpus) -> None:
-    for line in predictions(writer, phantom, phantom.split("test")):
+def test_no_mark_is_ever_written(generator: ReportGenerator, phantom: Corpus) -> None:
+    for line in predictions(generator, phantom, phantom.split("test")):
         assert "<" not in line["report"]
 
 
@@ -134,13 +134,13 @@ def test_the_agreeing_report_says_what_the_findings_say(checkpoint: Checkpoint, 
 
 
 def test_regions_add_up_to_what_a_finding_is_given(
-    writer: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus
+    generator: ReportGenerator, checkpoint: Checkpoint, phantom: Corpus
 ) -> None:
     studies = [_views(phantom, checkpoint, 0), _views(phantom, checkpoint, 1)[:1]]
     head = checkpoint.network.findings_head
     assert head is not None
     scale, shift = checkpoint.network.calibration
-    for views, report in zip(studies, _write(writer, studies, evidence=True), strict=True):
+    for views, report in zip(studies, _write(generator, studies, evidence=True), strict=True):
         for column, finding in enumerate(report.findings):
             assert finding.regions is not None
             assert finding.regions.shape == (len(views), 2, 2)
@@ -148,6 +148,6 @@ def test_regions_add_up_to_what_a_finding_is_given(
             expected = torch.sigmoid(scale[column] * logit + shift[column])
             assert finding.probability == pytest.approx(float(expected), abs=1e-5)
         assert report.record()["findings"][0]["regions"] == report.findings[0].regions.round(5).tolist()
-    [plain, _] = _write(writer, studies)
+    [plain, _] = _write(generator, studies)
     assert plain.findings[0].regions is None
     assert "regions" not in plain.record()["findings"][0]

@@ -20,11 +20,11 @@ def place(tiny_run: Path, phantom_folder: Path, tmp_path: Path) -> tuple[Path, P
     home = tmp_path / "home"
     shutil.copytree(tiny_run / "checkpoints" / "best", home / "run")
     shutil.copytree(phantom_folder, home / "corpus")
-    writer = ReportGenerator(
+    generator = ReportGenerator(
         load_checkpoint(home / "run"), device=torch.device("cpu"), settings=BeamSettings(max_words=5)
     )
     path = home / "predictions.jsonl"
-    return path, write_predictions(path, writer, run=home / "run", corpus=open_corpus(home / "corpus"), split="val")
+    return path, write_predictions(path, generator, run=home / "run", corpus=open_corpus(home / "corpus"), split="val")
 
 
 def test_there_and_back_also_after_a_move(place: tuple[Path, Provenance], tmp_path: Path) -> None:
@@ -63,11 +63,11 @@ def test_a_damaged_file_is_told(place: tuple[Path, Provenance], change: dict[str
 
 def test_what_is_there_is_not_replaced(place: tuple[Path, Provenance]) -> None:
     path, origin = place
-    writer = ReportGenerator(
+    generator = ReportGenerator(
         load_checkpoint(origin.run), device=torch.device("cpu"), settings=BeamSettings(max_words=5)
     )
     again = path.with_name("predictions.csv")  # another name, the same file beside it
     with pytest.raises(InputError, match="already exists"):
-        write_predictions(again, writer, run=origin.run, corpus=open_corpus(origin.corpus), split="val")
+        write_predictions(again, generator, run=origin.run, corpus=open_corpus(origin.corpus), split="val")
     assert not again.exists()
     assert read_provenance(path) == origin

@@ -28,25 +28,25 @@ SETTINGS = GenerationSettings(batch=4)
 
 
 @pytest.fixture(scope="module")
-def writer(tiny_run: Path) -> ReportGenerator:
+def generator(tiny_run: Path) -> ReportGenerator:
     return ReportGenerator(
         load_checkpoint(tiny_run), device=torch.device("cpu"), settings=BeamSettings(beams=1, max_words=8)
     )
 
 
 @pytest.fixture(scope="module")
-def expected(writer: ReportGenerator, phantom: Corpus) -> list[dict[str, Any]]:
-    return list(predictions(writer, phantom, phantom.split("train"), batch=4))
+def expected(generator: ReportGenerator, phantom: Corpus) -> list[dict[str, Any]]:
+    return list(predictions(generator, phantom, phantom.split("train"), batch=4))
 
 
-def parts_of(out: Path, writer: ReportGenerator, folder: Path, **changes: Any) -> PredictionShards:
+def parts_of(out: Path, generator: ReportGenerator, folder: Path, **changes: Any) -> PredictionShards:
     return PredictionShards(
         out,
         **{
             "model": "a",
             "corpus": read_corpus_header(folder),
             "split": "train",
-            "writer": writer,
+            "generator": generator,
             "part_size": 8,
             **changes,
         },
@@ -64,16 +64,16 @@ def texts(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def test_parts_make_what_one_pass_makes(
-    writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+    generator: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
+    parts = parts_of(tmp_path / "out.jsonl", generator, phantom_folder)
     parts.begin(overwrite=False)
     assert parts.write(Shard(), SETTINGS) == len(expected) > 8
     assert finished(parts) == expected
 
 
 def test_a_run_that_was_killed_goes_on_and_keeps_what_it_had(
-    writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+    generator: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     begun = 0
 
@@ -85,13 +85,13 @@ def test_a_run_that_was_killed_goes_on_and_keeps_what_it_had(
                 raise KeyboardInterrupt
             yield item
 
-    first = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
+    first = parts_of(tmp_path / "out.jsonl", generator, phantom_folder)
     first.begin(overwrite=False)
     with pytest.raises(KeyboardInterrupt):
         first.write(Shard(), SETTINGS, track=stop_in_the_second_part)
     assert {path.name for path in first.folder.iterdir()} == {"parts.json", "part-00000000-00000008.jsonl"}
     kept = (first.folder / "part-00000000-00000008.jsonl").stat()
-    again = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
+    again = parts_of(tmp_path / "out.jsonl", generator, phantom_folder)
     again.begin(overwrite=False)
     assert again.num_missing() == len(expected) - 8 == 20
     # With another number of processes than before.
@@ -102,16 +102,16 @@ def test_a_run_that_was_killed_goes_on_and_keeps_what_it_had(
 
 
 def test_parts_of_something_else_are_never_mixed_in(
-    writer: ReportGenerator, phantom_folder: Path, tmp_path: Path
+    generator: ReportGenerator, phantom_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
-    first = parts_of(out, writer, phantom_folder)
+    first = parts_of(out, generator, phantom_folder)
     first.begin(overwrite=False)
     first.write(Shard(of=2), SETTINGS)
     for changes in ({"model": "b"}, {"split": "val"}):
         with pytest.raises(InputError, match=r"parts of other predictions.*--overwrite"):
-            parts_of(out, writer, phantom_folder, **changes).begin(overwrite=False)
-    other = parts_of(out, writer, phantom_folder, model="b")
+            parts_of(out, generator, phantom_folder, **changes).begin(overwrite=False)
+    other = parts_of(out, generator, phantom_folder, model="b")
     other.begin(overwrite=True)
     assert [path.name for path in other.folder.iterdir()] == ["parts.json"]
     out.write_text("mine")
@@ -140,9 +140,9 @@ def test_shards_are_joined_by_the_command_without_shard(
 
 @pytest.mark.parametrize("count", [1, 3, 8, 28, 40])
 def test_any_number_of_studies_is_divided_evenly(
-    count: int, writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+    count: int, generator: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder, part_size=1024)
+    parts = parts_of(tmp_path / "out.jsonl", generator, phantom_folder, part_size=1024)
     parts.begin(overwrite=False)
     written = [parts.write(Shard(number=number, of=count), SETTINGS) for number in range(count)]
     assert sum(written) == len(expected)
@@ -152,9 +152,9 @@ def test_any_number_of_studies_is_divided_evenly(
 
 
 def test_parts_that_overlap_are_joined_once(
-    writer: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
+    generator: ReportGenerator, phantom_folder: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder)
+    parts = parts_of(tmp_path / "out.jsonl", generator, phantom_folder)
     parts.begin(overwrite=False)
     # What jobs leave that were started at the same time with different numbers of shards.
     for start, stop in ((0, 10), (4, 6), (7, 21), (21, 28)):
@@ -169,8 +169,8 @@ def test_a_wrong_shard_is_refused(wrong: str) -> None:
         read_shard(wrong)
 
 
-def test_a_mistake_leaves_no_folder(writer: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
-    parts = parts_of(tmp_path / "out.jsonl", writer, phantom_folder, split="none")
+def test_a_mistake_leaves_no_folder(generator: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
+    parts = parts_of(tmp_path / "out.jsonl", generator, phantom_folder, split="none")
     parts.begin(overwrite=False)
     with pytest.raises(InputError, match="no study in split 'none'"):
         parts.write(Shard(), SETTINGS)
@@ -179,7 +179,7 @@ def test_a_mistake_leaves_no_folder(writer: ReportGenerator, phantom_folder: Pat
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_corpus(writer: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_corpus(generator: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
     def peak(num_studies: int) -> int:
         folder = tmp_path / str(num_studies)
         pattern = open_corpus(phantom_folder).studies[0]
@@ -193,7 +193,7 @@ def test_memory_does_not_grow_with_the_corpus(writer: ReportGenerator, phantom_f
             for number in range(num_studies)
         )
         write_corpus(folder, studies, name="many", licence="none", made={})
-        parts = parts_of(tmp_path / f"{num_studies}.jsonl", writer, folder, split="test")
+        parts = parts_of(tmp_path / f"{num_studies}.jsonl", generator, folder, split="test")
         tracemalloc.start()
         parts.begin(overwrite=False)
         parts.write(Shard(), SETTINGS)

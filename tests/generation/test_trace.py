@@ -31,8 +31,8 @@ def images(checkpoint: Checkpoint, phantom: Corpus) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def report(checkpoint: Checkpoint, images: torch.Tensor) -> Report:
-    writer = ReportGenerator(checkpoint, device=CPU, settings=checkpoint.search)
-    [report] = writer.generate(["x"], images, torch.ones(1, images.shape[1], dtype=torch.bool), with_evidence=True)
+    generator = ReportGenerator(checkpoint, device=CPU, settings=checkpoint.search)
+    [report] = generator.generate(["x"], images, torch.ones(1, images.shape[1], dtype=torch.bool), with_evidence=True)
     return report
 
 

@@ -23,8 +23,8 @@ Opened = Callable[..., contextlib.AbstractContextManager[str]]
 class ThreadWorker:
     """A worker without a process of its own."""
 
-    def __init__(self, writer: ReportGenerator, model: str) -> None:
-        self.writer, self.model = writer, model
+    def __init__(self, generator: ReportGenerator, model: str) -> None:
+        self.generator, self.model = generator, model
         self.batches: list[int] = []
         self.may_write = threading.Event()
         self.may_write.set()
@@ -35,7 +35,7 @@ class ThreadWorker:
     def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         self.batches.append(len(jobs))
         assert self.may_write.wait(300)
-        return generate_answers(self.writer, jobs, model=self.model)
+        return generate_answers(self.generator, jobs, model=self.model)
 
     def stop(self) -> None:
         self.may_write.set()
@@ -44,8 +44,8 @@ class ThreadWorker:
 @pytest.fixture(scope="session")
 def worker(gated_run: Path) -> ThreadWorker:
     checkpoint = load_checkpoint(gated_run)
-    writer = ReportGenerator(checkpoint, device=torch.device("cpu"))
-    return ThreadWorker(writer, fingerprint(gated_run))
+    generator = ReportGenerator(checkpoint, device=torch.device("cpu"))
+    return ThreadWorker(generator, fingerprint(gated_run))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def opened(gated_run: Path, worker: ThreadWorker) -> Opened:
     """Open a server with the settings given; its address is yielded."""
     from xpronet.serve.server import Listener
 
-    model = served_model(gated_run, load_checkpoint(gated_run), worker.writer.settings, labels_from="predicted")
+    model = served_model(gated_run, load_checkpoint(gated_run), worker.generator.settings, labels_from="predicted")
 
     @contextlib.contextmanager
     def open_server(**choices: object) -> Iterator[str]:

@@ -108,7 +108,7 @@ def write_one(checkpoint: Checkpoint, study: StudyViews, *, beams: int | None, w
     """
     labels_from = label_source(checkpoint.network.settings)
     settings = checkpoint.search.override(beams=beams)
-    writer = ReportGenerator(checkpoint, device=best_device(), settings=settings, labels_from=labels_from)
+    generator = ReportGenerator(checkpoint, device=best_device(), settings=settings, labels_from=labels_from)
     findings = None if labels_from == "predicted" else torch.from_numpy(study.present(labels_from))[None]
-    [report] = writer.generate([study.id], *pad_views([study.views]), findings, with_evidence=with_evidence)
+    [report] = generator.generate([study.id], *pad_views([study.views]), findings, with_evidence=with_evidence)
     return report

@@ -38,10 +38,6 @@ class Agreement:
         """Return all numbers as JSON values."""
         return asdict(self)
 
-    def finding(self, name: str) -> "FindingAgreement":
-        """Return the agreement on one finding."""
-        return next(row for row in self.per_finding if row.finding == name)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Score:

@@ -163,7 +163,7 @@ def mentioned(tokens: Sequence[str], labeler: RuleLabeler) -> dict[str, list[tup
 
 def study_masks(source: ScoredModel, study: Study) -> Bool[np.ndarray, "views findings height width"]:
     """Return where each finding is in the images of a study, as the network sees them."""
-    checkpoint = source.writer.checkpoint
+    checkpoint = source.generator.checkpoint
     views = study.views[: checkpoint.max_views]
     return np.stack(
         [

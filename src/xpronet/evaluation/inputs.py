@@ -104,7 +104,7 @@ def corpus_context(corpus: Corpus, split: str) -> CorpusContext:
 class ScoredModel:
     """What wrote predictions, and about which studies."""
 
-    writer: ReportGenerator
+    generator: ReportGenerator
     """The model with the settings that the predictions were written with."""
     network: ReportModel
     """Its network, in evaluation mode."""
@@ -117,12 +117,12 @@ class ScoredModel:
 
     def reports(self, studies: Sequence[Study], altered: Alteration | None = None) -> tuple[str, ...]:
         """Write a report about each study, from its images or from what `altered` makes of them."""
-        found = write_reports(self.writer, self.corpus, studies, altered=altered, track=self.track)
+        found = write_reports(self.generator, self.corpus, studies, altered=altered, track=self.track)
         return tuple(report.text for report in found)
 
     def explained(self, studies: Sequence[Study]) -> list[Report]:
         """Write a report about each study, with the evidence for every word."""
-        return list(write_reports(self.writer, self.corpus, studies, batch=len(studies), with_evidence=True))
+        return list(write_reports(self.generator, self.corpus, studies, batch=len(studies), with_evidence=True))
 
 
 def open_scored_model(
@@ -166,7 +166,7 @@ def open_scored_model(
     settings = checkpoint.search
     if origin is not None:
         settings = settings.override(beams=origin.beams, choose=origin.choose)
-    writer = ReportGenerator(
+    generator = ReportGenerator(
         checkpoint,
         device=best_device(),
         settings=settings,
@@ -174,7 +174,7 @@ def open_scored_model(
         precision="fp32" if origin is None else origin.precision,
     )
     studies = tuple(by_id[prediction.id] for prediction in predictions)
-    return ScoredModel(writer=writer, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
+    return ScoredModel(generator=generator, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
 
 
 def _labels_from(predictions: Sequence[Prediction], origin: Provenance | None) -> LabelsFrom:

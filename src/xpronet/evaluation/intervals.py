@@ -79,11 +79,6 @@ class Difference:
     p_value: float
     """Share of random exchanges between the two sets that differ at least as much."""
 
-    @property
-    def beyond_chance(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
-
 
 def intervals(statistics: StudyStatistics, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
     """Return each score that is defined with its percentile interval over resampled studies.

@@ -51,13 +51,15 @@ def study_features(
     source: ScoredModel, studies: Sequence[Study], *, batch: int
 ) -> Float32[np.ndarray, "studies channels"]:
     """Return a unit vector for each study: the mean of its regions' features over all views."""
-    writer = source.writer
+    generator = source.generator
     rows = []
-    with torch.inference_mode(), forward_precision(writer.device, writer.precision):
+    with torch.inference_mode(), forward_precision(generator.device, generator.precision):
         for part in study_batches(
-            writer, source.corpus, studies, batch=batch, description="Encode images", track=source.track
+            generator, source.corpus, studies, batch=batch, description="Encode images", track=source.track
         ):
-            patches = source.network.encode_images(part.images.to(writer.device), part.view_mask.to(writer.device))
+            patches = source.network.encode_images(
+                part.images.to(generator.device), part.view_mask.to(generator.device)
+            )
             mask = patches.mask.unsqueeze(-1)
             rows.append(((patches.features.float() * mask).sum(1) / mask.sum(1)).cpu().numpy())
     features: Float32[np.ndarray, "studies channels"] = np.concatenate(rows)

@@ -74,7 +74,7 @@ def generate(
         model=generator.fingerprint,
         corpus=read_corpus_header(corpus),
         split=split,
-        writer=generator,
+        generator=generator,
         part_size=settings.part_size,
     )
     if context.is_main:

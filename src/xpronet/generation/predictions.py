@@ -1,7 +1,6 @@
 """Reports for the studies of a corpus, as lines of predictions.jsonl, and where they came from."""
 
 import dataclasses
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from xpronet.data.dataset import Batch, BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
 from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.files import read_json, write_json, write_json_lines
+from xpronet.files import file_hash, read_json, write_json, write_json_lines
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.report import Report
 from xpronet.labels.findings import FINDINGS
@@ -31,7 +30,7 @@ Alteration = Callable[[UInt8[Tensor, "studies views height width"]], UInt8[Tenso
 
 
 def predictions(
-    writer: ReportGenerator,
+    generator: ReportGenerator,
     corpus: Corpus,
     studies: Sequence[Study],
     *,
@@ -41,13 +40,13 @@ def predictions(
 ) -> Iterator[dict[str, Any]]:
     """Yield one JSON record a study, reference included, in the studies' order."""
     references = {study.id: study.report for study in studies}
-    for report in write_reports(writer, corpus, studies, batch=batch, workers=workers, track=track):
+    for report in write_reports(generator, corpus, studies, batch=batch, workers=workers, track=track):
         record = report.record()
         yield {"id": report.id, "report": report.text, "reference": references[report.id], **record}
 
 
 def write_reports(
-    writer: ReportGenerator,
+    generator: ReportGenerator,
     corpus: Corpus,
     studies: Sequence[Study],
     *,
@@ -60,7 +59,7 @@ def write_reports(
     """Yield a report about each study, in order.
 
     Args:
-        writer: the model.
+        generator: the model.
         corpus: where the images are.
         studies: which studies.
         batch: studies at a time.
@@ -73,15 +72,15 @@ def write_reports(
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
     """
     batches = study_batches(
-        writer, corpus, studies, batch=batch, workers=workers, description="Write reports", track=track
+        generator, corpus, studies, batch=batch, workers=workers, description="Write reports", track=track
     )
     for part in batches:
         images = part.images if altered is None else altered(part.images)
-        yield from writer.generate(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
+        yield from generator.generate(part.ids, images, part.view_mask, part.findings, with_evidence=with_evidence)
 
 
 def study_batches(
-    writer: ReportGenerator,
+    generator: ReportGenerator,
     corpus: Corpus,
     studies: Sequence[Study],
     *,
@@ -90,15 +89,15 @@ def study_batches(
     description: str,
     track: Tracker = silent,
 ) -> Iterable[Batch]:
-    """Return studies as the writer's network is shown them, in order.
+    """Return studies as the generator's network is shown them, in order.
 
     Raises:
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
     """
-    checkpoint = writer.checkpoint
+    checkpoint = generator.checkpoint
     ids = [study.id for study in studies]
     labels = np.zeros((len(studies), len(FINDINGS)), np.float32)
-    if writer.labels_from == "reference":
+    if generator.labels_from == "reference":
         path = corpus.folder / LABELS_FILE
         if not path.is_file():
             raise InputError(f"{corpus.folder}: no {LABELS_FILE} to take the reference's findings from")
@@ -168,7 +167,7 @@ def provenance_path(written: Path) -> Path:
 
 def write_predictions(
     path: Path,
-    writer: ReportGenerator,
+    generator: ReportGenerator,
     *,
     run: Path,
     corpus: Corpus,
@@ -181,7 +180,7 @@ def write_predictions(
 
     Args:
         path: predictions.jsonl to write, one study a line.
-        writer: the model.
+        generator: the model.
         run: the folder that it was loaded from.
         corpus: where the studies are.
         split: which of them.
@@ -198,17 +197,17 @@ def write_predictions(
     studies = corpus.split(split)
     model = fingerprint(run)
     started = time.monotonic()
-    write_json_lines(path, predictions(writer, corpus, studies, batch=batch, track=track), overwrite=overwrite)
+    write_json_lines(path, predictions(generator, corpus, studies, batch=batch, track=track), overwrite=overwrite)
     origin = Provenance(
         run=run,
         model=model,
         corpus=corpus.folder,
         split=split,
-        labels_from=writer.labels_from,
-        beams=writer.settings.beams,
-        choose=writer.settings.choose,
-        precision=writer.precision,
-        device=writer.device.type,
+        labels_from=generator.labels_from,
+        beams=generator.settings.beams,
+        choose=generator.settings.choose,
+        precision=generator.precision,
+        device=generator.device.type,
         studies=len(studies),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -224,7 +223,7 @@ def write_provenance(written: Path, origin: Provenance, *, overwrite: bool = Fal
     home = written.resolve().parent
     record = {
         "format": FORMAT,
-        "predictions": _digest(written),
+        "predictions": file_hash(written)[:16],
         **dataclasses.asdict(origin),
         "run": os.path.relpath(origin.run.resolve(), home),
         "corpus": os.path.relpath(origin.corpus.resolve(), home),
@@ -244,7 +243,7 @@ def read_provenance(written: Path) -> Provenance | None:
     record = read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise InputError(f"{path}: does not tell where predictions came from; remove it, or write them again")
-    if record.get("predictions") != _digest(written):
+    if record.get("predictions") != file_hash(written)[:16]:
         return None
     try:
         return _origin(record, written.resolve().parent)
@@ -270,9 +269,3 @@ def _origin(record: dict[str, Any], home: Path) -> Provenance:
         seconds=float(record["seconds"]),
         version=str(record["version"]),
     )
-
-
-def _digest(file: Path) -> str:
-    """Return the first 16 hexadecimal digits of a file's SHA-256."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

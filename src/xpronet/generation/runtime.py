@@ -1,4 +1,4 @@
-"""What a writer asks of a network, whatever computes it: PyTorch, or a runtime that needs no PyTorch network.
+"""What report generation asks of a network, whatever computes it: PyTorch, or a runtime without a PyTorch network.
 
 Shape legend: B studies, V views, K findings, N beams, T words.
 """

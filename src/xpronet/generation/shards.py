@@ -7,7 +7,6 @@ number of processes or another. No more than one part's studies and one batch's 
 """
 
 import dataclasses
-import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from xpronet.data.corpus import CORPUS_FILE, STUDIES_FILE, Corpus, each_study
 from xpronet.data.dataset import Shard
 from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.files import new_file, read_json, write_json, write_json_lines
+from xpronet.files import file_hash, new_file, read_json, write_json, write_json_lines
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import predictions
 from xpronet.generation.settings import GenerationSettings
@@ -34,7 +33,7 @@ class PredictionShards:
     """The parts of one file of predictions."""
 
     def __init__(
-        self, out: Path, *, model: str, corpus: Corpus, split: str, writer: ReportGenerator, part_size: int
+        self, out: Path, *, model: str, corpus: Corpus, split: str, generator: ReportGenerator, part_size: int
     ) -> None:
         """Name the parts; nothing is read or written.
 
@@ -43,24 +42,24 @@ class PredictionShards:
             model: fingerprint of the model's weights.
             corpus: opened; its studies are read one at a time.
             split: which of them.
-            writer: what writes the reports.
+            generator: what writes the reports.
             part_size: studies in a part, at most.
         """
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
         self.corpus = corpus
         self.split = split
-        self.writer = writer
+        self.generator = generator
         self.part_size = part_size
         self._made = {
             "format": FORMAT,
             "model": model,
-            "corpus": hashlib.sha256((corpus.folder / CORPUS_FILE).read_bytes()).hexdigest(),
+            "corpus": file_hash(corpus.folder / CORPUS_FILE),
             "studies_bytes": (corpus.folder / STUDIES_FILE).stat().st_size,
             "split": split,
-            "labels_from": writer.labels_from,
-            "search": dataclasses.asdict(writer.settings),
-            "precision": writer.precision,
+            "labels_from": generator.labels_from,
+            "search": dataclasses.asdict(generator.settings),
+            "precision": generator.precision,
         }
 
     def begin(self, *, overwrite: bool) -> None:
@@ -108,7 +107,7 @@ class PredictionShards:
         missing = [part for gap in self._gaps(own) for part in _cut(gap, self.part_size)]
         for part, studies in self._studies(missing):
             lines = predictions(
-                self.writer, self.corpus, studies, batch=settings.batch, workers=settings.workers, track=track
+                self.generator, self.corpus, studies, batch=settings.batch, workers=settings.workers, track=track
             )
             write_json_lines(self.folder / f"part-{part.start:08d}-{part.stop:08d}.jsonl", lines)
         return sum(map(len, missing))

@@ -1,7 +1,6 @@
 """A checkpoint folder: weights, settings, vocabulary, findings and training record. Nothing in it is unpickled."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from xpronet.encoders.build import image_encoder_of_record, image_encoder_record
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
-from xpronet.files import new_file, new_folder, read_json, utf8_name, write_json
+from xpronet.files import file_hash, new_file, new_folder, read_json, utf8_name, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.build import build_report_model
 from xpronet.model.out_of_distribution import Gate
@@ -30,7 +29,7 @@ MANIFEST_FILE = "manifest.json"
 def write_manifest(folder: Path) -> None:
     """Record the size and hash of every file in a folder."""
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": file_hash(path)}
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST_FILE
     }
@@ -64,7 +63,7 @@ def check_files(folder: Path, names: Sequence[str]) -> None:
         size = path.stat().st_size
         if size != noted.get("bytes"):
             raise InputError(f"{path}: damaged ({size} bytes instead of {noted.get('bytes')}); use another checkpoint")
-        if _sha256(path) != noted.get("sha256"):
+        if file_hash(path) != noted.get("sha256"):
             raise InputError(f"{path}: damaged (its hash has changed); use another checkpoint")
 
 
@@ -74,11 +73,6 @@ def _noted(manifest: Path) -> dict[str, Any]:
     if not isinstance(files, dict):
         raise InputError(f"{manifest}: not a manifest; use another checkpoint")
     return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 FORMAT = 3
@@ -365,11 +359,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def fingerprint(folder: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a checkpoint's weights."""
-    digest = hashlib.sha256()
-    with (find_checkpoint(folder) / WEIGHTS_FILE).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+    return file_hash(find_checkpoint(folder) / WEIGHTS_FILE)[:16]
 
 
 def best_device() -> torch.device:
