@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -29,6 +29,7 @@ from xpronet.model.network import as_xpronet
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
+from xpronet.training.checkpoints import VIEWS
 
 VERSION = 3
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -65,6 +66,8 @@ class Exported:
     """Settings of the beam search."""
     predicts_findings: bool
     """Whether it has a findings head."""
+    training: dict[str, Any]
+    """What views the studies had that the model learned from, where its checkpoint says so."""
     layers: int
     """Decoder layers; each has a cache of keys and one of values."""
     heads: int
@@ -113,6 +116,7 @@ def read_exported(folder: Path) -> Exported:
             search=BeamSettings(**config["search"]),
             predicts_findings=bool(config["predicts_findings"]),
             layers=int(config["layers"]),
+            training=dict(config["training"]),
             heads=int(config["heads"]),
             head_width=int(config["head_width"]),
             gate=_read_gate(folder) if config["gate"] else None,
@@ -154,6 +158,7 @@ def export_folder(
         "search": dataclasses.asdict(checkpoint.search),
         "predicts_findings": checkpoint.network.findings_head is not None,
         "layers": settings.layers,
+        "training": {VIEWS: checkpoint.training[VIEWS]} if VIEWS in checkpoint.training else {},
         "heads": settings.heads,
         "head_width": settings.width // settings.heads,
         "gate": checkpoint.gate is not None,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from xpronet.model.checkpoint import Checkpoint
 from xpronet.training.checkpoints import VIEWS
 
 RARE = 0.05
@@ -20,8 +19,7 @@ def view_warnings(
     """Return a line for each way in which a study's views are unlike those of the train studies.
 
     Args:
-        model: a checkpoint, whose training notes how many views the train studies had; of other descriptions of a model
-            nothing is known.
+        model: a checkpoint or an exported folder, whose training notes how many views the train studies had.
         views: the squares that the network is shown.
         names: what each view is called.
     """
@@ -42,7 +40,7 @@ def view_warnings(
 
 
 def _counts(model: Any) -> dict[int, int]:
-    noted = model.training.get(VIEWS) if isinstance(model, Checkpoint) else None
+    noted = getattr(model, "training", {}).get(VIEWS)
     if not isinstance(noted, Mapping) or noted.get("drop_views"):
         # A model that learned with views left out knows studies of fewer views.
         return {}
