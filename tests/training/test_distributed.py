@@ -73,8 +73,8 @@ TOGETHER = """
                     Outputs(*mine[:3], regions[rows], mine[3]), targets[rows], mask[rows], findings[rows], settings,
                     GlobalBatch(studies=size, words=int(mask.sum()), context=context),
                 )
-                sums = context.sum([float(term) for term in got])
-                torch.testing.assert_close(torch.tensor(sums), torch.stack(expected).detach(), check_dtype=False)
+                sums = context.sum([float(term) for term in got.by_name().values()])
+                torch.testing.assert_close(torch.tensor(sums), torch.stack([*expected.by_name().values()]).detach(), check_dtype=False)
                 expected.total.backward()
                 got.total.backward()
                 for first, second in zip(mine, one):
