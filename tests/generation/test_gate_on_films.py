@@ -20,7 +20,8 @@ def test_an_ankle_and_photographs_are_warned_of_and_nearly_no_chest_film(shared:
             pytest.skip(f"{path.name} is not beside the checkout")
     command = [sys.executable, str(BENCHMARK), str(data / "covid_chestxray" / "annotation.json"), "--most", "100"]
     command += ["--weights", str(weights), "--stride-in-1x1", "--others", str(ankle)]
-    command += ["--chests", str(data / "dicom"), str(data / "iu_xray")]
+    films = [str(data / "iu_xray" / copy) for copy in ("NLMCXR_png", "kaggle_images_normalized")]
+    command += ["--chests", str(data / "dicom"), *films]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
