@@ -29,7 +29,7 @@ from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
 from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, XProNet
-from xpronet.model.precision import forward_precision
+from xpronet.precision import forward_precision
 from xpronet.model.search_settings import BeamSettings
 
 BEAMS, LENGTH = 3, 60

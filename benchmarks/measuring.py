@@ -18,7 +18,7 @@ from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.resnet import ResNet
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
-from xpronet.model.precision import settled_precision
+from xpronet.precision import settled_precision
 from xpronet.model.report_model import Patches
 from xpronet.model.settings import ModelSettings
 

@@ -55,6 +55,7 @@ app.command("xpronet.commands.demo:demo", name="demo", help="Run the whole pipel
 app.command(prepare)
 app.command("xpronet.commands.label:label", name="label", help="Read the findings from a corpus's reports.")
 app.command("xpronet.commands.prototypes:prototypes", name="prototypes", help="Make each finding's prototypes.")
+app.command("xpronet.commands.features:features", name="features", help="Compute image features once.")
 app.command("xpronet.commands.pretrain:pretrain", name="pretrain", help="Train an image encoder on findings.")
 app.command("xpronet.commands.train:train", name="train", help="Train a model by a recipe.")
 app.command("xpronet.commands.watch:watch", name="watch", help="Show the state of a training run.")

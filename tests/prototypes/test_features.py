@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
+from xpronet.data.feature_cache import FeatureCache
+from xpronet.encoders.extract import CacheSettings, write_feature_cache
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.resnet import ResNet
 from xpronet.encoders.text_encoders import TfidfEncoder
@@ -18,7 +20,7 @@ test_view.__test__ = False  # the name of a function, not of a test
 IMAGES = ImageSettings(size=64, short_side=64)
 
 
-def extract(corpus: Corpus, *, backbone: ResNet | None = None, batch: int = 5) -> StudyFeatures:
+def extract(corpus: Corpus, *, backbone: ResNet | None = None, cache: FeatureCache | None = None) -> StudyFeatures:
     train = corpus.split("train")
     return extract_features(
         corpus,
@@ -28,7 +30,7 @@ def extract(corpus: Corpus, *, backbone: ResNet | None = None, batch: int = 5) -
         images=IMAGES,
         text=TfidfEncoder.fit([study.report for study in train], width=3),
         text_encoder="tfidf-3",
-        batch=batch,
+        features=cache,
     )
 
 
@@ -47,8 +49,27 @@ def test_features_are_the_mean_of_views_and_regions(hearts: Corpus):
     assert max(len(study.views) for study in hearts.split("train")) == 2
 
 
-def test_batches_make_no_difference(hearts: Corpus):
-    np.testing.assert_allclose(extract(hearts, batch=1).original, extract(hearts, batch=100).original, atol=1e-5)
+def test_batches_make_no_difference(hearts: Corpus, monkeypatch: pytest.MonkeyPatch):
+    whole = extract(hearts)
+    monkeypatch.setattr("xpronet.prototypes.features.BATCH", 2)
+    np.testing.assert_allclose(whole.original, extract(hearts).original, atol=1e-5)
+
+
+def test_a_feature_cache_stands_for_the_images(hearts: Corpus, tmp_path: Path):
+    backbone = ResNet(ImageEncoderSettings(depth=18, width=8))
+    cache = write_feature_cache(
+        hearts,
+        hearts.studies,
+        backbone,
+        tmp_path / "features",
+        name="tiny",
+        images=IMAGES,
+        settings=CacheSettings(precision="fp32", storage="fp32"),
+        device=torch.device("cpu"),
+    )
+    computed, cached = extract(hearts, backbone=backbone), extract(hearts, backbone=backbone, cache=cache)
+    np.testing.assert_allclose(cached.original, computed.original, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(cached.mirrored, computed.mirrored, rtol=1e-4, atol=1e-5)
 
 
 def test_the_backbone_is_left_as_it_was(hearts: Corpus):

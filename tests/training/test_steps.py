@@ -14,7 +14,7 @@ import torch
 from xpronet.errors import InputError
 from xpronet.experiment.build import PreparedExperiment, prepare
 from xpronet.experiment.recipe import Recipe
-from xpronet.model.precision import make_scaler
+from xpronet.precision import make_scaler
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.run_folder import read_journal
 

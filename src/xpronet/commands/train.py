@@ -13,6 +13,7 @@ def train(
     out: Path,
     corpus: Path | None = None,
     prototypes: Path | None = None,
+    features: Path | None = None,
     prototypes_order: Literal["iu-xray", "mimic-cxr"] = "iu-xray",
     resume: bool = False,
     test: bool = False,
@@ -30,6 +31,7 @@ def train(
         corpus: corpus folder, in place of the recipe's.
         prototypes: prototypes made by `xpronet prototypes`, or the authors' own init_prototypes.pt; by default they are
             made as the recipe says.
+        features: feature cache made by `xpronet features`, in place of the recipe's; the image encoder is then frozen.
         prototypes_order: the corpus whose class order an authors' .pt file has; the file does not say.
         resume: continue from the run's last checkpoint.
         test: at the end, generate reports about the test studies with the best checkpoint and score them, once.
@@ -50,6 +52,9 @@ def train(
     settings = read_recipe(recipe, set_)
     if corpus is not None:
         settings = replace(settings, corpus=str(corpus))
+    if features is not None:
+        frozen = replace(settings.train, freeze_backbone=True)
+        settings = replace(settings, features=str(features), train=frozen)
     bank = None if prototypes is None else load_bank(prototypes, settings, published_order=prototypes_order)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if dry_run:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from xpronet.data.corpus import Corpus
+from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import Study, View
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
@@ -47,8 +48,8 @@ class Batch:
 
     ids: tuple[str, ...]
     """Ids of the studies."""
-    images: UInt8[Tensor, "studies views height width"]
-    """Grey images; black where a study has fewer views."""
+    images: UInt8[Tensor, "studies views height width"] | Float[Tensor, "studies views regions channels"]
+    """Grey images, black where a study has fewer views; or, from a feature cache, the views' patch features."""
     view_mask: Bool[Tensor, "studies views"]
     """True on real views."""
     words: Int[Tensor, "studies length"]
@@ -95,7 +96,7 @@ _VIEWS_DRAWN = 1
 @dataclass(frozen=True)
 class _Item:
     id: str
-    images: UInt8[np.ndarray, "views height width"]
+    images: UInt8[np.ndarray, "views height width"] | Float[np.ndarray, "views regions channels"]
     words: list[int]
     findings: Bool[np.ndarray, " findings"]
 
@@ -107,8 +108,10 @@ class BatchItems:
     items: Sequence[_Item]
     num_views: int
     length: int
-    size: int
     num_findings: int
+    view_shape: tuple[int, int]
+    """Height and width of a view, or its regions and channels."""
+    view_type: np.dtype[Any]
 
 
 class StudyDataset(Dataset[_Item]):
@@ -126,6 +129,7 @@ class StudyDataset(Dataset[_Item]):
         augment: bool,
         drop_views: float = 0.0,
         seed: int = 0,
+        features: FeatureCache | None = None,
     ) -> None:
         """Check the studies; no image is read.
 
@@ -139,9 +143,10 @@ class StudyDataset(Dataset[_Item]):
             augment: random crops for training, or the one way images are shown in use.
             drop_views: probability of leaving views out, for training.
             seed: of the random crops and of the views left out.
+            features: read patch features from this cache in place of images.
 
         Raises:
-            InputError: a study has no view.
+            InputError: a study has no view, or the cache was made of other images or with other settings.
         """
         without = [study.id for study in studies if not study.views]
         if without:
@@ -149,6 +154,10 @@ class StudyDataset(Dataset[_Item]):
                 f"{corpus.folder}: {len(without)} studies have no view (first {', '.join(without[:3])}); "
                 "a corpus made with --no-images holds texts only"
             )
+        if features is not None:
+            features.check_images(images)
+            features.check_studies(corpus, studies, max_views=max_views)
+        self._features = features
         self._corpus = corpus
         self._studies = tuple(studies)
         self._vocabulary = vocabulary
@@ -179,11 +188,17 @@ class StudyDataset(Dataset[_Item]):
         epoch, number = key
         study = self._studies[number]
         rng = np.random.default_rng([self._seed, epoch, number])
-        views = []
-        for view in self._shown_views(epoch, number):
-            grey = read_grey(self._corpus.view_path(view))
-            views.append(train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images))
+        views = [self._read(view, rng) for view in self._shown_views(epoch, number)]
         return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
+
+    def _read(
+        self, view: View, rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "height width"] | Float[np.ndarray, "regions channels"]:
+        if self._features is None:
+            grey = read_grey(self._corpus.view_path(view))
+            return train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images)
+        crops = self._features.crops if self._augment else 0
+        return self._features.view(view, int(rng.integers(1, crops, endpoint=True)) if crops else 0)
 
     def view_statistics(self) -> dict[str, Any]:
         """Return what views the studies have, of those that are used of each, as JSON values.
@@ -224,15 +239,16 @@ class StudyDataset(Dataset[_Item]):
             items=items,
             num_views=num_views,
             length=length,
-            size=self._images.size,
             num_findings=self._findings.shape[1],
+            view_shape=(self._images.size,) * 2 if self._features is None else self._features.features.shape[2:],
+            view_type=np.dtype(np.uint8) if self._features is None else self._features.features.dtype,
         )
 
 
 def collate_studies(shard: BatchItems, *, padding: int) -> Batch:
     """Make a batch of the studies of a shard, padded as the whole batch is."""
     items = shard.items
-    images = np.zeros((len(items), shard.num_views, shard.size, shard.size), np.uint8)
+    images = np.zeros((len(items), shard.num_views, *shard.view_shape), shard.view_type)
     view_mask = np.zeros((len(items), shard.num_views), bool)
     words = np.full((len(items), shard.length), padding, np.int64)
     word_mask = np.zeros((len(items), shard.length), bool)

@@ -1,6 +1,8 @@
 """From settings to an image encoder with weights, from an encoder to what a checkpoint keeps of it, and back."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,15 @@ def image_encoder_record(encoder: ImageEncoder) -> dict[str, Any]:
         settings = dataclasses.replace(settings, source=_without_folder(settings.source))
         return dataclasses.asdict(settings) | {ARCHITECTURE: encoder.architecture()}
     return dataclasses.asdict(settings)
+
+
+def encoder_fingerprint(encoder: ImageEncoder) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of an encoder's settings and of all its weights."""
+    digest = hashlib.sha256(json.dumps(image_encoder_record(encoder), sort_keys=True).encode())
+    for name, tensor in sorted(as_module(encoder).state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def image_encoder_of_record(record: Mapping[str, Any], *, allow_code: bool) -> ImageEncoder:

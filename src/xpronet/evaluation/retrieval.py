@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from xpronet.data.study import Study
 from xpronet.evaluation.inputs import ScoredModel
 from xpronet.generation.predictions import study_batches
-from xpronet.model.precision import forward_precision
+from xpronet.precision import forward_precision
 
 CANDIDATES = 20_000
 """At most so many train studies are looked at, drawn at random."""

@@ -11,16 +11,24 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
+from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.data.dataset import StudyDataset
+from xpronet.data.feature_cache import FeatureCache, open_feature_cache
 from xpronet.data.study import Study
-from xpronet.encoders.build import as_module, build_image_encoder, check_image_encoder, image_encoder_name
+from xpronet.encoders.build import (
+    as_module,
+    build_image_encoder,
+    check_image_encoder,
+    encoder_fingerprint,
+    image_encoder_name,
+)
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.encoders.text_encoders import build_text_encoder, text_encoder_name
 from xpronet.errors import InputError
 from xpronet.evaluation.epoch_score import EpochScore, protocol_of
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.validation_samples import sample_reports
+from xpronet.files import confined
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import write_reports
 from xpronet.labels.findings import FINDINGS
@@ -28,8 +36,8 @@ from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.build import build_report_model
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
-from xpronet.model.precision import Precision, settled_precision
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import Precision, settled_precision
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
@@ -124,8 +132,10 @@ def prepare(
         check_tensorboard()
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
-    train_labels, val_labels = _labels(corpus, train), _labels(corpus, val)
+    train_labels, val_labels = _labels(recipe, corpus, train), _labels(recipe, corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
+    backbone = build_backbone(recipe)
+    features = open_recipe_features(recipe, backbone)
     # Checked before the long work: a study without views should not cost hours first.
     train_set, val_set = (
         StudyDataset(
@@ -138,14 +148,14 @@ def prepare(
             augment=augment,
             drop_views=recipe.batches.drop_views if augment else 0.0,
             seed=recipe.train.seed,
+            features=features,
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
-    score_reports = _report_scorer(recipe, corpus, train, val, context)
-    backbone = build_backbone(recipe)
+    score_reports = _report_scorer(recipe, corpus, train, val, features, context)
     if bank is None and wants_bank(recipe):
         if context.is_main:
-            bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, track=track)
+            bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
         bank = _broadcast_bank(bank, context)
     if bank is not None:
         model = dataclasses.replace(
@@ -236,7 +246,11 @@ def initial_bank(recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
         )
     corpus = recipe_corpus(recipe)
     train = corpus.split("train")
-    return make_bank(recipe, corpus, train, _labels(corpus, train), build_backbone(recipe), best_device(), track=track)
+    backbone = build_backbone(recipe)
+    features = open_recipe_features(recipe, backbone)
+    return make_bank(
+        recipe, corpus, train, _labels(recipe, corpus, train), backbone, best_device(), features, track=track
+    )
 
 
 def build_backbone(recipe: Recipe) -> ImageEncoder:
@@ -248,6 +262,30 @@ def build_backbone(recipe: Recipe) -> ImageEncoder:
     backbone = build_image_encoder(recipe.backbone, recipe.weights, seed=recipe.train.seed, allow_code=True)
     check_image_encoder(backbone, size=recipe.images.size)
     return backbone
+
+
+def open_recipe_features(recipe: Recipe, backbone: ImageEncoder) -> FeatureCache | None:
+    """Return the feature cache that a recipe names, if it names one.
+
+    Raises:
+        InputError: the recipe trains its backbone, or another image encoder or image setting made the cache.
+    """
+    if not recipe.features:
+        return None
+    if not recipe.train.freeze_backbone:
+        raise InputError(
+            f"features = {recipe.features!r}: only a frozen image encoder's features stay what they were; set "
+            "train.freeze_backbone = true, or leave features out"
+        )
+    features = open_feature_cache(recipe.features)
+    features.check_encoder(name=recipe_encoder_name(recipe), weights=encoder_fingerprint(backbone))
+    features.check_images(recipe.images)
+    return features
+
+
+def recipe_encoder_name(recipe: Recipe) -> str:
+    """Name the image encoder of a recipe and its weights, for the files made with it."""
+    return image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed)
 
 
 def load_bank(path: Path, recipe: Recipe, *, published_order: PublishedOrder = "iu-xray") -> PrototypeBank:
@@ -268,7 +306,7 @@ def load_bank(path: Path, recipe: Recipe, *, published_order: PublishedOrder = "
     bank = PrototypeBank.load(path)
     bank.refuse_others(
         path,
-        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
+        image_encoder=recipe_encoder_name(recipe),
         text_encoder=text_encoder_name(recipe.text),
         images=recipe.images,
         per_finding=recipe.prototypes.per_finding,
@@ -294,29 +332,39 @@ def make_bank(
     labels: Float[np.ndarray, "studies findings"],
     backbone: ImageEncoder,
     device: torch.device,
+    features: FeatureCache | None = None,
     *,
     track: Tracker = silent,
 ) -> PrototypeBank:
-    """Make the initial prototypes from the train studies (paper, section 3.2)."""
+    """Make the initial prototypes from the train studies (paper, section 3.2), from a feature cache if there is one."""
     as_module(backbone).to(device)
     reports = [study.report for study in train]
     seed = recipe.prototypes.seed
     text = build_text_encoder(recipe.text, reports, seed=seed, device=str(device), allow_code=True)
-    features = extract_features(
+    if features is not None:
+        features.check_studies(corpus, train, max_views=max(len(study.views) for study in train))
+    seen = extract_features(
         corpus,
         train,
         backbone=backbone,
-        image_encoder=image_encoder_name(recipe.backbone, recipe.weights, seed=recipe.train.seed),
+        image_encoder=recipe_encoder_name(recipe),
         images=recipe.images,
         text=text,
         text_encoder=text_encoder_name(recipe.text),
+        precision=recipe.train.precision,
+        features=features,
         track=track,
     )
-    return cluster_findings(features, labels, recipe.prototypes, track=track)
+    return cluster_findings(seen, labels, recipe.prototypes, track=track)
 
 
 def _report_scorer(
-    recipe: Recipe, corpus: Corpus, train: Sequence[Study], val: Sequence[Study], context: DistributedContext
+    recipe: Recipe,
+    corpus: Corpus,
+    train: Sequence[Study],
+    val: Sequence[Study],
+    features: FeatureCache | None,
+    context: DistributedContext,
 ) -> Callable[[Checkpoint], float] | None:
     """Return what generates and scores reports about the validation studies, where the best epoch is chosen by them."""
     if recipe.train.best_by not in ("bleu4", "published"):
@@ -336,6 +384,7 @@ def _report_scorer(
             settings=recipe.generate,
             labels_from=label_source(recipe.model),
             precision=settled_precision(recipe.train.precision, context.device),
+            features=features,
         )
         # Processes take whole batches, so that each study is in the same batch as in a single process.
         batches = [val[first : first + VAL_BATCH] for first in range(0, len(val), VAL_BATCH)]
@@ -354,9 +403,9 @@ def steps_per_epoch(recipe: Recipe, num_studies: int) -> int:
     return count_steps(num_studies, batch_size=recipe.batches.size, accumulate=recipe.train.accumulate)
 
 
-def _labels(corpus: Corpus, studies: Sequence[Study]) -> Float[np.ndarray, "studies findings"]:
-    path = corpus.folder / LABELS_FILE
+def _labels(recipe: Recipe, corpus: Corpus, studies: Sequence[Study]) -> Float[np.ndarray, "studies findings"]:
+    path = confined(corpus.folder, recipe.labels)
     if not path.is_file():
-        raise InputError(f"{corpus.folder}: no {LABELS_FILE}; make it with `xpronet label {corpus.folder}`")
+        raise InputError(f"{corpus.folder}: no {recipe.labels}; make it with `xpronet label {corpus.folder}`")
     ids = [study.id for study in studies]
     return label_matrix(read_labels(path, ids), ids)

@@ -55,9 +55,14 @@ class Recipe:
     """Where the settings that the recipe does not give come from."""
     corpus: str = ""
     """Corpus folder; the command line's --corpus comes first."""
+    labels: str = "labels.csv"
+    """Table of labels in the corpus folder, as `xpronet label` writes it."""
     weights: str = "auto"
     """Backbone weights: random, a safetensors or pth file, or hub:OWNER/NAME; auto: a huggingface model's own, else
     random."""
+    features: str = ""
+    """Folder of a feature cache (`xpronet features`), which a frozen backbone's features are read from; empty: images
+    are read and encoded each time."""
     bank: Literal["clusters", "random"] = "clusters"
     """Prototypes made by k-means over the train studies (section 3.2), or drawn at random (w/o PI)."""
     text: TextSettings = field(default_factory=TextSettings)

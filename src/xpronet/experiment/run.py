@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.corpus import Corpus
+from xpronet.data.feature_cache import open_feature_cache
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
@@ -26,7 +27,7 @@ BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
 
 MAY_CHANGE = frozenset(
-    {"corpus", "preset", "batches.workers"}
+    {"corpus", "features", "preset", "batches.workers"}
     | {
         f"train.{name}"
         for name in (
@@ -267,6 +268,7 @@ def _as_begun(recipe: Recipe, bank: PrototypeBank | None, run: Path) -> tuple[Re
 def _fit_gate(recipe: Recipe, run: Path, *, track: Tracker, notify: Callable[[str], object]) -> None:
     """Fit the gate of a trained run, where it is to have one and has none: also after a kill during this last step."""
     # The recipe is the user's own, and so is any outside code that it names.
-    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
+    features = open_feature_cache(recipe.features) if recipe.features else None
+    line = complete_gate(run, recipe_corpus(recipe), recipe.gate, features=features, allow_code=True, track=track)
     if line:
         notify(line)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from xpronet.data.feature_cache import open_feature_cache
 from xpronet.evaluation.inputs import corpus_context
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
@@ -77,6 +78,7 @@ def write_test_reports(recipe: Recipe, run: Path, *, track: Tracker = silent) ->
         device=best_device(),
         settings=recipe.generate,
         labels_from=label_source(checkpoint.network.settings),
+        features=open_feature_cache(recipe.features) if recipe.features else None,
     )
     # The file beside the predictions may be left over from an attempt that was interrupted.
     write_predictions(

@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float
 
 from xpronet.data.corpus import Corpus
+from xpronet.data.feature_cache import FeatureCache
+from xpronet.data.study import View
+from xpronet.encoders.build import encoder_fingerprint
 from xpronet.generation.generator import pad_views
 from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
@@ -47,7 +50,13 @@ class FittedGate:
 
 
 def fit_run_gate(
-    run: Path, corpus: Corpus, settings: GateSettings, *, allow_code: bool = False, track: Tracker = silent
+    run: Path,
+    corpus: Corpus,
+    settings: GateSettings,
+    *,
+    features: FeatureCache | None = None,
+    allow_code: bool = False,
+    track: Tracker = silent,
 ) -> FittedGate:
     """Fit a gate on the train split, take its threshold from the validation split, put it into the checkpoint.
 
@@ -55,6 +64,7 @@ def fit_run_gate(
         run: run or checkpoint folder; of a run, the best checkpoint gets the gate.
         corpus: what it was trained on.
         settings: the quantile and the margin.
+        features: the images' patch features by the same image encoder; without them images are read and encoded.
         allow_code: whether an outside image encoder may run.
         track: shows progress.
 
@@ -63,11 +73,19 @@ def fit_run_gate(
         InputError: there is no checkpoint, it is damaged, or an image cannot be read.
     """
     checkpoint = load_checkpoint(run, allow_code=allow_code)
-    train, held_out = (_pictures(corpus, split, checkpoint.max_views) for split in ("train", "val"))
+    train, held_out = (_views(corpus, split, checkpoint.max_views) for split in ("train", "val"))
     check_enough(len(train), len(held_out))
+    if features is not None:
+        features.check_encoder(name=f"{run}'s", weights=encoder_fingerprint(checkpoint.network.backbone))
+
+    def pooled(views: list[View]) -> Float[np.ndarray, "images channels"]:
+        if features is not None:
+            return np.stack([features.pooled(view) for view in views])
+        return pooled_features(checkpoint, [corpus.view_path(view) for view in views], track=track)
+
     gate = fit_gate(
-        pooled_features(checkpoint, train, track=track),
-        pooled_features(checkpoint, held_out, track=track),
+        pooled(train),
+        pooled(held_out),
         quantile=settings.quantile,
         margin=settings.margin,
     )
@@ -81,7 +99,13 @@ def fit_run_gate(
 
 
 def complete_gate(
-    run: Path, corpus: Corpus, settings: GateSettings, *, allow_code: bool = False, track: Tracker = silent
+    run: Path,
+    corpus: Corpus,
+    settings: GateSettings,
+    *,
+    features: FeatureCache | None = None,
+    allow_code: bool = False,
+    track: Tracker = silent,
 ) -> str:
     """Give a trained run the gate that its settings ask for, where it has none; return a line about what was done.
 
@@ -90,7 +114,7 @@ def complete_gate(
     if not settings.fit or load_gate(run) is not None:
         return ""
     try:
-        return fit_run_gate(run, corpus, settings, allow_code=allow_code, track=track).line()
+        return fit_run_gate(run, corpus, settings, features=features, allow_code=allow_code, track=track).line()
     except TooFewPicturesError as error:
         return f"{run}: no gate ({error})"
 
@@ -120,7 +144,7 @@ def encode_views(runtime: TorchRuntime, squares: Sequence[Square]) -> Float[np.n
     return np.concatenate(parts)
 
 
-def _pictures(corpus: Corpus, split: str, max_views: int) -> list[Path]:
-    """Return the images of a split, or `MAX_IMAGES` of them, evenly spaced."""
-    paths = [corpus.view_path(view) for study in corpus.split(split) for view in study.views[:max_views]]
-    return paths[:: -(-len(paths) // MAX_IMAGES) or 1]
+def _views(corpus: Corpus, split: str, max_views: int) -> list[View]:
+    """Return the views of a split, or `MAX_IMAGES` of them, evenly spaced."""
+    views = [view for study in corpus.split(split) for view in study.views[:max_views]]
+    return views[:: -(-len(views) // MAX_IMAGES) or 1]

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from xpronet.data.feature_cache import FeatureCache
+from xpronet.encoders.build import encoder_fingerprint
 from xpronet.errors import InputError
 from xpronet.generation.beam import Hypothesis, beam_search, most_agreeing
 from xpronet.generation.evidence import by_view, explain_words, written_words
@@ -21,9 +23,9 @@ from xpronet.images.transforms import test_view
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
-from xpronet.model.precision import forward_precision
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.visibility import present_findings
+from xpronet.precision import forward_precision
 from xpronet.text.cleaning import readable
 
 LabelsFrom = Literal["predicted", "reference", "all"]
@@ -46,6 +48,7 @@ class ReportGenerator:
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         runtime: Runtime | None = None,
         fingerprint: str = "",
+        features: FeatureCache | None = None,
     ) -> None:
         """Make the network ready, on the device.
 
@@ -58,10 +61,17 @@ class ReportGenerator:
             precision: arithmetic of the backbone; what follows it is always fp32, so that the texts are the same.
             runtime: what computes the network; PyTorch if left out.
             fingerprint: of the weights, where they came from a folder.
+            features: patch features of a corpus's images, computed by this model's image encoder; reports about that
+                corpus then need no image.
 
         Raises:
-            InputError: predicted findings are asked of a model without a findings head.
+            InputError: predicted findings are asked of a model without a findings head, or the features are those of
+                another image encoder.
         """
+        if features is not None:
+            assert isinstance(checkpoint, Checkpoint), "only a checkpoint has an image encoder to compare"
+            encoder = checkpoint.network.backbone
+            features.check_encoder(name="another", weights=encoder_fingerprint(encoder))
         if runtime is None:
             assert isinstance(checkpoint, Checkpoint), "only a checkpoint has a network for PyTorch"
             runtime = TorchRuntime(checkpoint.network, device)
@@ -77,6 +87,7 @@ class ReportGenerator:
         self.precision = precision
         self.runtime = runtime
         self.fingerprint = fingerprint
+        self.features = features
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
         marks = {vocabulary.padding, vocabulary.bos, vocabulary.unknown} - {vocabulary.eos}
@@ -131,7 +142,7 @@ class ReportGenerator:
     def generate(
         self,
         ids: Sequence[str],
-        images: UInt8[Tensor, "studies views height width"],
+        images: UInt8[Tensor, "studies views height width"] | Float[Tensor, "studies views regions channels"],
         view_mask: Bool[Tensor, "studies views"],
         findings: Bool[Tensor, "studies findings"] | None = None,
         *,
@@ -141,7 +152,7 @@ class ReportGenerator:
 
         Args:
             ids: one a study.
-            images: grey squares as the checkpoint's image settings make them.
+            images: grey squares as the checkpoint's image settings make them, or the views' patch features.
             view_mask: true on real views, at least one a study.
             findings: reference labels; needed where `labels_from` is reference.
             with_evidence: note for each word where it came from.

@@ -72,7 +72,14 @@ def write_reports(
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
     """
     batches = study_batches(
-        generator, corpus, studies, batch=batch, workers=workers, description="Write reports", track=track
+        generator,
+        corpus,
+        studies,
+        batch=batch,
+        workers=workers,
+        from_features=altered is None,
+        description="Write reports",
+        track=track,
     )
     for part in batches:
         images = part.images if altered is None else altered(part.images)
@@ -86,10 +93,11 @@ def study_batches(
     *,
     batch: int,
     workers: int = 0,
+    from_features: bool = True,
     description: str,
     track: Tracker = silent,
 ) -> Iterable[Batch]:
-    """Return studies as the generator's network is shown them, in order.
+    """Return studies as the generator's network is shown them, in order: images, or features where it has a cache.
 
     Raises:
         InputError: reference labels are asked for and the corpus has none, or a study has no view.
@@ -110,6 +118,7 @@ def study_batches(
         images=checkpoint.images,
         max_views=checkpoint.max_views,
         augment=False,
+        features=generator.features if from_features else None,
     )
     settings = BatchSettings(size=batch, max_views=checkpoint.max_views, workers=workers)
     batches = load_batches(dataset, settings, padding=checkpoint.vocabulary.padding)

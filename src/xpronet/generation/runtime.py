@@ -95,8 +95,12 @@ class TorchRuntime:
             self._bank = network.prepare_decoding()
         self.predicts_findings = network.findings_head is not None
 
-    def encode_images(self, images: UInt8[Tensor, "B V height width"], view_mask: Bool[Tensor, "B V"]) -> EncodedImages:
-        """Look at the images."""
+    def encode_images(
+        self,
+        images: UInt8[Tensor, "B V height width"] | Float[Tensor, "B V R channels"],
+        view_mask: Bool[Tensor, "B V"],
+    ) -> EncodedImages:
+        """Return what the model sees in images, or in patch features of its own image encoder."""
         seen = self.network.encode_images(images.to(self.device), view_mask.to(self.device), self._backbone)
         # Whatever the backbone computes in: the likeliest reports are so alike that rounding would choose among them.
         with torch.autocast(self.device.type, enabled=False):

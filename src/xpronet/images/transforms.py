@@ -39,6 +39,14 @@ class ImageSettings:
             raise InputError(f"images.test = {self.test!r}: choose crop, squash or pad")
 
 
+def viewed_by(images: ImageSettings) -> dict[str, int | str]:
+    """Return the image settings that a test view depends on, and with it the image's features."""
+    kept: dict[str, int | str] = {"size": images.size, "test": images.test}
+    if images.test == "crop":
+        kept["short_side"] = images.short_side
+    return kept
+
+
 def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) -> Square:
     """Resize the image as `settings.train` says and cut a square at random.
 

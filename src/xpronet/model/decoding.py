@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xpronet.model.attention import KeysValues
 from xpronet.model.network import Encoded, XProNet
-from xpronet.model.precision import full_precision
+from xpronet.precision import full_precision
 
 
 class Decoding:

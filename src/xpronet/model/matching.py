@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xpronet.model.attention import hidden_score, mask_scores, split_heads
-from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 
 
 class ProjectedBank(NamedTuple):

@@ -14,10 +14,10 @@ from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.model.attention import KeysValues
 from xpronet.model.matching import ProjectedBank, PrototypeMatching
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import FindingsHead, NextWord, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
 from xpronet.model.transformer import Decoder, Encoder, sinusoids
+from xpronet.precision import full_precision
 
 
 class Encoded(NamedTuple):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
-from xpronet.model.precision import full_precision
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 
 
 class Patches(NamedTuple):
@@ -169,7 +169,7 @@ class ReportModel(nn.Module):
 
     def forward(
         self,
-        images: UInt8[Tensor, "B V height width"],
+        images: UInt8[Tensor, "B V height width"] | Float[Tensor, "B V R channels"],
         view_mask: Bool[Tensor, "B V"],
         words: Int[Tensor, "B T"],
         findings: Bool[Tensor, "B K"],
@@ -177,7 +177,7 @@ class ReportModel(nn.Module):
         """Predict each next word of given reports from images.
 
         Args:
-            images: greyscale; those of absent views are ignored.
+            images: greyscale, or patch features as `encode_images` takes them; those of absent views are ignored.
             view_mask: true on real views, at least one per study.
             words: report ids from BOS on, without the last.
             findings: the findings that a study is said to have.
@@ -186,17 +186,20 @@ class ReportModel(nn.Module):
 
     def encode_images(
         self,
-        images: UInt8[Tensor, "B V height width"],
+        images: UInt8[Tensor, "B V height width"] | Float[Tensor, "B V R channels"],
         view_mask: Bool[Tensor, "B V"],
         backbone: ImageEncoder | None = None,
     ) -> Patches:
         """Return the patch features of all views, view by view and row by row (paper, eq. 1).
 
         Args:
-            images: greyscale; those of absent views are ignored.
+            images: greyscale; or floating-point patch features that the same image encoder, frozen, computed before
+                (a feature cache). Those of absent views are ignored.
             view_mask: true on real views.
             backbone: a faster equivalent of the network's own.
         """
+        if images.is_floating_point():
+            return Patches(full_precision(images).flatten(1, 2), view_mask.repeat_interleave(images.shape[2], dim=1))
         seen = (backbone or self.backbone)(images[view_mask])
         regions = seen.flatten(2).transpose(1, 2)
         num_regions = regions.shape[1]

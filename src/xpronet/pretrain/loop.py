@@ -21,7 +21,7 @@ from xpronet.encoders.build import build_image_encoder
 from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.precision import forward_precision, settled_precision
+from xpronet.precision import forward_precision, settled_precision
 from xpronet.pretrain.augment import augment, draws_of, whole
 from xpronet.pretrain.classifier import FindingsClassifier, masked_loss, pool_views, positive_weights
 from xpronet.pretrain.films import FilmSet

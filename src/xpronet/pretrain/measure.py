@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32
 
 from xpronet.errors import InputError
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS
-from xpronet.model.precision import settled_precision
+from xpronet.precision import settled_precision
 from xpronet.pretrain.encoder_file import EncoderFile
 from xpronet.pretrain.films import open_films
 from xpronet.pretrain.loop import predict

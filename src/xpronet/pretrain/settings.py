@@ -9,7 +9,7 @@ import tomli_w
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.errors import InputError
 from xpronet.labels.findings import Uncertain
-from xpronet.model.precision import Precision
+from xpronet.precision import Precision
 
 Shard = Literal["stem", "layer1", "layer2", "layer3", "layer4", "head"]
 PARTS: tuple[Shard, ...] = ("stem", "layer1", "layer2", "layer3", "layer4", "head")

@@ -14,7 +14,7 @@ from safetensors.numpy import save as serialised
 
 from xpronet.errors import InputError
 from xpronet.files import new_file, utf8_name
-from xpronet.images.transforms import ImageSettings
+from xpronet.images.transforms import ImageSettings, viewed_by
 from xpronet.labels.findings import FINDINGS
 
 TENSOR = "prototypes"
@@ -134,14 +134,6 @@ class PrototypeBank:
             raise InputError(f"{path}: other findings than the model's ({', '.join(names[:3])}); {REMEDY}")
         rows = np.concatenate([bank.of(finding) for finding in findings])
         return dataclasses.replace(bank, vectors=rows, findings=tuple(findings))
-
-
-def viewed_by(images: ImageSettings) -> dict[str, int | str]:
-    """Return the image settings that a test view depends on, and with it the features that prototypes are made from."""
-    kept: dict[str, int | str] = {"size": images.size, "test": images.test}
-    if images.test == "crop":
-        kept["short_side"] = images.short_side
-    return kept
 
 
 def _read(path: Path) -> tuple[Float32[np.ndarray, "rows width"], dict[str, Any]]:

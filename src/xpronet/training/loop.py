@@ -13,7 +13,7 @@ from xpronet.data.loader import EpochLoader, load_batches, worker_failures
 from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
-from xpronet.model.precision import make_scaler
+from xpronet.precision import make_scaler
 from xpronet.progress import Noted, Tracker, silent
 from xpronet.training.checkpoints import VIEWS, TrainerState, clean_up, resume, save_best, save_last
 from xpronet.training.distributed import DistributedContext

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from xpronet.errors import InputError
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import Outputs
+from xpronet.precision import full_precision
 from xpronet.training.distributed import DistributedContext
 
 

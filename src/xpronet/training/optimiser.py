@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from xpronet.errors import InputError
-from xpronet.model.precision import Precision
 from xpronet.model.report_model import ReportModel
+from xpronet.precision import Precision
 
 MAX_SKIPPED_STEPS = 20
 """Steps in a row without a finite gradient after which the run ends."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from xpronet.data.dataset import Batch
-from xpronet.model.precision import forward_precision
+from xpronet.precision import forward_precision
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import GlobalBatch, Losses, LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients

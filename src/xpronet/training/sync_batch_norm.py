@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xpronet.model.precision import full_precision
+from xpronet.precision import full_precision
 from xpronet.training.distributed import DistributedContext
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from xpronet.data.dataset import Batch
 from xpronet.labels.f1 import abnormality_f1
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD
-from xpronet.model.precision import forward_precision
 from xpronet.model.report_model import ReportModel
+from xpronet.precision import forward_precision
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import word_loss
 

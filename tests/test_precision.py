@@ -6,7 +6,7 @@ import torch
 
 from xpronet.experiment.recipe import Recipe, read_recipe
 from xpronet.experiment.run import RECIPE_FILE, train_run
-from xpronet.model.precision import Arithmetic, settled_precision
+from xpronet.precision import Arithmetic, settled_precision
 
 CPU = torch.device("cpu")
 
