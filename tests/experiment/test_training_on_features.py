@@ -83,3 +83,9 @@ def test_the_commands(
     assert "80 images, 1 crops each" in capsys.readouterr().out
     training = ["train", recipe, "--corpus", corpus, "--out", run, "--features", features]
     assert command([*training, "--set", "train.epochs=1"]) == 0
+    predictions = str(tmp_path / "predictions.jsonl")
+    assert command(["generate", run, "--corpus", corpus, "--features", features, "--out", predictions]) == 0
+    capsys.readouterr()
+    # The model behind the predictions reads the same features: here for the most similar train images.
+    assert command(["evaluate", predictions, "--skip-meteor"]) == 0
+    assert "most similar" in capsys.readouterr().out

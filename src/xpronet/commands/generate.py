@@ -17,6 +17,7 @@ def generate(
     out: Path,
     split: Literal["train", "val", "test"] = "test",
     settings: Annotated[GenerationSettings | None, Parameter(name="*")] = None,
+    features: Path | None = None,
     shard: str | None = None,
     allow_code: bool = False,
     overwrite: bool = False,
@@ -32,6 +33,7 @@ def generate(
         out: predictions.jsonl to write, one study a line; where they came from goes beside it, in predictions.run.json.
         split: which studies.
         settings: how reports are generated.
+        features: feature cache of the corpus made by `xpronet features`, which saves reading and encoding the images.
         shard: do only a share of the work, such as 3/8, where eight jobs that know nothing of each other share it;
             the same command without --shard joins what they wrote.
         allow_code: let the checkpoint name Python objects of installed packages.
@@ -53,6 +55,7 @@ def generate(
             labels_from=settings.labels_from,
             precision=settings.precision,
             device=context.device,
+            features=features,
             allow_code=allow_code,
         )
         summary = generate_split(

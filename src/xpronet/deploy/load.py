@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from xpronet.data.feature_cache import open_feature_cache
 from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
 from xpronet.deploy.exported_folder import is_exported, read_exported
 from xpronet.deploy.exported_runtime import ExportedRuntime
@@ -27,6 +28,7 @@ def load(
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     runtime: RuntimeName | None = None,
     device: str | torch.device | None = None,
+    features: str | Path | None = None,
     allow_code: bool = False,
 ) -> ReportGenerator:
     """Load a model, ready to generate reports.
@@ -41,6 +43,8 @@ def load(
         runtime: what computes the network; by default PyTorch for a run or checkpoint, and the engine that an exported
             folder was made for.
         device: where PyTorch computes; by default the GPU where there is one.
+        features: a feature cache made by `xpronet features` with the model's image encoder; reports about studies of
+            its corpus then need no image.
         allow_code: let the checkpoint name Python objects of installed packages (an outside image encoder, say).
 
     Raises:
@@ -62,7 +66,10 @@ def load(
             labels_from=labels_from,
             precision=precision,
             fingerprint=fingerprint(folder),
+            features=None if features is None else open_feature_cache(features),
         )
+    if features is not None:
+        raise InputError(f"{folder}: exported graphs read images, no feature cache; leave --features out")
     if runtime == "torch":
         raise InputError(f"{folder}: an exported folder has no PyTorch network; name the run it was made from")
     if precision == "fp16":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xpronet.data.corpus import CORPUS_FILE, LABELS_FILE, Corpus, open_corpus
+from xpronet.data.feature_cache import INFO_FILE, open_feature_cache
 from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import FindingReader
@@ -71,7 +72,6 @@ class CorpusContext:
             warnings.append(f"{len(self.references) - scored} studies of split {self.split} have no prediction.")
         if scored < len(predictions):
             warnings.append(f"{len(predictions) - scored} predictions are about studies that the corpus does not have.")
-        pairs = [(one, self.references.get(one.id, one.reference)) for one in predictions]
         pairs = [(one, self.references.get(one.id, one.reference)) for one in predictions]
         other = [one.id for one, reference in pairs if one.reference.split() != reference.split()]
         if other:
@@ -166,10 +166,13 @@ def open_scored_model(
     settings = checkpoint.search
     if origin is not None:
         settings = settings.override(beams=origin.beams, choose=origin.choose)
+    cache = None if origin is None else origin.features
+    features = open_feature_cache(cache) if cache is not None and (cache / INFO_FILE).is_file() else None
     generator = ReportGenerator(
         checkpoint,
         device=best_device(),
         settings=settings,
+        features=features,
         labels_from=_labels_from(predictions, origin),
         precision="fp32" if origin is None else origin.precision,
     )

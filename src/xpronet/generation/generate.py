@@ -110,6 +110,7 @@ def generate(
         choose=generator.settings.choose,
         precision=generator.precision,
         device=context.device.type,
+        features=None if generator.features is None else generator.features.folder,
         studies=count,
         seconds=spent,
     )

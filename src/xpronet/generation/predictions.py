@@ -162,6 +162,8 @@ class Provenance:
     """How long that took, from the first image read to the last report written."""
     version: str = __version__
     """Of XProNet."""
+    features: Path | None = None
+    """The feature cache that stood for the images, if one did."""
 
     @property
     def rate(self) -> float:
@@ -217,6 +219,7 @@ def write_predictions(
         choose=generator.settings.choose,
         precision=generator.precision,
         device=generator.device.type,
+        features=None if generator.features is None else generator.features.folder,
         studies=len(studies),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -236,6 +239,7 @@ def write_provenance(written: Path, origin: Provenance, *, overwrite: bool = Fal
         **dataclasses.asdict(origin),
         "run": os.path.relpath(origin.run.resolve(), home),
         "corpus": os.path.relpath(origin.corpus.resolve(), home),
+        "features": None if origin.features is None else os.path.relpath(origin.features.resolve(), home),
     }
     write_json(provenance_path(written), record, overwrite=overwrite)
 
@@ -260,6 +264,10 @@ def read_provenance(written: Path) -> Provenance | None:
         raise InputError(f"{path}: damaged ({error}); remove it, or write the predictions again") from None
 
 
+def _beside(home: Path, name: object) -> Path | None:
+    return None if name is None else Path(os.path.normpath(home / str(name)))
+
+
 def _origin(record: dict[str, Any], home: Path) -> Provenance:
     for name, choices in CHOICES.items():
         if record[name] not in choices:
@@ -268,6 +276,7 @@ def _origin(record: dict[str, Any], home: Path) -> Provenance:
         run=Path(os.path.normpath(home / str(record["run"]))),
         model=str(record["model"]),
         corpus=Path(os.path.normpath(home / str(record["corpus"]))),
+        features=_beside(home, record.get("features")),
         split=str(record["split"]),
         labels_from=record["labels_from"],
         beams=int(record["beams"]),
