@@ -13,7 +13,7 @@ from xpronet.evaluation.scorecard import Scorecard
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.experiment.demo_page import write_demo_page
 from xpronet.experiment.recipe import read_recipe, shipped_recipe
-from xpronet.experiment.run import train_run
+from xpronet.experiment.run import train_together
 from xpronet.generation.generate import generate
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.settings import GenerationSettings
@@ -79,7 +79,7 @@ def run_demo(
 
     start_step("3 of 6  Make prototypes and train")
     recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
-    train_run(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
+    train_together(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
 
     start_step("4 of 6  Generate reports about the test studies")
     checkpoint = load_checkpoint(run)
