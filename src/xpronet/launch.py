@@ -79,18 +79,19 @@ class Division:
     """Threads of each; None where the user has said how many."""
 
 
-def divide(batch_size: int, *, processes: int | None = None) -> Division:
-    """Divide batches among processes, as many as there are cores where the batches are large enough.
+def divide(items: int, *, each: int = STUDIES_EACH, processes: int | None = None) -> Division:
+    """Divide work among processes, as many as there are cores where there is enough for each.
 
     Args:
-        batch_size: studies in a batch.
+        items: studies to be divided: those of a batch, or of a whole split.
+        each: fewest studies that are worth a process of their own.
         processes: as many as these, whatever else holds; by default a user who has set OMP_NUM_THREADS gets one.
     """
     threads_given = THREADS_VARIABLE in os.environ
     cores = num_cores()
     if processes is None:
-        processes = 1 if threads_given else max(1, min(cores, batch_size // STUDIES_EACH))
+        processes = 1 if threads_given else max(1, min(cores, items // each))
     if threads_given:
         return Division(processes=processes, threads=None)
-    # A batch that is too small to be divided is too small for several threads, too.
+    # What is too little to be divided is too little for several threads, too.
     return Division(processes=processes, threads=max(1, cores // processes) if processes > 1 else 1)

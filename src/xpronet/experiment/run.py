@@ -125,9 +125,7 @@ def train_and_test(
     """
     before = finished_state(recipe, run) if resume else None
     try:
-        state = train_together(
-            recipe, run, bank=bank, resumed=resume, processes=processes, track=track, notify=notify
-        )
+        state = train_together(recipe, run, bank=bank, resumed=resume, processes=processes, track=track, notify=notify)
     except ProcessLostError as error:
         remedy = "resume with any number of processes: give the same command with --resume"
         raise ProcessLostError(str(error) and f"{error}; {remedy}") from error
