@@ -257,7 +257,8 @@ def train_run(
             },
         )
         state = prepared.fit(run, resumed=from_checkpoint, track=track)
-        _fit_gate(recipe, run, track=track, notify=notify)
+        with context.while_others_wait():
+            _fit_gate(recipe, run, track=track, notify=notify)
         return state
 
 

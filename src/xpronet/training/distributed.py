@@ -157,6 +157,17 @@ class DistributedContext:
         return parallel
 
     @contextmanager
+    def while_others_wait(self) -> Iterator[None]:
+        """Compute with the threads of all processes that a command started, while the others wait for the main one."""
+        threads = torch.get_num_threads()
+        if self.launch.meeting:
+            torch.set_num_threads(threads * self.count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+    @contextmanager
     def naming_the_lost(self) -> Iterator[None]:
         """Turn the failure of an exchange into a line that names the process that is lost.
 

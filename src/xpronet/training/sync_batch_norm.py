@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-<<<<<<< HEAD
-from xpronet.precision import full_precision
-=======
->>>>>>> 797c01e (Commands divide training among processes of one thread each: threads that spin collapse beside another program)
+from torch.nn import functional
+
 from xpronet.training.distributed import DistributedContext
 
 
