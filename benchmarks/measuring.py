@@ -19,9 +19,9 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.launch import num_cores
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
-from xpronet.precision import settled_precision
 from xpronet.model.report_model import Patches
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import settled_precision
 
 NUM_FINDINGS = 14
 VOCABULARY = 760

@@ -158,7 +158,6 @@ def prepare(
             bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
     if context.any(bank is not None):
         bank = _broadcast_bank(bank, context)
-        bank = _broadcast_bank(bank, context)
     if bank is not None:
         model = dataclasses.replace(
             recipe.model, bank_rows=len(bank.vectors), bank_width=bank.width, per_finding=bank.per_finding

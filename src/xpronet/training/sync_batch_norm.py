@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from torch.nn import functional
-
 from xpronet.training.distributed import DistributedContext
 
 
