@@ -153,6 +153,7 @@ def prepare(
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
+    score_reports = _report_scorer(recipe, corpus, train, val, features, context)
     if bank is None and wants_bank(recipe) and context.is_main:
         with context.while_others_wait():
             bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
