@@ -51,7 +51,14 @@ def generate(
     share = None if shard is None else read_shard(shard)
     division = divide_split(corpus, split, processes=None if share is None else 1)
     arguments = generate_arguments(
-        run, corpus=corpus, out=out, split=split, settings=settings, allow_code=allow_code, overwrite=overwrite
+        run,
+        corpus=corpus,
+        out=out,
+        split=split,
+        settings=settings,
+        features=features,
+        allow_code=allow_code,
+        overwrite=overwrite,
     )
     with work_together(lambda _: arguments, division) as context:
         generator = load(

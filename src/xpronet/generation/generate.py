@@ -139,11 +139,12 @@ def generate_arguments(
     out: Path,
     split: str = "test",
     settings: GenerationSettings,
+    features: Path | None = None,
     allow_code: bool = False,
     overwrite: bool = False,
 ) -> list[str]:
     """Return the command line by which another process takes its share in the same work."""
-    options = {"corpus": corpus, "out": out, "split": split, **dataclasses.asdict(settings)}
+    options = {"corpus": corpus, "out": out, "split": split, "features": features, **dataclasses.asdict(settings)}
     flags = {"--allow-code": allow_code, "--overwrite": overwrite}
     return [
         *("generate", str(run)),
