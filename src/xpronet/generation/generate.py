@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from xpronet.data.corpus import each_study, read_corpus_header
@@ -12,7 +13,7 @@ from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import Provenance, provenance_path, write_provenance
 from xpronet.generation.settings import GenerationSettings
 from xpronet.generation.shards import PredictionShards
-from xpronet.launch import Division, divide
+from xpronet.launch import Division, divide, num_cores
 from xpronet.progress import Tracker, silent
 from xpronet.training.distributed import DistributedContext
 
@@ -129,7 +130,10 @@ def divide_split(corpus: Path, split: str, *, processes: int | None = None) -> D
     Raises:
         InputError: there is no corpus.
     """
-    return divide(sum(1 for _ in each_study(corpus, split)), each=STUDIES_EACH, processes=processes)
+    read_corpus_header(corpus)
+    # No more than make a difference are counted.
+    studies = islice(each_study(corpus, split), STUDIES_EACH * num_cores())
+    return divide(sum(1 for _ in studies), each=STUDIES_EACH, processes=processes)
 
 
 def generate_arguments(
