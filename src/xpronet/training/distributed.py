@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch._C._distributed_c10d import PrefixStore, Store
+from torch._C._distributed_c10d import FileStore, PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -246,10 +246,10 @@ def _meet(launch: Launch) -> Store:
     """Return the store in which the processes find each other's addresses."""
     if not launch.meeting:
         store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
-        return store  # type: ignore[no-any-return]
+        return store
     # All are on this machine: nothing listens where other machines could reach it.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
-    store = distributed.FileStore(launch.meeting, launch.count)
+    store = FileStore(launch.meeting, launch.count)
     store.set_timeout(TIMEOUT)
     return store
 
