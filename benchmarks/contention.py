@@ -90,7 +90,8 @@ def measure_training(folder: Path, *, rounds: int, seconds: float) -> dict[str, 
         wait_for(lambda: (run / "checkpoints" / "best").exists(), training)
 
         def rate() -> float:
-            began, steps = time.time(), []
+            began = time.time()
+            steps: list[dict[str, Any]] = []
             while time.time() < began + seconds or (len(steps) < 3 and time.time() < began + 4 * seconds):
                 time.sleep(seconds / 4)
                 steps = [event for event in read_journal(run, "step") if event["time"] > began]

@@ -41,7 +41,7 @@ def command(recipe: Path, corpus: Path, out: Path, *more: str, settings: tuple[s
 
 def run(line: list[str], **variables: str) -> str:
     environment = {**os.environ, **variables}
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=600, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -67,11 +67,11 @@ def test_they_learn_what_one_does_and_a_resumed_run_is_divided_as_before(
     run(command(recipe, phantom_folder, resumed, "--processes", "2", settings=half))
     # Without a word on threads the number of processes is the run's own, whatever this machine has.
     line = command(recipe, phantom_folder, resumed, "--resume")
-    subprocess.run(["env", "-u", "OMP_NUM_THREADS", *line], check=True, capture_output=True, timeout=300)
+    subprocess.run(["env", "-u", "OMP_NUM_THREADS", *line], check=True, capture_output=True, timeout=600)
     assert [start["processes"] for start in read_json(resumed / "run.json")["starts"]] == [2, 2]
     for file in ("last/model.safetensors", "last/optimiser.safetensors"):
-        one, other = (folder / "checkpoints" / file for folder in (together, resumed))
-        assert one.read_bytes() == other.read_bytes(), file
+        first, second = (folder / "checkpoints" / file for folder in (together, resumed))
+        assert first.read_bytes() == second.read_bytes(), file
 
 
 def test_they_write_the_reports_that_one_does(tiny_run: Path, phantom_folder: Path, tmp_path: Path) -> None:
