@@ -29,8 +29,8 @@ from xpronet.model.attention import KeysValues, split_heads
 from xpronet.model.decoding import Decoding
 from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import Encoded, XProNet
-from xpronet.precision import forward_precision
 from xpronet.model.search_settings import BeamSettings
+from xpronet.precision import forward_precision
 
 BEAMS, LENGTH = 3, 60
 BEGIN, END, FORBIDDEN = 1, 2, (0, 1, 2)

@@ -16,11 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.resnet import ResNet
+from xpronet.launch import num_cores
 from xpronet.model.fast_cpu import speed_up
 from xpronet.model.network import XProNet
-from xpronet.precision import settled_precision
 from xpronet.model.report_model import Patches
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import settled_precision
 
 NUM_FINDINGS = 14
 VOCABULARY = 760
@@ -57,10 +58,9 @@ def read_options(description: str, *, small_studies: int = 4, small_repeats: int
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Describe what the figures were measured on."""
-    cores = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     facts = {
-        "processor": cores[0] if cores else platform.processor() or platform.machine(),
-        "cores": len(cores) or None,
+        "processor": processor(),
+        "cores": num_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -69,6 +69,12 @@ def machine(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         return {**facts, "gpu": torch.cuda.get_device_name(device)}
     return {**facts, "gpu": "not measured" if torch.cuda.is_available() else "none: measured on the CPU alone"}
+
+
+def processor() -> str:
+    """Return the name of the CPU."""
+    named = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _lines(path: str) -> list[str]:

@@ -24,8 +24,8 @@ from measuring import (
 )
 
 from xpronet.model.network import XProNet
-from xpronet.precision import forward_precision
 from xpronet.model.report_model import Outputs, Patches
+from xpronet.precision import forward_precision
 from xpronet.training.losses import LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients, make_optimiser
 

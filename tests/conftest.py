@@ -1,6 +1,7 @@
 """What many tests share: outside data, a drawn corpus, a tiny trained run."""
 
 import dataclasses
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.experiment.recipe import Recipe, make_recipe
 from xpronet.experiment.run import train_run
 from xpronet.generation.fit_gate import fit_run_gate
+from xpronet.launch import THREADS_VARIABLE
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 
@@ -51,7 +53,8 @@ max_words = 40
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Keep sums in one order: results do not depend on how many cores a machine has."""
+    """Keep sums in one order: results do not depend on how many cores a machine has, here and in what is started."""
+    os.environ[THREADS_VARIABLE] = "1"
     torch.set_num_threads(1)
 
 

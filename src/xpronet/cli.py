@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from xpronet import __version__
 from xpronet.errors import InputError, WorkError
-from xpronet.launch import read_launch
+from xpronet.launch import let_threads_sleep, read_launch
 
 SECONDS_BEHIND_THE_FIRST = 3.0
 """How long other processes than the first wait before they tell of a mistake."""
@@ -80,6 +80,7 @@ app.command(
 
 def main() -> None:
     """Run the command line and exit."""
+    let_threads_sleep()
     status = run(sys.argv[1:])
     if read_launch().count > 1:
         # Threads of the connections between processes may outlive the interpreter and abort what has ended well.

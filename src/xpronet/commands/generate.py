@@ -24,8 +24,9 @@ def generate(
 ) -> None:
     """Generate a report about every study of a split.
 
-    A run that was stopped continues where it was when the same command is given again. With torchrun, many processes
-    share the work: torchrun --nproc-per-node 8 -m xpronet generate ...
+    A run that was stopped continues where it was when the same command is given again. On a CPU several processes share
+    the work, one for each core, unless OMP_NUM_THREADS is set; with torchrun those of several GPUs or machines do:
+    torchrun --nproc-per-node 8 -m xpronet generate ...
 
     Args:
         run: run, checkpoint or exported folder.
@@ -40,14 +41,26 @@ def generate(
         overwrite: replace the files if they are there.
     """
     from xpronet.deploy.load import load
+    from xpronet.generation.generate import divide_split, generate_arguments
     from xpronet.generation.generate import generate as generate_split
     from xpronet.generation.shards import read_shard
     from xpronet.progress import on_console
-    from xpronet.training.distributed import start_distributed
+    from xpronet.training.processes import work_together
 
     settings = settings or GenerationSettings()
     share = None if shard is None else read_shard(shard)
-    with start_distributed() as context:
+    division = divide_split(corpus, split, processes=None if share is None else 1)
+    arguments = generate_arguments(
+        run,
+        corpus=corpus,
+        out=out,
+        split=split,
+        settings=settings,
+        features=features,
+        allow_code=allow_code,
+        overwrite=overwrite,
+    )
+    with work_together(lambda _: arguments, division) as context:
         generator = load(
             run,
             beams=settings.beams,

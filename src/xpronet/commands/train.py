@@ -5,6 +5,8 @@ from typing import Literal
 
 from rich.console import Console
 
+from xpronet.errors import InputError
+
 
 def train(
     recipe: Path,
@@ -19,11 +21,14 @@ def train(
     test: bool = False,
     skip_meteor: bool = False,
     dry_run: bool = False,
+    processes: int | None = None,
     set_: tuple[str, ...] = (),
 ) -> None:
     """Train a model by a recipe.
 
-    With torchrun, several processes train together: torchrun --nproc-per-node 8 -m xpronet train ...
+    On a CPU each batch is divided among processes of few threads, one for each core where the batch is large enough;
+    other programs then slow training down no more than their share. With torchrun, processes of several GPUs or
+    machines train together: torchrun --nproc-per-node 8 -m xpronet train ...
 
     Args:
         recipe: TOML file; see recipes/.
@@ -37,6 +42,8 @@ def train(
         test: at the end, generate reports about the test studies with the best checkpoint and score them, once.
         skip_meteor: leave METEOR out of these scores, and with it the seconds that Java takes.
         dry_run: run a few batches through everything, print what the whole run would need, and leave nothing behind.
+        processes: how many share each batch on a CPU, whatever the cores; a resumed run keeps its number. Where
+            OMP_NUM_THREADS is set and this is not, one process has that many threads.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
     from dataclasses import replace
@@ -49,6 +56,8 @@ def train(
     from xpronet.experiment.test_scores import SCORECARD_FILE
     from xpronet.progress import on_console
 
+    if processes is not None and processes < 1:
+        raise InputError(f"--processes {processes}: must be at least 1")
     settings = read_recipe(recipe, set_)
     if corpus is not None:
         settings = replace(settings, corpus=str(corpus))
@@ -68,6 +77,7 @@ def train(
         resume=resume,
         test=test,
         with_meteor=not skip_meteor,
+        processes=processes,
         track=on_console,
         notify=console.print,
     )

@@ -118,7 +118,8 @@ def prepare(
 
     Args:
         recipe: the experiment.
-        bank: prototypes made before; by default the main process makes them as the recipe says.
+        bank: prototypes made before; by default the main process makes them as the recipe says. Those that the main
+            process has are those of all.
         context: the processes that train together; by default this process is alone.
         track: shows progress.
 
@@ -153,9 +154,10 @@ def prepare(
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
     score_reports = _report_scorer(recipe, corpus, train, val, features, context)
-    if bank is None and wants_bank(recipe):
-        if context.is_main:
+    if bank is None and wants_bank(recipe) and context.is_main:
+        with context.while_others_wait():
             bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
+    if context.any(bank is not None):
         bank = _broadcast_bank(bank, context)
     if bank is not None:
         model = dataclasses.replace(

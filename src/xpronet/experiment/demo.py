@@ -13,8 +13,8 @@ from xpronet.evaluation.scorecard import Scorecard
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.experiment.demo_page import write_demo_page
 from xpronet.experiment.recipe import read_recipe, shipped_recipe
-from xpronet.experiment.run import train_run
-from xpronet.generation.generate import generate
+from xpronet.experiment.run import train_together
+from xpronet.generation.generate import divide_split, generate, generate_arguments
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.settings import GenerationSettings
 from xpronet.labels.label_tables import read_labels
@@ -22,7 +22,7 @@ from xpronet.labels.labelers import make_labeler
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.progress import Tracker, silent
-from xpronet.training.distributed import DistributedContext
+from xpronet.training.processes import work_together
 
 CORPUS, RUN, PREDICTIONS, SCORECARD, PAGE = "corpus", "run", "predictions.jsonl", "scorecard.json", "reports.html"
 """What the demo leaves in its folder."""
@@ -79,20 +79,22 @@ def run_demo(
 
     start_step("3 of 6  Make prototypes and train")
     recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
-    train_run(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
+    train_together(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
 
     start_step("4 of 6  Generate reports about the test studies")
     checkpoint = load_checkpoint(run)
     generator = ReportGenerator(checkpoint, device=best_device(), fingerprint=fingerprint(run))
-    summary = generate(
-        generator,
-        run=run,
-        corpus=corpus,
-        out=out / PREDICTIONS,
-        settings=GenerationSettings(),
-        context=DistributedContext(device=best_device()),
-        track=track,
-    )
+    arguments = generate_arguments(run, corpus=corpus, out=out / PREDICTIONS, settings=GenerationSettings())
+    with work_together(lambda _: arguments, divide_split(corpus, "test")) as context:
+        summary = generate(
+            generator,
+            run=run,
+            corpus=corpus,
+            out=out / PREDICTIONS,
+            settings=GenerationSettings(),
+            context=context,
+            track=track,
+        )
     notify(f"{summary.reports} reports, {summary.rate:.1f} a second, in {out / PREDICTIONS}")
 
     start_step("5 of 6  Score them")

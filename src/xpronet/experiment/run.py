@@ -1,5 +1,6 @@
 """From a recipe and a corpus to a trained run folder."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +15,15 @@ from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
 from xpronet.files import check_writable, make_folder, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
+from xpronet.launch import THREADS_VARIABLE, divide, read_launch
 from xpronet.model.checkpoint import best_device
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.checkpoints import TrainerState, last_checkpoint, read_trainer_state
-from xpronet.training.distributed import DistributedContext, start_distributed
+from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import is_finished
-from xpronet.training.run_folder import sole_trainer, stamp_run
+from xpronet.training.processes import work_together
+from xpronet.training.run_folder import RUN_FILE, read_starts, sole_trainer, stamp_run
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"
@@ -96,10 +99,11 @@ def train_and_test(
     resume: bool = False,
     test: bool = False,
     with_meteor: bool = True,
+    processes: int | None = None,
     track: Tracker = silent,
     notify: Callable[[str], object] = lambda _: None,
 ) -> TrainingOutcome | None:
-    """Train, alone or with the other processes that torchrun started, and score the test split if that is wanted.
+    """Train, with other processes where that pays or torchrun started them, and score the test split if it is wanted.
 
     Args:
         recipe: as `train_run` takes it.
@@ -108,6 +112,7 @@ def train_and_test(
         resume: as `train_run` takes it.
         test: generate and score reports about the test studies with the best checkpoint, once.
         with_meteor: whether METEOR is scored, which starts Java.
+        processes: as `train_together` takes it.
         track: shows progress, in the main process.
         notify: takes a line about the gate.
 
@@ -120,21 +125,11 @@ def train_and_test(
     """
     before = finished_state(recipe, run) if resume else None
     try:
-        with start_distributed() as context:
-            state = train_run(
-                recipe,
-                run,
-                bank=bank,
-                resumed=resume,
-                context=context,
-                track=track if context.is_main else silent,
-                notify=notify,
-            )
-            is_main = context.is_main
+        state = train_together(recipe, run, bank=bank, resumed=resume, processes=processes, track=track, notify=notify)
     except ProcessLostError as error:
         remedy = "resume with any number of processes: give the same command with --resume"
         raise ProcessLostError(str(error) and f"{error}; {remedy}") from error
-    if not is_main:
+    if read_launch().rank:
         return None
     was_scored = (run / SCORECARD_FILE).is_file()
     card = None
@@ -142,6 +137,55 @@ def train_and_test(
         protocol = protocol_of(recipe.vocabulary.cleaning)
         card = score_test_once(recipe, run, title=str(run), protocol=protocol, with_meteor=with_meteor, track=track)
     return TrainingOutcome(state=state, was_finished=before is not None, scorecard=card, was_scored=was_scored)
+
+
+def train_together(
+    recipe: Recipe,
+    run: Path,
+    *,
+    bank: PrototypeBank | None = None,
+    resumed: bool = False,
+    processes: int | None = None,
+    track: Tracker = silent,
+    notify: Callable[[str], object] = lambda _: None,
+) -> TrainerState:
+    """Train as `train_run` does, each batch divided among processes that are started for it, or that torchrun started.
+
+    A resumed run is divided as it was, so that it ends with the same bits.
+
+    Args:
+        recipe: as `train_run` takes it.
+        run: as `train_run` takes it.
+        bank: as `train_run` takes it.
+        resumed: as `train_run` takes it.
+        processes: how many share each batch on a CPU; by default see `xpronet.launch.divide`.
+        track: shows progress, in the main process.
+        notify: takes a line about the gate, in the main process.
+
+    Raises:
+        InputError: as in `train_run`.
+        ProcessLostError: another process has ended.
+    """
+    if resumed and processes is None and (run / RUN_FILE).is_file() and THREADS_VARIABLE not in os.environ:
+        starts = read_starts(run)
+        processes = starts[-1].get("processes") if starts else None
+
+    def arguments(folder: Path) -> list[str]:
+        write_text(folder / RECIPE_FILE, recipe.to_toml())
+        return ["train", str(folder / RECIPE_FILE), "--out", str(run), *(["--resume"] if resumed else [])]
+
+    nothing_left = resumed and finished_state(recipe, run) is not None
+    division = divide(recipe.batches.size, processes=1 if nothing_left else processes)
+    with work_together(arguments, division) as context:
+        return train_run(
+            recipe,
+            run,
+            bank=bank,
+            resumed=resumed,
+            context=context,
+            track=track if context.is_main else silent,
+            notify=notify,
+        )
 
 
 def train_run(
@@ -202,6 +246,7 @@ def train_run(
         stamp_run(
             run,
             device=prepared.device,
+            processes=context.count,
             seeds={"train": recipe.train.seed, "prototypes": recipe.prototypes.seed},
             plan={
                 "epochs": recipe.train.epochs,
@@ -212,7 +257,8 @@ def train_run(
             },
         )
         state = prepared.fit(run, resumed=from_checkpoint, track=track)
-        _fit_gate(recipe, run, track=track, notify=notify)
+        with context.while_others_wait():
+            _fit_gate(recipe, run, track=track, notify=notify)
         return state
 
 

@@ -20,7 +20,7 @@ from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import initial_bank, recipe_corpus, wants_bank
 from xpronet.experiment.recipe import Recipe, differences, read_recipe
-from xpronet.experiment.run import RECIPE_FILE, train_run
+from xpronet.experiment.run import RECIPE_FILE, train_together
 from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
 from xpronet.experiment.variant_table import VariantTable, best_constants, make_variant
 from xpronet.experiment.variants import with_seed
@@ -190,7 +190,7 @@ class TrialFolder:
         recipe = trial.recipe
         bank = self.bank(recipe, track=track) if wants_bank(recipe) else None
         try:
-            train_run(recipe, run, bank=bank, resumed=resumed, track=track)
+            train_together(recipe, run, bank=bank, resumed=resumed, track=track)
         except Interrupted as stopped:
             reason = str(stopped).partition(";")[0]
             raise Interrupted(f"{trial.title}: {reason}; the same command continues from there") from None

@@ -1,18 +1,24 @@
 """Generate reports for a split of a corpus, alone or sharing the work with other processes."""
 
+import dataclasses
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from xpronet.data.corpus import read_corpus_header
+from xpronet.data.corpus import each_study, read_corpus_header
 from xpronet.data.dataset import Shard
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import Provenance, provenance_path, write_provenance
 from xpronet.generation.settings import GenerationSettings
 from xpronet.generation.shards import PredictionShards
+from xpronet.launch import Division, divide, num_cores
 from xpronet.progress import Tracker, silent
 from xpronet.training.distributed import DistributedContext
+
+STUDIES_EACH = 32
+"""Fewest studies that are worth the seconds in which a process starts and loads the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +122,36 @@ def generate(
     )
     write_provenance(out, provenance, overwrite=overwrite)
     return GenerationSummary(reports=count, generated=int(total), seconds=seconds, missing=0)
+
+
+def divide_split(corpus: Path, split: str, *, processes: int | None = None) -> Division:
+    """Divide a split among processes of this machine, as many as there are cores where it is large enough.
+
+    Raises:
+        InputError: there is no corpus.
+    """
+    read_corpus_header(corpus)
+    # No more than make a difference are counted.
+    studies = islice(each_study(corpus, split), STUDIES_EACH * num_cores())
+    return divide(sum(1 for _ in studies), each=STUDIES_EACH, processes=processes)
+
+
+def generate_arguments(
+    run: Path,
+    *,
+    corpus: Path,
+    out: Path,
+    split: str = "test",
+    settings: GenerationSettings,
+    features: Path | None = None,
+    allow_code: bool = False,
+    overwrite: bool = False,
+) -> list[str]:
+    """Return the command line by which another process takes its share in the same work."""
+    options = {"corpus": corpus, "out": out, "split": split, "features": features, **dataclasses.asdict(settings)}
+    flags = {"--allow-code": allow_code, "--overwrite": overwrite}
+    return [
+        *("generate", str(run)),
+        *(f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None),
+        *(flag for flag, given in flags.items() if given),
+    ]

@@ -5,6 +5,8 @@ bytes are exchanged.
 """
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch._C._distributed_c10d import PrefixStore, Store
+from torch._C._distributed_c10d import FileStore, PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -28,6 +30,9 @@ TIMEOUT = timedelta(hours=12)
 
 FAILED = "failed"
 """Key set in the store by a process that ends with an error message of its own."""
+
+BUCKET_MIB = 4
+"""Gradients that are added up at a time: few enough that most of them travel during the backward pass."""
 
 SECONDS_TO_ANSWER = 2.0
 """How long surviving processes wait for each other before they name the one that is lost."""
@@ -144,10 +149,23 @@ class DistributedContext:
         if self.count == 1:
             return network
         with self.naming_the_lost():
-            parallel = DistributedDataParallel(network, forward_sync_buffers=False)
+            parallel = DistributedDataParallel(
+                network, forward_sync_buffers=False, gradient_as_bucket_view=True, bucket_cap_mb=BUCKET_MIB
+            )
         # Each process's loss is its share of the batch's, so that gradients are added up, not averaged.
         parallel.register_comm_hook(None, _sum_gradients)
         return parallel
+
+    @contextmanager
+    def while_others_wait(self) -> Iterator[None]:
+        """Compute with the threads of all processes that a command started, while the others wait for the main one."""
+        threads = torch.get_num_threads()
+        if self.launch.meeting:
+            torch.set_num_threads(threads * self.count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     @contextmanager
     def naming_the_lost(self) -> Iterator[None]:
@@ -185,18 +203,21 @@ class DistributedContext:
 
 
 @contextmanager
-def start_distributed() -> Iterator[DistributedContext]:
-    """Join the other processes that torchrun started, and leave them in order; without torchrun, stay alone.
+def start_distributed(launch: Launch | None = None) -> Iterator[DistributedContext]:
+    """Join the other processes that work on the same, and leave them in order; a process that has none stays alone.
+
+    Args:
+        launch: this process's place; by default as torchrun, or the command that started this process, says.
 
     Raises:
         InputError: there are more processes on this machine than GPUs.
     """
-    launch = read_launch()
+    launch = launch or read_launch()
     if launch.count == 1:
         yield DistributedContext(device=best_device())
         return
     device, backend = torch.device("cpu"), "gloo"
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not launch.meeting:
         if launch.local_rank >= torch.cuda.device_count():
             raise InputError(
                 f"torchrun started process {launch.local_rank} on a machine with {torch.cuda.device_count()} GPUs; "
@@ -204,9 +225,9 @@ def start_distributed() -> Iterator[DistributedContext]:
             )
         device, backend = torch.device("cuda", launch.local_rank), "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(device)
-    store, rank, count = next(rendezvous("env://", timeout=TIMEOUT))
+    store = _meet(launch)
     distributed.init_process_group(
-        backend, store=PrefixStore("work", store), rank=rank, world_size=count, timeout=TIMEOUT
+        backend, store=PrefixStore("work", store), rank=launch.rank, world_size=launch.count, timeout=TIMEOUT
     )
     context = DistributedContext(launch=launch, device=device, store=store)
     try:
@@ -219,6 +240,18 @@ def start_distributed() -> Iterator[DistributedContext]:
         raise
     finally:
         distributed.destroy_process_group()
+
+
+def _meet(launch: Launch) -> Store:
+    """Return the store in which the processes find each other's addresses."""
+    if not launch.meeting:
+        store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+        return store
+    # All are on this machine: nothing listens where other machines could reach it.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    store = FileStore(launch.meeting, launch.count)
+    store.set_timeout(TIMEOUT)
+    return store
 
 
 def _sum_gradients(_: None, bucket: distributed.GradBucket) -> torch.futures.Future[Tensor]:

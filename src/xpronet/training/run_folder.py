@@ -82,12 +82,15 @@ LOCK_SECONDS = 8.0
 """How long to wait for the lock: the reading processes of a killed run hold it until they notice that it is gone."""
 
 
-def stamp_run(run: Path, *, device: torch.device, seeds: Mapping[str, int], plan: Mapping[str, int]) -> None:
-    """Add a start to the run's run.json: time, command, versions, device, seeds and plan.
+def stamp_run(
+    run: Path, *, device: torch.device, processes: int = 1, seeds: Mapping[str, int], plan: Mapping[str, int]
+) -> None:
+    """Add a start to the run's run.json: time, command, versions, device, how the work is divided, seeds and plan.
 
     Args:
         run: the run folder.
         device: the device that trains.
+        processes: processes that share each batch.
         seeds: by what they seed.
         plan: epochs, steps per epoch, patience and numbers of studies.
     """
@@ -102,6 +105,7 @@ def stamp_run(run: Path, *, device: torch.device, seeds: Mapping[str, int], plan
         "git": git_state(Path.cwd()),
         "versions": {"xpronet": __version__, "python": platform.python_version(), "torch": torch.__version__},
         "device": _device_name(device),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "seeds": dict(seeds),
         "plan": dict(plan),

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from xpronet.precision import full_precision
 from xpronet.training.distributed import DistributedContext
 
 
@@ -40,9 +40,10 @@ class CPUSyncBatchNorm(nn.BatchNorm2d):
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)
-        scale = (variance + self.eps).rsqrt()
-        normed: Tensor = _Normalise.apply(input, mean, scale, count, self.context)  # type: ignore[no-untyped-call]
-        return (normed * self.weight[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+        normed: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            input, self.weight, self.bias, mean, variance, count, self.eps, self.context
+        )
+        return normed
 
 
 def sync_batch_norm(module: nn.Module, context: DistributedContext) -> None:
@@ -64,13 +65,11 @@ def _statistics(features: Tensor, context: DistributedContext) -> tuple[Tensor, 
     large sums of squares would lose the digits of a small variance.
     """
     channels = features.shape[1]
-    values = full_precision(features).transpose(0, 1).reshape(channels, -1)
-    number = values.shape[1]
-    own = values.new_zeros(3, channels)
-    if number:
-        own[0] = number
-        own[1] = values.mean(1)
-        own[2] = values.var(1, correction=0)
+    own = torch.zeros(3, channels, dtype=torch.promote_types(features.dtype, torch.float32))
+    if features.numel():
+        own[0] = features.numel() // channels
+        # The kernel of PyTorch's own batch normalisation: one pass in whatever layout and precision the features have.
+        own[1], own[2] = torch.batch_norm_update_stats(features, None, None, 0.0)
     counts, means, variances = context.stack(own).unbind(1)
     count = counts.sum(0)
     mean = (means * counts).sum(0) / count
@@ -79,22 +78,48 @@ def _statistics(features: Tensor, context: DistributedContext) -> tuple[Tensor, 
 
 
 class _Normalise(torch.autograd.Function):
-    """(features - mean) * scale, where mean and scale depend on the features of all processes."""
+    """Batch normalisation with given statistics, which depend on the features of all processes.
+
+    Both directions are passes of PyTorch's kernels, in the layout and precision of the features. Backward, with m
+    values a channel over all processes, x̂ the normalised features, g their gradient and s = weight / √(variance + ε):
+    s·(g - Σg/m - x̂·Σ(g·x̂)/m). The first term is the gradient with constant statistics, and the other two are a
+    normalisation of the features with another weight and bias.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, mean: Tensor, scale: Tensor, count: Tensor, context: DistributedContext
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        count: Tensor,
+        epsilon: float,
+        context: DistributedContext,
     ) -> Tensor:
-        normed = (full_precision(features) - mean[:, None, None]) * scale[:, None, None]
-        ctx.save_for_backward(normed, scale, count)
-        ctx.context, ctx.dtype = context, features.dtype
-        return normed
+        ctx.save_for_backward(features, weight, mean, variance, count)
+        ctx.epsilon, ctx.context = epsilon, context
+        return _transform(features, weight, bias, mean, variance, epsilon)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
-        normed, scale, count = ctx.saved_tensors
-        sums = torch.stack([gradient.sum((0, 2, 3)), (gradient * normed).sum((0, 2, 3))])
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        features, weight, mean, variance, count = ctx.saved_tensors
+        back, along, total = torch.zeros_like(features), torch.zeros_like(weight), torch.zeros_like(weight)
+        if features.numel():
+            back, along, total = torch.ops.aten.native_batch_norm_backward(
+                gradient, features, weight, mean, variance, None, None, False, ctx.epsilon, [True, True, True]
+            )
+        sums = torch.stack([along, total])
         ctx.context.sum_tensor(sums)
-        mean, along = (sums / count)[:, :, None, None].unbind(0)
-        back = (gradient - mean - normed * along) * scale[:, None, None]
-        return back.to(ctx.dtype), None, None, None, None
+        if features.numel():
+            factor = weight * (variance + ctx.epsilon).rsqrt() / count
+            back.sub_(_transform(features, sums[0] * factor, sums[1] * factor, mean, variance, ctx.epsilon))
+        return back, along, total, None, None, None, None, None
+
+
+def _transform(
+    features: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+) -> Tensor:
+    """Return weight · (features - mean) / √(variance + ε) + bias, channel by channel."""
+    return functional.batch_norm(features, mean, variance, weight, bias, training=False, eps=epsilon)
