@@ -8,6 +8,7 @@ from xpronet.model.report_model import ReportModel
 from xpronet.model.settings import ModelSettings
 
 WHAT = "report model"
+XPRONET = "xpronet"
 BUILT_IN = {
     "st": "xpronet.rivals.captioner:Captioner",
     "adaatt": "xpronet.rivals.captioner:Captioner",
@@ -42,22 +43,37 @@ def build_report_model(
     Raises:
         InputError: there is no such model, its code is not allowed to run, or the settings do not fit it.
     """
-    if is_outside(settings.name) or settings.name in BUILT_IN:
-        own = settings.name in BUILT_IN
-        factory = load_object(
-            PYTHON + BUILT_IN[settings.name] if own else settings.name, what=WHAT, allow_code=own or allow_code
-        )
-        model = factory(
+    check_report_model(settings)
+    if settings.name == XPRONET:
+        return XProNet(
             backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
         )
-        if not isinstance(model, ReportModel):
-            raise InputError(f"{WHAT} {settings.name}: makes a {type(model).__name__}, no xpronet ReportModel")
-        return model
-    if settings.name != "xpronet":
-        known = ", ".join(("xpronet", *BUILT_IN))
-        raise InputError(f"model.name = {settings.name!r}: choose {known} or python:package.module:factory")
-    if settings.options:
-        raise InputError(f"model.options: {', '.join(settings.options)} are for other report models; remove them")
-    return XProNet(
+    own = BUILT_IN.get(settings.name)
+    name = settings.name if own is None else PYTHON + own
+    factory = load_object(name, what=WHAT, allow_code=allow_code or own is not None)
+    model = factory(
         backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
     )
+    if not isinstance(model, ReportModel):
+        raise InputError(f"{WHAT} {settings.name}: makes a {type(model).__name__}, no xpronet ReportModel")
+    return model
+
+
+def check_report_model(settings: ModelSettings) -> None:
+    """See that there is such a report model, and that it is asked for nothing that it has not; builds nothing.
+
+    Raises:
+        InputError: there is no model of that name, or it has no prototypes, or no options, where the settings want some.
+    """
+    name = settings.name
+    if name == XPRONET:
+        if settings.options:
+            raise InputError(f"model.options: {', '.join(settings.options)} are for other report models; remove them")
+    elif name in BUILT_IN:
+        if settings.visible != "none":
+            raise InputError(
+                f"model.visible = {settings.visible!r}: {name} has no prototypes; set model.visible = 'none'"
+            )
+    elif not is_outside(name):
+        known = ", ".join((XPRONET, *BUILT_IN))
+        raise InputError(f"model.name = {name!r}: choose {known} or python:package.module:factory")
