@@ -1,5 +1,8 @@
 """Build the report model that settings name: ours, another that comes with the package, or one of another package."""
 
+from collections.abc import Callable
+from typing import Any
+
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.extensions import PYTHON, is_outside, load_object
@@ -30,7 +33,8 @@ def build_report_model(
 ) -> ReportModel:
     """Return a report model with fresh weights.
 
-    The factory of any other model than XProNet is called with the keyword arguments of `ReportModel.__init__` and returns a `ReportModel`.
+    The factory of any other model than XProNet is called with the keyword arguments of `ReportModel.__init__` and
+    returns a `ReportModel`.
 
     Args:
         settings: which model, and its sizes.
@@ -43,14 +47,7 @@ def build_report_model(
     Raises:
         InputError: there is no such model, its code is not allowed to run, or the settings do not fit it.
     """
-    check_report_model(settings)
-    if settings.name == XPRONET:
-        return XProNet(
-            backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
-        )
-    own = BUILT_IN.get(settings.name)
-    name = settings.name if own is None else PYTHON + own
-    factory = load_object(name, what=WHAT, allow_code=allow_code or own is not None)
+    factory = _factory(settings, allow_code=allow_code)
     model = factory(
         backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
     )
@@ -63,7 +60,7 @@ def check_report_model(settings: ModelSettings) -> None:
     """See that there is such a report model, and that it is asked for nothing that it has not; builds nothing.
 
     Raises:
-        InputError: there is no model of that name, or it has no prototypes, or no options, where the settings want some.
+        InputError: there is no model of that name, or the settings want prototypes or options that it does not have.
     """
     name = settings.name
     if name == XPRONET:
@@ -77,3 +74,12 @@ def check_report_model(settings: ModelSettings) -> None:
     elif not is_outside(name):
         known = ", ".join((XPRONET, *BUILT_IN))
         raise InputError(f"model.name = {name!r}: choose {known} or python:package.module:factory")
+
+
+def _factory(settings: ModelSettings, *, allow_code: bool) -> Callable[..., Any]:
+    check_report_model(settings)
+    if settings.name == XPRONET:
+        return XProNet
+    if settings.name in BUILT_IN:
+        return load_object(PYTHON + BUILT_IN[settings.name], what=WHAT, allow_code=True)
+    return load_object(settings.name, what=WHAT, allow_code=allow_code)

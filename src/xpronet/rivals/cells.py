@@ -1,4 +1,4 @@
-"""The four captioners' recurrent cells: Show and Tell, adaptive attention, ATT2IN, and bottom-up and top-down attention.
+"""The captioners' recurrent cells: Show and Tell, adaptive attention, ATT2IN, bottom-up and top-down attention.
 
 All gates are in the order input, forget, output, candidate(s). What does not depend on the state (words, the pooled
 feature) is projected before the loop over words, once for all of them.
@@ -36,7 +36,10 @@ class EncodedRegions(NamedTuple):
 
     def keep(self, studies: Tensor) -> "EncodedRegions":
         """Return these studies only."""
-        return EncodedRegions(*(None if part is None else part[studies] for part in self))
+        keys, pooled, image_gates = (
+            None if part is None else part[studies] for part in (self.keys, self.pooled, self.image_gates)
+        )
+        return EncodedRegions(self.regions[studies], keys, self.mask[studies], pooled, image_gates)
 
 
 class CellStep(NamedTuple):
@@ -48,7 +51,7 @@ class CellStep(NamedTuple):
     attention: Float[Tensor, "B N S"] | None
     """On the regions; None of a cell without attention."""
     language: Float[Tensor, "B N"] | None = None
-    """Share of the attention that went to no region, but to what had been written; None of a cell without a sentinel."""
+    """Share of the attention that went to what had been written, and to no region; None without a sentinel."""
 
 
 class Cell(nn.Module):

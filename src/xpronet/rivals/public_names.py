@@ -5,13 +5,16 @@
 | `word_embedding`, `word_output` | `embed` or `embed.0`, `logit` |
 | `pooled_embedding` | `img_embed` (ST), `fc_embed` or `fc_embed.0` |
 | `region_embedding`, `region_keys` | `att_embed.0`, `ctx2att` |
-| ST: `cell.word_gates`, `cell.state_gates` | `core.weight_ih_l0`, `core.weight_hh_l0` (maxout: `_core.i2h`, `_core.h2h`) |
-| ADAATT: `cell.word_gates`, `image_gates`, `state_gates` | `core.lstm.w2h`, `v2h`, `h2h.0`; the sentinel's `r_…` |
-| ADAATT: `cell.sentinel_row`, `sentinel_key`, `query_row`, `query` | `core.attention.fr_linear.0`, `fr_embed`, `ho_linear.0`, `ho_embed` |
+| ST: `cell.word_gates`, `state_gates` | `core.weight_ih_l0`, `core.weight_hh_l0` (maxout: `_core.i2h`, `_core.h2h`) |
+| ADAATT: `cell.word_gates`, `image_gates`, `state_gates` | `core.lstm.w2h`, `v2h`, `h2h.0` |
+| ADAATT: `cell.word_sentinel`, `image_sentinel`, `state_sentinel` | `core.lstm.r_w2h`, `r_v2h`, `r_h2h` |
+| ADAATT: `cell.sentinel_row`, `sentinel_key` | `core.attention.fr_linear.0`, `fr_embed` |
+| ADAATT: `cell.query_row`, `query`, `output` | `core.attention.ho_linear.0`, `ho_embed`, `att2h` |
 | ATT2IN: `cell.word_gates`, `state_gates`, `context_candidates` | `core.i2h`, `core.h2h`, `core.a2c` |
 | TopDown: `cell.feedback_gates`, `image_gates`, `word_gates` | columns of `core.att_lstm.weight_ih`, in this order |
 | TopDown: `cell.context_gates`, `asked_gates` | columns of `core.lang_lstm.weight_ih`, in this order |
 | TopDown: `cell.asking_gates`, `writing_gates` | `weight_hh`, `bias_hh` of the two |
+| `cell.attention.query`, `cell.attention.score` (ADAATT: `cell.score`) | `core.attention.h2att`, `alpha_net` |
 
 PyTorch's own LSTM orders its gates input, forget, candidate, output: the rows of those weights change places.
 """
@@ -107,7 +110,7 @@ def _ours(model: Captioner, name: str, tensor: Tensor, own: Mapping[str, Tensor]
             raise InputError(
                 f"public weights: {name} has {tensor.shape[1]} columns; {model.settings.name} takes {sum(widths)}"
             )
-        return dict(zip(parts, rows.split(widths, dim=1), strict=True))
+        return dict(zip(parts, torch.split(rows, widths, dim=1), strict=True))
     layer, _, kind = name.rpartition(".")
     if layer == "core.attention.alpha_net":
         inner = "cell.attention.score" if "cell.attention.score.weight" in own else "cell.score"
