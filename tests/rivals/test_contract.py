@@ -202,7 +202,7 @@ def _learned_by_heart(prepared: PreparedExperiment) -> float:
     parameters = [each for name, each in network.named_parameters() if not name.startswith("backbone.")]
     optimiser = torch.optim.Adam(parameters, lr=prepared.recipe.train.learning_rate)
     share = 0.0
-    for _ in range(150):
+    for _ in range(200):
         logits = network.read(patches, batch.words[:, :-1], batch.findings).logits
         share = float((logits.argmax(-1) == targets)[mask].float().mean())
         if share > 0.97:

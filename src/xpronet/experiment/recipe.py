@@ -111,7 +111,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
     Args:
-        path: TOML file; with `base = "other.toml"` it inherits from another file beside it.
+        path: TOML file; with `base = "other.toml"` it inherits from another file beside it, with
+            `base = ["first.toml", "second.toml"]` from several, of which a later one stands above those before it.
         overrides: "section.key=value" with a TOML value; they take precedence over the file.
 
     Raises:
@@ -154,6 +155,25 @@ def shipped_recipe(name: str) -> Path:
     raise InputError(f"no recipe {name!r} comes with this package")
 
 
+def with_layers(recipe: Recipe, layers: Sequence[Path], overrides: Sequence[str] = ()) -> Recipe:
+    """Return a recipe with the values of other files, without their bases, in place of its own.
+
+    Args:
+        recipe: what lies below.
+        layers: TOML files; a later one stands above those before it.
+        overrides: "section.key=value", above all of them.
+
+    Raises:
+        InputError: a file is missing or not TOML, or a key or value is wrong.
+    """
+    tree = dataclasses.asdict(recipe)
+    for layer in layers:
+        _merge(tree, {name: value for name, value in _parse(layer).items() if name != "base"})
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    return make_recipe(tree, where=str(layers[-1]) if layers else "recipe")
+
+
 def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
     """Return the recipe of a tree of values, which take precedence over those of its preset.
 
@@ -182,19 +202,24 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     return flat
 
 
+def _parse(path: Path) -> Tree:
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML ({error})") from None
+
+
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> Tree:
     if path.resolve() in seen:
         raise InputError(f"{path}: base leads back to this file; remove one of the links")
-    try:
-        tree = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
-    base = tree.pop("base", None)
-    if base is None:
-        return tree
-    if not isinstance(base, str):
-        raise InputError(f"{path}: base = {base!r}; give the name of a recipe file")
-    whole = _read_tree(path.parent / base, (*seen, path.resolve()))
+    tree = _parse(path)
+    base = tree.pop("base", [])
+    bases = [base] if isinstance(base, str) else base
+    if not isinstance(bases, list) or not all(isinstance(name, str) for name in bases):
+        raise InputError(f"{path}: base = {base!r}; give the name of a recipe file, or a list of names")
+    whole: Tree = {}
+    for name in bases:
+        _merge(whole, _read_tree(path.parent / name, (*seen, path.resolve())))
     _merge(whole, tree)
     return whole
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import FindingsHead, NextWord, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 from xpronet.rivals.cells import AdaptiveCell, Cell, CellStep, EncodedRegions, InputCell, PlainCell, State, TopDownCell
 from xpronet.settings_tables import read_table
 
