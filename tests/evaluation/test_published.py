@@ -58,4 +58,6 @@ def test_what_is_not_comparable_says_why(row: str, reasons: tuple[str, ...]) -> 
 def test_another_protocol_or_corpus_is_not_comparable() -> None:
     full = {**MEASURED, "protocol": "full-text"}
     assert one("r2gencmn").differs_from(full) == ("references cut: 60 ids, rare words of references become <unk>",)
+    fewer = {**MEASURED, "split": "test, 100 of 100 studies"}
+    assert one("r2gencmn").differs_from(fewer) == ("split: R2Gen's: 2,069, 296 and 590 studies of two views",)
     assert "tested on MIMIC-CXR" in one("st", "MIMIC-CXR").differs_from(MEASURED)

@@ -21,7 +21,7 @@ def row(name: str, value: float) -> Variant:
 def folder(tmp_path: Path) -> Path:
     table = VariantTable(
         title="Table 1",
-        stamp={"corpus": "IU X-Ray", "protocol": "published-iu"},
+        stamp={"corpus": "IU X-Ray", "split": "test, 590 of 590 studies", "protocol": "published-iu"},
         variants=(row("ST", 0.111), row("R2GenCMN", 0.222)),
         constants=(row("constant, best BLEU-4", 0.197),),
     )
