@@ -1,15 +1,18 @@
 """A rival's checkpoint under the commands that take one: it works as ours does, or one line says why not."""
 
+import dataclasses
 import json
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
+import torch
 
 from xpronet.cli import run
+from xpronet.experiment.build import prepare
+from xpronet.experiment.recipe import Recipe
 from xpronet.files import read_json_lines
+from xpronet.rivals.captioner import Captioner
 
 
 def succeed(*arguments: object) -> None:
@@ -24,20 +27,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_recipe_text: str, phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    tree = tomllib.loads(tiny_recipe_text)
-    tree["model"] = {"name": "adaatt", "width": 32, "heads": 2, "visible": "none", "options": {"dropout": 0.0}}
-    tree["batches"] = {"size": 4}
-    # Long enough to write a word: what has learned little finds the empty report the likeliest.
-    tree["train"] |= {"epochs": 20, "freeze_backbone": True, "learning_rate": 0.01, "decay": 1.0, "log_steps": 0}
-    tree["train"] |= {"optimiser": "plain-adam"}
-    recipe = folder / "adaatt.toml"
-    recipe.write_text(tomli_w.dumps(tree))
-    succeed("features", phantom_folder, "--recipe", recipe, "--out", folder / "features")
-    train = ("train", recipe, "--corpus", phantom_folder, "--features", folder / "features")
-    succeed(*train, "--out", folder / "run")
-    return folder / "run"
+def trained(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose weights are drawn, and which is slow to end a report."""
+    model = dataclasses.replace(tiny_recipe.model, name="adaatt", visible="none")
+    checkpoint = prepare(dataclasses.replace(tiny_recipe, model=model)).checkpoint
+    assert isinstance(checkpoint.network, Captioner)
+    with torch.no_grad():
+        checkpoint.network.word_output.bias[checkpoint.vocabulary.eos] = -20.0
+    folder = tmp_path_factory.mktemp("drawn") / "checkpoint"
+    checkpoint.save(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
