@@ -67,6 +67,8 @@ app.command("xpronet.commands.export:export", name="export", help="Export a mode
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
+app.command("xpronet.commands.rivals:rivals", name="rivals", help="Train and score the models of the paper's table 1.")
+app.command("xpronet.commands.table:table", name="table", help="Show a table, beside the published numbers.")
 app.command(show)
 app.command(
     "xpronet.commands.constants:constants", name="constants", help="Score constant reports, which need no image."

@@ -41,6 +41,7 @@ def words(
     from xpronet.errors import InputError
     from xpronet.generation.evidence import trace_words
     from xpronet.generation.generator import pad_views
+    from xpronet.model.build import XPRONET
     from xpronet.model.checkpoint import best_device, load_checkpoint
     from xpronet.show.figures import check_figure
     from xpronet.show.word_figure import draw_words
@@ -68,8 +69,14 @@ def words(
         said = f"none of {', '.join(only)}" if only else "no word"
         raise InputError(f"{shown.id}: {said} in the report {report.text!r}; choose others")
     settings = checkpoint.network.settings
-    layers = f"layer {layer}" if layer is not None else f"the mean of {settings.layers} decoder layers"
-    heads = f"head {head}" if head is not None else f"the mean of {settings.heads} heads"
+    if settings.name == XPRONET:
+        layers = f"layer {layer}" if layer is not None else f"the mean of {settings.layers} decoder layers"
+        heads = f"head {head}" if head is not None else f"the mean of {settings.heads} heads"
+        how = f"Cross-attention: {layers} and {heads}."
+    else:
+        how = f"Where each word of {settings.name} looked."
+        if traces[0].language is not None:
+            how += " Language: the share of a word that came from what had been written, and from no region."
     oracle = " ORACLE LABELS: the findings were read from the reference." if report.labels_from == "reference" else ""
     draw_words(
         chosen,
@@ -80,7 +87,7 @@ def words(
         out,
         title=f"{run.resolve().name} about {shown.id}",
         report=report.text,
-        how=f"Cross-attention: {layers} and {heads}.{oracle}",
+        how=how + oracle,
         per_finding=settings.per_finding,
         overwrite=overwrite,
     )

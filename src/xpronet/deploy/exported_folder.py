@@ -143,11 +143,12 @@ def export_folder(
     Raises:
         InputError: a package that export needs is not installed, or the folder exists or has a name not in UTF-8.
     """
+    network = as_xpronet(checkpoint.network, "export").eval()
     missing = [package for package in TRACED_WITH[to] if find_spec(package) is None]
     if missing:
         raise InputError(f"--to {to} needs {', '.join(missing)}: pip install 'xpronet[onnx,openvino]'")
     check_utf8_name(folder)
-    settings = checkpoint.network.settings
+    settings = network.settings
     config = {
         "format": to,
         "version": VERSION,
@@ -164,7 +165,7 @@ def export_folder(
         "gate": checkpoint.gate is not None,
     }
     with new_folder(folder, overwrite=overwrite) as temporary:
-        for graph in make_graphs(as_xpronet(checkpoint.network, "export").eval(), size=checkpoint.images.size):
+        for graph in make_graphs(network, size=checkpoint.images.size):
             _write_onnx(graph, temporary / f"{graph.name}.onnx")
             if to == "openvino":
                 _convert(temporary / f"{graph.name}.onnx", temporary / f"{graph.name}.xml")

@@ -1,12 +1,11 @@
 """A recipe: all settings of one experiment, in TOML. Unknown keys and wrong types are refused by name."""
 
 import dataclasses
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import tomli_w
 
@@ -16,16 +15,17 @@ from xpronet.encoders.text_encoders import TextSettings
 from xpronet.errors import InputError
 from xpronet.files import read_text
 from xpronet.images.transforms import ImageSettings
+from xpronet.model.build import check_report_model
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
 from xpronet.prototypes.cluster import PrototypeSettings
+from xpronet.settings_tables import Settings, read_table
 from xpronet.text.vocabulary import VocabularySettings
 from xpronet.training.losses import LossSettings
 from xpronet.training.optimiser import TrainSettings
 
 Tree = dict[str, Any]
-Settings = TypeVar("Settings")
 
 PRESETS: dict[str, Tree] = {
     "xpronet": {},
@@ -88,6 +88,10 @@ class Recipe:
     gate: GateSettings = field(default_factory=GateSettings)
     """The out-of-distribution gate, which warns of images unlike those of the train studies."""
 
+    def __post_init__(self) -> None:
+        # Here, and not when the network is built: hours may lie in between.
+        check_report_model(self.model)
+
     def to_toml(self) -> str:
         """Return the recipe with every value spelled out.
 
@@ -107,7 +111,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
     Args:
-        path: TOML file; with `base = "other.toml"` it inherits from another file beside it.
+        path: TOML file; with `base = "other.toml"` it inherits from another file beside it, with
+            `base = ["first.toml", "second.toml"]` from several, of which a later one stands above those before it.
         overrides: "section.key=value" with a TOML value; they take precedence over the file.
 
     Raises:
@@ -133,8 +138,7 @@ def read_settings(kind: type[Settings], path: Path, overrides: Sequence[str] = (
     tree = _read_tree(path, ())
     for override in overrides:
         _merge(tree, _parse_override(override))
-    settings: Settings = _build(kind, tree, str(path), "")
-    return settings
+    return read_table(kind, tree, where=str(path))
 
 
 def shipped_recipe(name: str) -> Path:
@@ -151,6 +155,25 @@ def shipped_recipe(name: str) -> Path:
     raise InputError(f"no recipe {name!r} comes with this package")
 
 
+def with_layers(recipe: Recipe, layers: Sequence[Path], overrides: Sequence[str] = ()) -> Recipe:
+    """Return a recipe with the values of other files, without their bases, in place of its own.
+
+    Args:
+        recipe: what lies below.
+        layers: TOML files; a later one stands above those before it.
+        overrides: "section.key=value", above all of them.
+
+    Raises:
+        InputError: a file is missing or not TOML, or a key or value is wrong.
+    """
+    tree = dataclasses.asdict(recipe)
+    for layer in layers:
+        _merge(tree, {name: value for name, value in _parse(layer).items() if name != "base"})
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    return make_recipe(tree, where=str(layers[-1]) if layers else "recipe")
+
+
 def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
     """Return the recipe of a tree of values, which take precedence over those of its preset.
 
@@ -163,8 +186,7 @@ def make_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
     whole: Tree = {}
     _merge(whole, PRESETS[preset])
     _merge(whole, tree)
-    recipe: Recipe = _build(Recipe, whole, where, "")
-    return recipe
+    return read_table(Recipe, whole, where=where)
 
 
 def differences(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
@@ -180,19 +202,24 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     return flat
 
 
+def _parse(path: Path) -> Tree:
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML ({error})") from None
+
+
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> Tree:
     if path.resolve() in seen:
         raise InputError(f"{path}: base leads back to this file; remove one of the links")
-    try:
-        tree = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
-    base = tree.pop("base", None)
-    if base is None:
-        return tree
-    if not isinstance(base, str):
-        raise InputError(f"{path}: base = {base!r}; give the name of a recipe file")
-    whole = _read_tree(path.parent / base, (*seen, path.resolve()))
+    tree = _parse(path)
+    base = tree.pop("base", [])
+    bases = [base] if isinstance(base, str) else base
+    if not isinstance(bases, list) or not all(isinstance(name, str) for name in bases):
+        raise InputError(f"{path}: base = {base!r}; give the name of a recipe file, or a list of names")
+    whole: Tree = {}
+    for name in bases:
+        _merge(whole, _read_tree(path.parent / name, (*seen, path.resolve())))
     _merge(whole, tree)
     return whole
 
@@ -219,41 +246,3 @@ def _parse_override(text: str) -> Tree:
     for part in reversed(key.strip().split(".")):
         tree = {part: tree}
     return dict(tree)
-
-
-def _build(kind: Any, values: Any, where: str, prefix: str) -> Any:
-    """Build a settings dataclass from a table, strictly."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: {prefix.rstrip('.')} = {values!r}; this is a table of settings")
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {prefix}{close[0]}?" if close else f"; it has {', '.join(hints)}"
-            raise InputError(f"{where}: unknown key {prefix}{key}{hint}")
-    given = {
-        key: _build(hints[key], value, where, f"{prefix}{key}.")
-        if dataclasses.is_dataclass(hints[key])
-        else _checked(hints[key], value, f"{where}: {prefix}{key} = {value!r}")
-        for key, value in values.items()
-    }
-    try:
-        return kind(**given)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
-def _checked(kind: Any, value: Any, where: str) -> Any:
-    if get_origin(kind) is dict:
-        if not isinstance(value, dict):
-            raise InputError(f"{where}; a table is needed")
-        return value
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise InputError(f"{where}; choose one of {', '.join(map(str, get_args(kind)))}")
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{where}; a value of type {kind.__name__} is needed")
-    return value

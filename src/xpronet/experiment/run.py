@@ -35,7 +35,7 @@ MAY_CHANGE = frozenset(
         f"train.{name}"
         for name in (
             *("epochs", "learning_rate", "backbone_learning_rate", "schedule", "decay", "decay_epochs", "warm_up"),
-            *("weight_decay", "clip_norm", "precision", "compile", "on_nan", "patience"),
+            *("weight_decay", "clip_norm", "clip_value", "precision", "compile", "on_nan", "patience"),
             *("save_steps", "keep", "log_steps", "tensorboard"),
         )
     }

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.feature_cache import open_feature_cache
-from xpronet.evaluation.inputs import corpus_context
+from xpronet.evaluation.inputs import corpus_context, open_scored_model
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
+from xpronet.evaluation.retrieval import most_similar_reports
 from xpronet.evaluation.scorecard import score
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import label_source, recipe_corpus
@@ -29,6 +30,7 @@ def score_test_once(
     title: str,
     protocol: ProtocolName,
     with_meteor: bool = True,
+    with_retrieval: bool = False,
     track: Tracker = silent,
 ) -> dict[str, Any]:
     """Return the run's scorecard; the first call makes it with the best checkpoint, later ones read it.
@@ -41,6 +43,7 @@ def score_test_once(
         title: names the run in the scorecard.
         protocol: the form in which texts are compared.
         with_meteor: whether METEOR is scored, which starts Java.
+        with_retrieval: whether the report of the most similar train image is scored beside the model's.
         track: shows the progress of generation.
 
     Raises:
@@ -53,10 +56,15 @@ def score_test_once(
         context = corpus_context(recipe_corpus(recipe), SPLIT)
         predictions = read_predictions(run / PREDICTIONS_FILE, context.references)
         stamp, notes = context.check(predictions)
+        retrieved = None
+        if with_retrieval:
+            source = open_scored_model(predictions, run=run, corpus=recipe_corpus(recipe), allow_code=True, track=track)
+            retrieved = most_similar_reports(source)
         card = score(
             predictions,
             train_reports=context.train_reports,
             val=context.val_reports,
+            retrieved=retrieved,
             protocol=protocol,
             stamp={"trial": title, **stamp},
             notes=notes,

@@ -11,26 +11,29 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
+from xpronet.evaluation.scorecard import RETRIEVAL
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import initial_bank, recipe_corpus, wants_bank
 from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.run import RECIPE_FILE, train_together
 from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
-from xpronet.experiment.variant_table import VariantTable, best_constants, make_variant
+from xpronet.experiment.variant_table import RowNotes, VariantTable, baseline_rows, best_constants, make_variant
 from xpronet.experiment.variants import with_seed
-from xpronet.files import write_text
+from xpronet.files import read_json, write_text
 from xpronet.progress import Item, Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.checkpoints import last_checkpoint
 from xpronet.training.interrupts import Interrupted
 
 BANKS_FOLDER = "banks"
+TABLE_FILE = "table.json"
 STAMP = (
     "corpus",
     "split",
@@ -98,6 +101,8 @@ class TrialFolder:
     """The form in which texts are compared."""
     with_meteor: bool = True
     """Whether METEOR is scored, which starts Java."""
+    with_retrieval: bool = False
+    """Whether one scorecard has the row of the most similar train image, whose features are those of its model."""
 
     def run(
         self, variants: Mapping[str, Recipe], seeds: Sequence[int], *, track: Tracker = silent
@@ -125,6 +130,8 @@ class TrialFolder:
         variants: Mapping[str, Recipe],
         seeds: Sequence[int],
         *,
+        notes: Mapping[str, RowNotes] | None = None,
+        baselines: Mapping[str, RowNotes] | None = None,
         track: Tracker = silent,
         notify: Callable[[str], object],
     ) -> VariantTable:
@@ -134,6 +141,9 @@ class TrialFolder:
             title: what is compared.
             variants: as in `run`.
             seeds: as in `run`.
+            notes: what a reader must know of a variant, by its name.
+            baselines: rows of the scorecards that stand below the variants, with their notes; by default the best
+                constants.
             track: as in `run`.
             notify: takes a line after each trial.
 
@@ -150,9 +160,11 @@ class TrialFolder:
         return VariantTable(
             title=f"{title}: {first['studies']} test studies, {first['abnormal_studies']} of them abnormal",
             stamp={**shared, "seeds": ", ".join(map(str, dict.fromkeys(seeds)))},
-            variants=tuple(make_variant(name, each) for name, each in cards.items()),
+            variants=tuple(make_variant(name, each, (notes or {}).get(name)) for name, each in cards.items()),
             # Constants depend on the corpus alone: those of one scorecard are those of all.
-            constants=best_constants(first),
+            constants=best_constants(first)
+            if baselines is None
+            else baseline_rows([*chain.from_iterable(cards.values()), *self._scorecards()], baselines),
         )
 
     def bank(self, recipe: Recipe, *, track: Tracker = silent) -> PrototypeBank:
@@ -161,6 +173,14 @@ class TrialFolder:
         if not path.is_file():
             initial_bank(recipe, track=track).save(path)
         return PrototypeBank.load(path)
+
+    def _scorecards(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the scorecards of all finished trials."""
+        for path in sorted(self.folder.glob(f"*/*/{SCORECARD_FILE}")):
+            yield read_json(path)
+
+    def _has_retrieval(self) -> bool:
+        return any(row["name"] == RETRIEVAL for card in self._scorecards() for row in card["baselines"])
 
     def _run(self, trial: Trial, track: Tracker) -> TrialOutcome:
         run = self.folder / trial.path
@@ -173,6 +193,7 @@ class TrialFolder:
             title=trial.title,
             protocol=self.protocol,
             with_meteor=self.with_meteor,
+            with_retrieval=self.with_retrieval and not finished and not self._has_retrieval(),
             track=track,
         )
         if card["stamp"]["protocol"] != self.protocol:
@@ -196,7 +217,14 @@ class TrialFolder:
             raise Interrupted(f"{trial.title}: {reason}; the same command continues from there") from None
 
 
-def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_meteor: bool = True) -> TrialFolder:
+def open_trials(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    protocol: ProtocolName,
+    with_meteor: bool = True,
+    with_retrieval: bool = False,
+) -> TrialFolder:
     """Make a folder of trials, or reopen one that was begun with the same recipe.
 
     Raises:
@@ -220,7 +248,9 @@ def open_trials(folder: Path, recipe: Recipe, *, protocol: ProtocolName, with_me
         raise InputError(f"{folder}: holds something other than trials; choose another name")
     else:
         write_text(path, recipe.to_toml())
-    return TrialFolder(folder=folder, recipe=recipe, protocol=protocol, with_meteor=with_meteor)
+    return TrialFolder(
+        folder=folder, recipe=recipe, protocol=protocol, with_meteor=with_meteor, with_retrieval=with_retrieval
+    )
 
 
 def _bank_key(recipe: Recipe) -> str:

@@ -10,12 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.language import BLEU_NAMES
 from xpronet.evaluation.scorecard import ORACLE_TITLE
 
 SCORES = (*BLEU_NAMES, "ROUGE-L", "METEOR", "CIDEr", MAIN)
 """The scores of the paper's table 2, and two on which constant reports do badly."""
+NOTES = ("model", "findings at test from", "how exact", "what differs from the original")
 ON_A_LINE = 4
 """Scores per table, so that it fits a terminal of 80 columns."""
 CAPTION = "In brackets: 95 % intervals over studies"
@@ -43,6 +45,18 @@ class SeedsScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowNotes:
+    """What a reader must know of a row before comparing it."""
+
+    findings_from: str
+    """Where its findings come from when a report about a test study is written."""
+    exactness: str
+    """How exactly it is what its name says: exact, close or nearest; empty of what has no original."""
+    differs: str
+    """What differs from the original."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """The scores of a variant, or of a constant report."""
 
@@ -52,6 +66,8 @@ class Variant:
     """Whether it was given findings read from the references."""
     scores: Mapping[str, SeedsScore]
     """By name."""
+    notes: RowNotes | None = None
+    """What a reader must know of it, in tables that compare models of different origin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +98,42 @@ class VariantTable:
         return asdict(self)
 
 
-def make_variant(name: str, cards: Sequence[Mapping[str, Any]]) -> Variant:
+def read_variant_table(record: Mapping[str, Any], *, where: str) -> VariantTable:
+    """Return the table that `record` gave.
+
+    Args:
+        record: JSON values.
+        where: the file that they are from, for messages.
+
+    Raises:
+        InputError: they are not those of a table.
+    """
+    try:
+        variants, constants = (tuple(_read_variant(row) for row in record[rows]) for rows in ("variants", "constants"))
+        return VariantTable(title=record["title"], stamp=dict(record["stamp"]), variants=variants, constants=constants)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: not a table of variants ({error}); make it again") from None
+
+
+def _read_variant(row: Mapping[str, Any]) -> Variant:
+    scores = {name: SeedsScore(**{**score, "each": tuple(score["each"])}) for name, score in row["scores"].items()}
+    notes = row.get("notes")
+    return Variant(
+        name=row["name"], oracle=row["oracle"], scores=scores, notes=None if notes is None else RowNotes(**notes)
+    )
+
+
+def make_variant(name: str, cards: Sequence[Mapping[str, Any]], notes: RowNotes | None = None) -> Variant:
     """Combine the scorecards of one variant, one for each seed.
 
     Args:
         name: of the variant.
         cards: as in scorecard.json.
+        notes: of the variant.
     """
     return Variant(
         name=name,
+        notes=notes,
         oracle=any(card["title"] == ORACLE_TITLE for card in cards),
         scores=_joined([card["model"]["scores"] for card in cards]),
     )
@@ -106,6 +149,17 @@ def best_constants(card: Mapping[str, Any]) -> tuple[Variant, ...]:
     )
 
 
+def baseline_rows(cards: Sequence[Mapping[str, Any]], names: Mapping[str, RowNotes]) -> tuple[Variant, ...]:
+    """Return the baselines of these names; they are the same in all scorecards of a split that have them."""
+    found: dict[str, Variant] = {}
+    for card in cards:
+        for row in card["baselines"]:
+            name = row["name"]
+            if name in names and name not in found:
+                found[name] = Variant(name=name, oracle=False, scores=_joined([row["scores"]]), notes=names[name])
+    return tuple(found[name] for name in names if name in found)
+
+
 def variants_view(table: VariantTable) -> RenderableType:
     """Return variants and constants for a terminal of 80 columns."""
     parts: list[RenderableType] = [Text(table.title, style="bold")]
@@ -119,20 +173,45 @@ def variants_view(table: VariantTable) -> RenderableType:
             cells = ("\n".join(_cell(row.scores.get(name))) for name in chosen)
             grid.add_row(_shown(row), *cells, end_section=number == len(table.variants) - 1)
         parts.append(grid)
+    if any(row.notes is not None for row in table.rows):
+        parts.append(_notes_view(table))
     return Group(*parts, Text(_caption(table), style="dim"))
+
+
+def _notes_view(table: VariantTable) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
+    for name in NOTES:
+        grid.add_column(name)
+    for number, row in enumerate(table.rows):
+        grid.add_row(*_notes(row), end_section=number == len(table.variants) - 1)
+    return grid
+
+
+def _notes(row: Variant) -> tuple[str, ...]:
+    if row.notes is None:
+        return _shown(row), "", "", ""
+    return _shown(row), row.notes.findings_from, row.notes.exactness or "–", row.notes.differs or "–"
 
 
 def variants_markdown(table: VariantTable) -> str:
     """Return variants and constants as a Markdown page."""
     lines = [("model", *table.names), ("---", *("---:" for _ in table.names))]
     lines += [(_shown(row), *(" ".join(_cell(row.scores.get(name))) for name in table.names)) for row in table.rows]
+    noted = []
+    if any(row.notes is not None for row in table.rows):
+        noted = [_markdown_grid([NOTES, ("---",) * len(NOTES), *(_notes(row) for row in table.rows)])]
     parts = [
         f"# {table.title}",
-        "\n".join("| " + " | ".join(line) + " |" for line in lines),
+        _markdown_grid(lines),
+        *noted,
         _caption(table),
         "\n".join(f"* {name}: {value}" for name, value in table.stamp.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown_grid(lines: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _joined(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, SeedsScore]:

@@ -38,24 +38,28 @@ def ablation(recipe: Recipe, bank: PrototypeBank) -> dict[str, Recipe]:
     change = dataclasses.replace
     model, loss = recipe.model, recipe.loss
     random_model = change(model, per_finding=bank.per_finding, bank_rows=len(bank.vectors), bank_width=bank.width)
-    memory = change(
-        model,
-        visible="all",
-        project_bank=False,
-        bank_rows=2048,
-        bank_width=model.width,
-        gamma=32,
-        fusion="add",
-    )
     return {
         "full": recipe,
         "w/o CMPNet": change(recipe, model=change(model, visible="none")),
         "w/o PI": change(recipe, bank="random", model=random_model),
         "w/o IMLCS": change(recipe, loss=change(loss, theta=1.0)),
-        "R2GenCMN": change(
-            recipe, bank="random", model=memory, loss=change(loss, image_contrast=0.0, text_contrast=0.0)
-        ),
+        "R2GenCMN": memory_variant(recipe),
     }
+
+
+def memory_variant(recipe: Recipe) -> Recipe:
+    """Return R2GenCMN (Chen 2021) as a setting of the same network: a memory of 2,048 rows that all may query."""
+    change = dataclasses.replace
+    memory = change(
+        recipe.model,
+        visible="all",
+        project_bank=False,
+        bank_rows=2048,
+        bank_width=recipe.model.width,
+        gamma=32,
+        fusion="add",
+    )
+    return change(recipe, bank="random", model=memory, loss=change(recipe.loss, image_contrast=0.0, text_contrast=0.0))
 
 
 def sweep_values(recipe: Recipe, over: Swept, values: Iterable[float]) -> dict[float, Recipe]:

@@ -17,8 +17,8 @@ from xpronet.generation.beam import Hypothesis
 from xpronet.generation.report import PrototypeUse, Report, WordEvidence
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import fast_copy
-from xpronet.model.network import as_xpronet
-from xpronet.model.report_model import WordReading
+from xpronet.model.network import XProNet
+from xpronet.model.report_model import ReportModel, WordReading
 from xpronet.text.vocabulary import Vocabulary
 
 PROTOTYPES_SHOWN = 10
@@ -58,6 +58,7 @@ def explain_words(
     """
     attention = by_view(reading.attention, num_views)
     log_probabilities = reading.log_probabilities.tolist()
+    language = reading.language.tolist() if reading.language is not None else None
     # All words at once: one at a time it took as long as a third of the search.
     strongest = _strongest(reading.shares.cpu().numpy()) if reading.shares is not None else None
     return [
@@ -67,6 +68,7 @@ def explain_words(
                 log_probability=log_probabilities[row][place],
                 attention=attention[row, place],
                 prototypes=_named(strongest[row][place], findings, per_finding) if strongest is not None else (),
+                language=language[row][place] if language is not None else None,
             )
             for place, text in enumerate(vocabulary.word_list(report.words))
         )
@@ -128,6 +130,8 @@ class WordTrace:
     """Each prototype's share in the response to the region that the word looked at most."""
     visible: int
     """Prototypes that the study could query."""
+    language: float | None = None
+    """Share of the word that came from what had been written; None of a model that does not tell."""
 
     @property
     def region(self) -> tuple[int, int, int]:
@@ -177,16 +181,17 @@ def trace_words(
         head: the head whose attention is shown, from 1; by default the mean of all.
 
     Raises:
-        InputError: there is no such layer or head.
+        InputError: there is no such layer or head, or the model does not note where its words come from.
     """
-    network = as_xpronet(fast_copy(checkpoint.network.to(device)), "a figure of words").eval()
+    network = fast_copy(checkpoint.network.to(device)).eval()
+    if not isinstance(network, XProNet):
+        return _traces_of_reading(network, checkpoint, report, images, present, device=device, layer=layer, head=head)
     for name, number, most in (("layer", layer, network.settings.layers), ("head", head, network.settings.heads)):
         if number is not None and not 1 <= number <= most:
             raise InputError(f"--{name} {number}: the model has {name}s 1 to {most}")
     if not report.words:
         return ()
-    ids = checkpoint.vocabulary.ids_of([word.text for word in report.words])
-    words = torch.tensor([[checkpoint.vocabulary.bos, *ids]], device=device)
+    words = _words_of(report, checkpoint, device)
     num_views = images.shape[1]
     with torch.inference_mode():
         patches = network.encode_images(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))
@@ -223,6 +228,54 @@ def trace_words(
         )
         for place, word in enumerate(report.words)
     )
+
+
+def _traces_of_reading(
+    network: ReportModel,
+    checkpoint: Checkpoint,
+    report: Report,
+    images: UInt8[Tensor, "1 views height width"],
+    present: Bool[np.ndarray, " findings"],
+    *,
+    device: torch.device,
+    layer: int | None,
+    head: int | None,
+) -> tuple[WordTrace, ...]:
+    """Do what `trace_words` does with any report model's own account of its words."""
+    for name, number in (("layer", layer), ("head", head)):
+        if number is not None:
+            raise InputError(
+                f"--{name} {number}: {checkpoint.network.settings.name} has no {name}s; leave --{name} out"
+            )
+    if not report.words:
+        return ()
+    num_views = images.shape[1]
+    with torch.inference_mode():
+        patches = network.encode_images(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))
+        encoded = network.encode(patches, torch.from_numpy(present).to(device)[None], network.prepare_decoding())
+        reading = network.reread(encoded, _words_of(report, checkpoint, device))
+    if reading is None:
+        raise InputError(f"{checkpoint.network.settings.name}: does not note where its words come from")
+    attention = by_view(reading.attention, num_views)[0]
+    language = reading.language[0].tolist() if reading.language is not None else [None] * len(report.words)
+    return tuple(
+        WordTrace(
+            text=word.text,
+            probability=math.exp(word.log_probability),
+            attention=attention[place],
+            word_shares=None,
+            region_shares=None,
+            visible=0,
+            language=language[place],
+        )
+        for place, word in enumerate(report.words)
+    )
+
+
+def _words_of(report: Report, checkpoint: Checkpoint, device: torch.device) -> Int[Tensor, "1 length"]:
+    """Return the ids of a report's words from BOS on."""
+    ids = checkpoint.vocabulary.ids_of([word.text for word in report.words])
+    return torch.tensor([[checkpoint.vocabulary.bos, *ids]], device=device)
 
 
 def _largest(shares: Float[np.ndarray, " prototypes"] | None) -> tuple[int, ...]:

@@ -55,6 +55,8 @@ class WordEvidence:
     """Cross-attention on the regions of each view, averaged over layers and heads; sums to 1 over all views."""
     prototypes: tuple[PrototypeUse, ...]
     """The prototypes that answered it, strongest first."""
+    language: float | None = None
+    """Share of it that came from what had been written, and from no region; None of a model that does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,7 @@ def _finding_score(record: Mapping[str, Any]) -> FindingScore:
 
 
 def _word_record(word: WordEvidence) -> Mapping[str, Any]:
-    return {
+    record = {
         "text": word.text,
         "log_probability": round(word.log_probability, 6),
         "attention": word.attention.round(5).tolist(),
@@ -183,3 +185,4 @@ def _word_record(word: WordEvidence) -> Mapping[str, Any]:
             {"finding": use.finding, "index": use.index, "weight": round(use.weight, 5)} for use in word.prototypes
         ],
     }
+    return record if word.language is None else {**record, "language": round(word.language, 5)}

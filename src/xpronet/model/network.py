@@ -199,10 +199,10 @@ def as_xpronet(model: ReportModel, what: str) -> XProNet:
     """Return a report model that is ours, for work that only our network can do.
 
     Raises:
-        InputError: it is another package's; `what` begins the message.
+        InputError: it is another model; `what` begins the message.
     """
     if not isinstance(model, XProNet):
-        raise InputError(f"{what} needs an xpronet model; this one is a {type(model).__name__}")
+        raise InputError(f"{what} needs an xpronet model; this one is {model.settings.name}")
     return model
 
 

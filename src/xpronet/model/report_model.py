@@ -47,6 +47,8 @@ class WordReading(NamedTuple):
     """Attention on the regions; sums to 1 over them."""
     shares: Float[Tensor, "B T P"] | None
     """Each prototype's share in the response to each word, averaged over heads; None without prototypes."""
+    language: Float[Tensor, "B T"] | None = None
+    """Share of each word that came from what had been written, and from no region; None where a model has no such."""
 
 
 @runtime_checkable

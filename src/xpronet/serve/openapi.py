@@ -40,6 +40,7 @@ class WordAnswer(Answer):
     log_probability: float = Field(description="Natural logarithm of its probability given the words before it.")
     attention: list[Grid] = Field(description="By view: cross-attention on each region; sums to 1 over all views.")
     prototypes: list[PrototypeAnswer]
+    language: float | None = Field(None, description="Its share that came from what had been written, if known.")
 
 
 class GateAnswer(Answer):

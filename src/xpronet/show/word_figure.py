@@ -111,7 +111,8 @@ def _draw_card(
     sheet.text(
         x + text_width(trace.text, 13, bold=True) + 0.12,
         y + 0.04,
-        f"probability {trace.probability:.2f}, box {trace.attention.max():.0%}",
+        f"probability {trace.probability:.2f}, box {trace.attention.max():.0%}"
+        + ("" if trace.language is None else f", language {trace.language:.0%}"),
         size=9,
         colour=GREY,
     )

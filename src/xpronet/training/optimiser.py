@@ -36,12 +36,15 @@ class TrainSettings:
     """Epochs between decays (paper: 1; published: 10 on IU X-Ray, 3 on MIMIC-CXR)."""
     warm_up: float = 0.1
     """Fraction of all steps in which the one-cycle schedule rises to the full rate."""
-    optimiser: Literal["adam", "adamw"] = "adam"
-    """Adam with amsgrad and weight decay in the gradient, as published; or AdamW."""
+    optimiser: Literal["adam", "adamw", "plain-adam"] = "adam"
+    """Adam with amsgrad and weight decay in the gradient, as published; AdamW; or Adam with PyTorch's own constants, as
+    the LSTM captioners were trained."""
     weight_decay: float = 5e-5
     """Of all parameters."""
     clip_norm: float = 1.0
     """Maximum norm of the gradient; 0 disables clipping, as published."""
+    clip_value: float = 0.0
+    """Largest size of each entry of the gradient, before its norm is clipped; 0 disables it (LSTM captioners: 0.1)."""
     accumulate: int = 1
     """Batches per optimiser step, weighted equally; contrastive pairs are those within a batch."""
     precision: Precision = "fp32"
@@ -78,7 +81,7 @@ class TrainSettings:
         for name in ("epochs", "decay_epochs", "accumulate", "keep"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must be at least 1")
-        rates = ("learning_rate", "backbone_learning_rate", "weight_decay", "clip_norm")
+        rates = ("learning_rate", "backbone_learning_rate", "weight_decay", "clip_norm", "clip_value")
         for name in (*rates, "patience", "seed", "save_steps", "log_steps"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name} = {getattr(self, name)}: must not be negative")
@@ -110,6 +113,8 @@ def make_optimiser(network: ReportModel, settings: TrainSettings) -> torch.optim
         )
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    if settings.optimiser == "plain-adam":
+        return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
     return torch.optim.Adam(
         groups, betas=(0.9, 0.98), eps=1e-9, weight_decay=settings.weight_decay, amsgrad=True, fused=True
     )
@@ -140,6 +145,12 @@ def rate_factor(settings: TrainSettings, *, step: int, steps_per_epoch: int) -> 
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> float:
-    """Clip the gradient's norm, if the settings ask for it; return the norm before."""
+    """Clip the gradient's entries and norm, if the settings ask for it; return the norm before."""
+    parameters = list(parameters)
     limit = settings.clip_norm or math.inf
-    return float(nn.utils.clip_grad_norm_(list(parameters), limit, foreach=True))
+    if not settings.clip_value:
+        return float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+    norm = float(nn.utils.clip_grad_norm_(parameters, math.inf, foreach=True))
+    nn.utils.clip_grad_value_(parameters, settings.clip_value, foreach=True)
+    nn.utils.clip_grad_norm_(parameters, limit, foreach=True)
+    return norm
