@@ -19,9 +19,10 @@ class ModelSettings:
     """Sizes and choices of everything after the image backbone."""
 
     name: str = "xpronet"
-    """The report model: xpronet, or python:package.module:factory of an installed package."""
+    """The report model: xpronet, another of `model.build.BUILT_IN`, or python:package.module:factory of an installed
+    package."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Settings of its own of an outside report model; xpronet has none."""
+    """Settings of its own of another report model; xpronet has none."""
     width: int = 512
     """d_model: width of patches, words and projected prototypes inside the network."""
     feed_forward: int = 512
