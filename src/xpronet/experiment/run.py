@@ -326,7 +326,9 @@ def _keep_derived(derived: DerivedData, run: Path, *, notify: Callable[[str], ob
             notify(line)
         write_json(path, derived.record)
     elif read_json(path) != derived.record:
-        raise InputError(f"{path}: differs from what the train studies give now; give the corpus that the run began with")
+        raise InputError(
+            f"{path}: differs from what the train studies give now; give the corpus that the run began with"
+        )
 
 
 def _fit_gate(recipe: Recipe, run: Path, *, track: Tracker, notify: Callable[[str], object]) -> None:

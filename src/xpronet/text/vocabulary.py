@@ -66,9 +66,7 @@ class Vocabulary:
         unknown: id of every word that is not in the vocabulary.
     """
 
-    def __init__(
-        self, words: Sequence[str], settings: VocabularySettings, phrases: Sequence[Phrase] = ()
-    ) -> None:
+    def __init__(self, words: Sequence[str], settings: VocabularySettings, phrases: Sequence[Phrase] = ()) -> None:
         """Number `words` in their order, after the special words that `settings.ids` asks for, then the phrases.
 
         Raises:
@@ -102,7 +100,7 @@ class Vocabulary:
         A report that is too long is cut; it keeps its EOS under separate ids and loses it under published ones.
         """
         words = self.clean(report).split()
-        ids = [self.bos, *(self._by_word.get(word, self.unknown) for word in words), self.eos]
+        ids = [self.bos, *map(self.number, words), self.eos]
         limit = self.settings.max_words
         if len(ids) <= limit:
             return ids
@@ -111,6 +109,10 @@ class Vocabulary:
     def ids_of(self, words: Sequence[str]) -> list[int]:
         """Return the ids of words that `word_list` returned, without BOS and EOS."""
         return [self._by_word[word] for word in words]
+
+    def number(self, word: str) -> int:
+        """Return the id of a word, that of the unknown word where the vocabulary lacks it."""
+        return self._by_word.get(word, self.unknown)
 
     def with_phrases(self, phrases: Sequence[Phrase]) -> "Vocabulary":
         """Return the same words with these phrases behind them."""
