@@ -46,11 +46,11 @@ def backbone() -> ImageEncoder:
 
 @pytest.fixture(scope="session")
 def make_rival(studies: TrainStudies, backbone: ImageEncoder) -> Callable[..., Rival]:
-    def make(name: str, **options: object) -> Rival:
+    def make(name: str, *, width: int = 16, **options: object) -> Rival:
         settings = ModelSettings(
             name=name,
             visible="none",
-            width=16,
+            width=width,
             heads=2,
             layers=2,
             feed_forward=24,
