@@ -11,6 +11,7 @@ from xpronet.model.report_model import DerivedData, ReportModel, TrainStudies
 from xpronet.model.settings import ModelSettings
 
 WHAT = "report model"
+XPRONET = "xpronet"
 BUILT_IN = {
     "st": "xpronet.rivals.captioner:Captioner",
     "adaatt": "xpronet.rivals.captioner:Captioner",
@@ -59,7 +60,7 @@ def build_report_model(
 ) -> ReportModel:
     """Return a report model with fresh weights.
 
-    The factory of any other model than XProNet is called with the keyword arguments of `ReportModel.__init__`, and
+    The factory of any other model than XProNet is called with the keyword arguments of `ReportModel.__init__`, and with
     `derived` if it derives data; it returns a `ReportModel`.
 
     Args:
@@ -75,12 +76,12 @@ def build_report_model(
         InputError: there is no such model, its code is not allowed to run, or the settings do not fit it.
     """
     factory = _factory(settings, allow_code=allow_code)
-    if factory is XProNet and settings.options:
-        raise InputError(f"model.options: {', '.join(settings.options)} are for other report models; remove them")
     more: dict[str, Any] = {}
     if hasattr(factory, "derive"):
         if derived is None:
-            raise InputError(f"{WHAT} {settings.name}: what it derives from the train studies is missing; train it")
+            raise InputError(
+                f"{WHAT} {settings.name}: what it derives from the train studies is missing; train it again"
+            )
         more["derived"] = derived
     model = factory(
         backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings, **more
@@ -91,12 +92,30 @@ def build_report_model(
     return model
 
 
+def check_report_model(settings: ModelSettings) -> None:
+    """See that there is such a report model, and that it is asked for nothing that it has not; builds nothing.
+
+    Raises:
+        InputError: there is no model of that name, or the settings want prototypes or options that it does not have.
+    """
+    name = settings.name
+    if name == XPRONET:
+        if settings.options:
+            raise InputError(f"model.options: {', '.join(settings.options)} are for other report models; remove them")
+    elif name in BUILT_IN:
+        if settings.visible != "none":
+            raise InputError(
+                f"model.visible = {settings.visible!r}: {name} has no prototypes; set model.visible = 'none'"
+            )
+    elif not is_outside(name):
+        known = ", ".join((XPRONET, *BUILT_IN))
+        raise InputError(f"model.name = {name!r}: choose {known} or python:package.module:factory")
+
+
 def _factory(settings: ModelSettings, *, allow_code: bool) -> Callable[..., Any]:
-    if settings.name == "xpronet":
+    check_report_model(settings)
+    if settings.name == XPRONET:
         return XProNet
     if settings.name in BUILT_IN:
         return load_object(PYTHON + BUILT_IN[settings.name], what=WHAT, allow_code=True)
-    if is_outside(settings.name):
-        return load_object(settings.name, what=WHAT, allow_code=allow_code)
-    known = ", ".join(("xpronet", *BUILT_IN))
-    raise InputError(f"model.name = {settings.name!r}: choose {known} or python:package.module:factory")
+    return load_object(settings.name, what=WHAT, allow_code=allow_code)

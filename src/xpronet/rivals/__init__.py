@@ -10,5 +10,5 @@
    (`sentences.py`), templates (`templates.py`), a graph of findings (`graph_findings.py`). The run folder and every
    checkpoint keep the record, derived.json; it holds counts, and sentences that a share of all train reports has.
 6. `hierarchical_coat`, `hierarchical_hrgr`, `hierarchical_cmas`, `graph_sentsat`, `graph_kerp` and `ratchet` have a
-   model each; `recipes/` says how close each is to its original.
+   model each; recipes/rivals/ says how close each is to its original.
 """

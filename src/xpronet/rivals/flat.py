@@ -20,9 +20,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xpronet.encoders.image_encoder import ImageEncoder
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import FindingsHead, NextWord, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 
 NEVER = -1e4
 """Log-probability of what cannot come next: e to it is 0, and unlike -inf it stays a number when it is masked."""

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.model.attention import join_heads, split_heads
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 from xpronet.rivals.flat import NEVER, FlatModel, State, either, zeros
 from xpronet.rivals.graph_findings import graph_nodes, graph_record, graph_summary
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell

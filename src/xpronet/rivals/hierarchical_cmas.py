@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xpronet.encoders.image_encoder import ImageEncoder
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 from xpronet.rivals.flat import NEVER, FlatModel, State, either, zeros
 from xpronet.rivals.hierarchical_hrgr import RegionStudies
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xpronet.encoders.image_encoder import ImageEncoder
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 from xpronet.rivals.flat import FlatModel, State, begun_sentences, either, zeros
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
 from xpronet.rivals.options import read_options

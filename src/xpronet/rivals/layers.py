@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from xpronet.model.precision import full_precision
+from xpronet.precision import full_precision
 
 
 class LSTMCell(nn.Module):

@@ -15,12 +15,8 @@ def read_options(settings: ModelSettings, defaults: Mapping[str, Any]) -> dict[s
         defaults: every option that the model has; a value must have the type of its default.
 
     Raises:
-        InputError: an option is unknown or of another type, or the settings ask for prototypes, which no rival has.
+        InputError: an option is unknown or of another type.
     """
-    if settings.visible != "none":
-        raise InputError(
-            f'model.visible = "{settings.visible}": {settings.name} has no prototypes; set model.visible = "none"'
-        )
     for name, value in settings.options.items():
         if name not in defaults:
             known = f"there are {', '.join(defaults)}" if defaults else f"{settings.name} has none"

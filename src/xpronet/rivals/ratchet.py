@@ -17,9 +17,9 @@ from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.model.attention import Attention, Cache, KeysValues
 from xpronet.model.decoding import WordCache
-from xpronet.model.precision import full_precision
 from xpronet.model.report_model import FindingsHead, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
+from xpronet.precision import full_precision
 from xpronet.rivals.options import read_options
 
 OPTIONS = {"head_width": 0}
