@@ -161,8 +161,8 @@ def test_a_report_model_beside_our_encoder_is_refused_alike(
         ("model.options={attention='sharp'}", "model.options.attention = 'sharp': choose uniform or additive"),
         ("model.options={depth=3}", "model.options: no depth; there are attention and state_penalty"),
         ("model.name='python:xpronet_outside.report_model:Nothing'", "has no 'Nothing'"),
-        ("model.name='gru'", "model.name = 'gru': choose xpronet or python:package.module:factory"),
-        ("model.name='xpronet'", "model.options: attention, state_penalty are for outside report models"),
+        ("model.name='gru'", "model.name = 'gru': choose xpronet, "),
+        ("model.name='xpronet'", "model.options: attention, state_penalty are for other report models"),
     ],
 )
 def test_mistakes_in_the_recipe_are_one_line(

@@ -113,3 +113,17 @@ def test_regions_and_their_projections_exist_once_for_all_beams(rival, patches, 
     tensors = [each for each in torch.utils._pytree.tree_leaves(encoded) if isinstance(each, torch.Tensor)]
     assert len(tensors) > 1
     assert all(7 not in tensor.shape[:2] for tensor in tensors)
+
+
+def test_half_precision_trains_it_too(rival, patches, findings, reports):
+    model, _ = rival
+    exact = model.read(patches, reports, findings).logits.log_softmax(-1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = model.read(patches, reports, findings)
+    rough = outputs.logits.float().log_softmax(-1)
+    torch.testing.assert_close(rough.exp(), exact.exp(), rtol=0, atol=0.05)
+    chosen = rough[:, :-1].gather(-1, reports[:, 1:, None]).squeeze(-1)
+    loss = -chosen[reports[:, 1:] != model.padding].mean() + sum(outputs.extra_losses.values())
+    loss.backward()
+    assert all(each.grad.isfinite().all() for each in model.parameters() if each.grad is not None)
+    model.zero_grad()

@@ -21,22 +21,16 @@ from xpronet.rivals.hierarchical_hrgr import RegionStudies
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
 from xpronet.rivals.options import read_options
 from xpronet.rivals.sentences import derive_sentences, sentences_of
-from xpronet.rivals.templates import SentenceReader
+from xpronet.rivals.templates import is_abnormal
 from xpronet.text.vocabulary import Phrase
 
 WRITERS = ("<normal>", "<abnormal>")
 """The marks of both writers, by their numbers."""
 
 
-class WriterChoice:
-    """Says which writer writes a sentence."""
-
-    def __init__(self) -> None:
-        self._reader = SentenceReader()
-
-    def __call__(self, sentence: str) -> int:
-        """Return the number of the writer."""
-        return int(self._reader.is_abnormal(sentence))
+def writer_of(sentence: str) -> int:
+    """Return the number of the writer that writes a sentence."""
+    return int(is_abnormal(sentence))
 
 
 class CMAS(FlatModel):
@@ -52,9 +46,8 @@ class CMAS(FlatModel):
             InputError: no report has two sentences.
         """
         read_options(settings, {})
-        choose = WriterChoice()
         abnormal = [
-            [choose(" ".join(words)) for words in sentences_of(studies.vocabulary.clean(report))]
+            [writer_of(" ".join(words)) for words in sentences_of(studies.vocabulary.clean(report))]
             for report in studies.reports
         ]
         sentences = [one for report in abnormal for one in report]
@@ -63,7 +56,7 @@ class CMAS(FlatModel):
             studies,
             name=settings.name,
             phrases=[Phrase(mark, "") for mark in WRITERS],
-            choose=choose,
+            choose=writer_of,
             record={"abnormal_sentences": round(share, 6), "reports_with_one": round(reports, 6)},
             summary=[f"Abnormal: {share:.1%} of the sentences of the train reports, in {reports:.0%} of the reports"],
         )

@@ -7,6 +7,7 @@ sentence of a meaning that a share of the train reports has.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from xpronet.errors import InputError
@@ -18,6 +19,9 @@ from xpronet.text.vocabulary import Phrase
 
 SHARE = 0.024
 """Of the train reports, 50 of IU X-Ray's 2,069: 27 templates there; HRGR's own were 28, made by hand."""
+
+SENTENCES_KEPT = 50_000
+"""Whose reading is kept: reports repeat each other's, and each epoch reads all of them again."""
 
 _ANATOMY = {
     "lung": "lung lungs pulmonary lobe lobes",
@@ -63,29 +67,30 @@ class Template(NamedTuple):
     """Train reports with a sentence of this meaning."""
 
 
-class SentenceReader:
-    """Reads single sentences by the rules of the labeler."""
+def is_abnormal(sentence: str) -> bool:
+    """Return whether a sentence says of a finding that it is, or may be, there, or names another abnormality."""
+    return any(state in (State.POSITIVE, State.UNCERTAIN) for _, state in _said(sentence))
 
-    def __init__(self) -> None:
-        self._labeler = RuleLabeler()
 
-    def is_abnormal(self, sentence: str) -> bool:
-        """Return whether a sentence says of any finding that it is, or may be, there."""
-        return any(state in (State.POSITIVE, State.UNCERTAIN) for _, state in self._said(sentence))
+def meaning_of(sentence: str) -> Meaning | None:
+    """Return what a normal sentence says; None of one that is not normal, or says nothing of the kind."""
+    if is_abnormal(sentence):
+        return None
+    denied = sorted({finding for finding, state in _said(sentence) if state is State.NEGATIVE})
+    words = sentence.lower().split()
+    if not denied and _NORMAL.isdisjoint(words) and _WITHIN_LIMITS not in sentence.lower():
+        return None
+    return tuple(denied), tuple(sorted({name for word in words for name in _ANATOMY_OF.get(word, ())}))
 
-    def meaning(self, sentence: str) -> Meaning | None:
-        """Return what a normal sentence says; None of one that is not normal, or says nothing of the kind."""
-        said = self._said(sentence)
-        if any(state in (State.POSITIVE, State.UNCERTAIN) for _, state in said):
-            return None
-        denied = sorted({finding for finding, state in said if state is State.NEGATIVE})
-        words = sentence.lower().split()
-        if not denied and _NORMAL.isdisjoint(words) and _WITHIN_LIMITS not in sentence.lower():
-            return None
-        return tuple(denied), tuple(sorted({name for word in words for name in _ANATOMY_OF.get(word, ())}))
 
-    def _said(self, sentence: str) -> list[tuple[str, State]]:
-        return [(claim.finding, claim.state) for each in self._labeler.claims(sentence) for claim in each.claims]
+@cache
+def _labeler() -> RuleLabeler:
+    return RuleLabeler()
+
+
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _said(sentence: str) -> tuple[tuple[str, State], ...]:
+    return tuple((claim.finding, claim.state) for each in _labeler().claims(sentence) for claim in each.claims)
 
 
 @dataclass(frozen=True)
@@ -121,11 +126,10 @@ class TemplateChoice:
         """Choose among templates that are phrases from number `first` on; `otherwise` where none fits."""
         self._numbers = {each.meaning: number for number, each in enumerate(templates, first)}
         self._otherwise = otherwise
-        self._reader = SentenceReader()
 
     def __call__(self, sentence: str) -> int | None:
         """Return the number of the template among the phrases."""
-        meaning = self._reader.meaning(sentence)
+        meaning = meaning_of(sentence)
         return self._otherwise if meaning is None else self._numbers.get(meaning, self._otherwise)
 
 
@@ -140,7 +144,6 @@ def derive_templates(studies: TrainStudies, *, share: float, name: str) -> Templ
     Raises:
         InputError: no meaning reaches the share.
     """
-    reader = SentenceReader()
     vocabulary = studies.vocabulary
     sentences: dict[Meaning, Counter[str]] = defaultdict(Counter)
     reports: Counter[Meaning] = Counter()
@@ -150,7 +153,7 @@ def derive_templates(studies: TrainStudies, *, share: float, name: str) -> Templ
         for words in sentences_of(vocabulary.clean(report)):
             num_sentences += 1
             text = " ".join(words)
-            meaning = reader.meaning(text)
+            meaning = meaning_of(text)
             if meaning is not None:
                 sentences[meaning][text] += 1
                 own.add(meaning)
