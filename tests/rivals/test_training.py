@@ -125,7 +125,11 @@ def test_a_kill_and_a_resume_give_the_same_bytes_and_a_checkpoint_stands_alone(
 
 def check_words(checkpoint: Path, phantom: Corpus) -> None:
     """See that the words of a report are its text, and each was drawn from the regions."""
-    generator = ReportGenerator(load_checkpoint(checkpoint), device=torch.device("cpu"))
+    loaded = load_checkpoint(checkpoint)
+    if loaded.network.settings.name == "hrgr":
+        # Two epochs teach it that an empty report is the likeliest.
+        torch.nn.init.constant_(loaded.network.stop.bias, -100.0)
+    generator = ReportGenerator(loaded, device=torch.device("cpu"))
     study = phantom.split("test")[0]
     report = generator.report([phantom.view_path(view) for view in study.views])
     written = [word.text for word in report.words]
