@@ -1,7 +1,7 @@
 """Studies as batches of tensors."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -130,6 +130,7 @@ class StudyDataset(Dataset[_Item]):
         drop_views: float = 0.0,
         seed: int = 0,
         features: FeatureCache | None = None,
+        encode: Callable[[str], list[int]] | None = None,
     ) -> None:
         """Check the studies; no image is read.
 
@@ -144,6 +145,7 @@ class StudyDataset(Dataset[_Item]):
             drop_views: probability of leaving views out, for training.
             seed: of the random crops and of the views left out.
             features: read patch features from this cache in place of images.
+            encode: turns a report into ids, where the report model has a way of its own; else the vocabulary does.
 
         Raises:
             InputError: a study has no view, or the cache was made of other images or with other settings.
@@ -160,7 +162,7 @@ class StudyDataset(Dataset[_Item]):
         self._features = features
         self._corpus = corpus
         self._studies = tuple(studies)
-        self._vocabulary = vocabulary
+        self._encode = encode or vocabulary.encode
         assert len(findings) == len(studies), "one row of labels for each study"
         assert np.isin(findings, (0, 1)).all(), "labels that are ignored are no booleans"
         self._findings = findings.astype(bool)
@@ -189,7 +191,7 @@ class StudyDataset(Dataset[_Item]):
         study = self._studies[number]
         rng = np.random.default_rng([self._seed, epoch, number])
         views = [self._read(view, rng) for view in self._shown_views(epoch, number)]
-        return _Item(study.id, np.stack(views), self._vocabulary.encode(study.report), self._findings[number])
+        return _Item(study.id, np.stack(views), self._encode(study.report), self._findings[number])
 
     def _read(
         self, view: View, rng: np.random.Generator
@@ -234,7 +236,7 @@ class StudyDataset(Dataset[_Item]):
             num_views, length = max(len(item.images) for item in items), max(len(item.words) for item in items)
         else:
             num_views = max(len(self._shown_views(epoch, number)) for epoch, number in keys)
-            length = max(len(self._vocabulary.encode(self._studies[number].report)) for _, number in keys)
+            length = max(len(self._encode(self._studies[number].report)) for _, number in keys)
         return BatchItems(
             items=items,
             num_views=num_views,

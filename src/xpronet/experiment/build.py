@@ -33,9 +33,10 @@ from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import write_reports
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
-from xpronet.model.build import build_report_model
+from xpronet.model.build import build_report_model, derive_data
 from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
 from xpronet.model.network import XProNet
+from xpronet.model.report_model import DerivedData, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import Precision, settled_precision
 from xpronet.progress import Tracker, silent
@@ -64,6 +65,8 @@ class PreparedExperiment:
     """The initial network."""
     bank: PrototypeBank | None
     """Its initial prototypes."""
+    derived: DerivedData | None
+    """What the report model derived from the train studies."""
     train_set: StudyDataset
     """Studies to train on."""
     val_set: StudyDataset
@@ -135,6 +138,18 @@ def prepare(
     train, val = corpus.split("train"), corpus.split("val")
     train_labels, val_labels = _labels(recipe, corpus, train), _labels(recipe, corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
+    derived = derive_data(
+        recipe.model,
+        TrainStudies(
+            reports=tuple(study.report for study in train),
+            findings=train_labels == 1,
+            names=FINDINGS,
+            vocabulary=vocabulary,
+        ),
+        allow_code=True,  # the recipe named it
+    )
+    if derived is not None:
+        vocabulary = derived.vocabulary
     backbone = build_backbone(recipe)
     features = open_recipe_features(recipe, backbone)
     # Checked before the long work: a study without views should not cost hours first.
@@ -150,6 +165,7 @@ def prepare(
             drop_views=recipe.batches.drop_views if augment else 0.0,
             seed=recipe.train.seed,
             features=features,
+            encode=None if derived is None else derived.encode,
         )
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
@@ -172,6 +188,7 @@ def prepare(
         num_words=len(vocabulary),
         padding=vocabulary.padding,
         num_findings=len(FINDINGS),
+        derived=None if derived is None else derived.record,
         allow_code=True,  # the recipe named it
     )
     if bank is not None and isinstance(network, XProNet) and network.matching is not None:
@@ -190,6 +207,7 @@ def prepare(
         recipe=recipe,
         checkpoint=checkpoint,
         bank=bank,
+        derived=derived,
         train_set=train_set,
         val_set=val_set,
         context=context,

@@ -13,10 +13,11 @@ from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
 from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
-from xpronet.files import check_writable, make_folder, write_json, write_text
+from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
-from xpronet.model.checkpoint import best_device
+from xpronet.model.checkpoint import DERIVED_FILE, best_device
+from xpronet.model.report_model import DerivedData
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.checkpoints import TrainerState, last_checkpoint, read_trainer_state
@@ -114,7 +115,7 @@ def train_and_test(
         with_meteor: whether METEOR is scored, which starts Java.
         processes: as `train_together` takes it.
         track: shows progress, in the main process.
-        notify: takes a line about the gate.
+        notify: takes a line about the gate, or about what the report model derived from the train studies.
 
     Returns:
         The outcome in the main process, None in the others.
@@ -211,7 +212,7 @@ def train_run(
         context: the processes that train together; by default this process is alone. Only the main one writes, and all
             must see the same corpus and run folder.
         track: shows progress.
-        notify: takes a line about the gate.
+        notify: takes a line about the gate, or about what the report model derived from the train studies.
 
     Raises:
         InputError: recipe, corpus, labels, prototypes or the resumed run do not fit each other, or the folder is taken.
@@ -243,6 +244,8 @@ def train_run(
         write_json(run / VOCABULARY_FILE, prepared.checkpoint.vocabulary.record(), overwrite=resumed)
         if prepared.bank is not None:
             prepared.bank.save(run / BANK_FILE, overwrite=True)
+        if prepared.derived is not None:
+            _keep_derived(prepared.derived, run, notify=notify)
         stamp_run(
             run,
             device=prepared.device,
@@ -309,6 +312,23 @@ def _as_begun(recipe: Recipe, bank: PrototypeBank | None, run: Path) -> tuple[Re
     if bank is None and (run / BANK_FILE).is_file():
         bank = PrototypeBank.load(run / BANK_FILE)
     return recipe, bank
+
+
+def _keep_derived(derived: DerivedData, run: Path, *, notify: Callable[[str], object]) -> None:
+    """Write what the report model derived from the train studies, and say it where a run begins.
+
+    Raises:
+        InputError: the run was begun with something else.
+    """
+    path = run / DERIVED_FILE
+    if not path.is_file():
+        for line in derived.summary:
+            notify(line)
+        write_json(path, derived.record)
+    elif read_json(path) != derived.record:
+        raise InputError(
+            f"{path}: differs from what the train studies give now; give the corpus that the run began with"
+        )
 
 
 def _fit_gate(recipe: Recipe, run: Path, *, track: Tracker, notify: Callable[[str], object]) -> None:

@@ -35,6 +35,7 @@ def beam_search(
     end: int,
     settings: BeamSettings,
     forbidden: tuple[int, ...] = (),
+    lengths: Sequence[int] | None = None,
     device: torch.device | None = None,
 ) -> list[tuple[Hypothesis, ...]]:
     """Return each study's most probable reports among those that the search meets, the likeliest first.
@@ -49,16 +50,20 @@ def beam_search(
         end: id that closes a report.
         settings: width and limits.
         forbidden: ids that are never written.
+        lengths: words that each id counts against the limit, where some stand for several words or for none; one that
+            would go beyond the limit is not written. By default each counts as one.
         device: where the model's tensors are; the CPU if left out.
     """
-    search = _Search(num_studies, begin, end, settings, device or torch.device("cpu"))
+    search = _Search(num_studies, begin, end, settings, device or torch.device("cpu"), lengths)
     origin = None
-    for position in range(settings.max_words):
+    # An id that is written as nothing comes before one that is a word: there are at most as many of them.
+    num_steps = settings.max_words if lengths is None else 2 * settings.max_words
+    for position in range(num_steps):
         log_probabilities = model.step(search.newest, origin)
         if forbidden:
             never = torch.tensor(forbidden, device=log_probabilities.device)
             log_probabilities = log_probabilities.index_fill(-1, never, -torch.inf)
-        origin = search.extend(log_probabilities, last=position == settings.max_words - 1)
+        origin = search.extend(log_probabilities, last=position == num_steps - 1)
         running = search.running()
         if not len(running):
             break
@@ -73,7 +78,15 @@ def beam_search(
 class _Search:
     """Running beams of the studies that are still searched, and the best finished reports of every study."""
 
-    def __init__(self, num_studies: int, begin: int, end: int, settings: BeamSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        num_studies: int,
+        begin: int,
+        end: int,
+        settings: BeamSettings,
+        device: torch.device,
+        lengths: Sequence[int] | None = None,
+    ) -> None:
         self.settings = settings
         self.end = end
         self.study = list(range(num_studies))
@@ -85,16 +98,24 @@ class _Search:
         self.scores[:, 0] = 0.0
         # A running beam must beat the last of the wanted reports, while they are not all there nothing.
         self.bar = torch.full((num_studies,), -torch.inf, device=device)
+        self.lengths = None if lengths is None else torch.tensor(lengths, device=device)
+        self.written = torch.zeros((num_studies, settings.beams), dtype=torch.long, device=device)
 
     def extend(self, log_probabilities: Float[Tensor, "B N vocabulary"], *, last: bool) -> Int[Tensor, "B N"]:
         """Continue the best beams by one word, take out those that end; return the beam that each continues."""
         vocabulary = log_probabilities.shape[-1]
+        written = self.written.unsqueeze(-1) + (1 if self.lengths is None else self.lengths)
+        if self.lengths is not None:
+            log_probabilities = log_probabilities.masked_fill(written > self.settings.max_words, -torch.inf)
         totals = (self.scores.unsqueeze(-1) + log_probabilities).flatten(1)
         self.scores, chosen = totals.topk(self.settings.beams, dim=-1)
         origin, self.newest = chosen // vocabulary, chosen % vocabulary
         continued = self.words.gather(1, origin.unsqueeze(-1).expand(-1, -1, self.words.shape[-1]))
         self.words = torch.cat([continued, self.newest.unsqueeze(-1)], dim=-1)
         ended = (self.newest == self.end) | last
+        if self.lengths is not None:
+            self.written = written.flatten(1).gather(1, chosen)
+            ended = ended | (self.written >= self.settings.max_words)
         self._finish(ended)
         self.scores = self.scores.masked_fill(ended, -torch.inf)
         return origin
@@ -108,6 +129,7 @@ class _Search:
         self.study = [self.study[number] for number in studies.tolist()]
         self.newest, self.words = self.newest[studies], self.words[studies]
         self.scores, self.bar = self.scores[studies], self.bar[studies]
+        self.written = self.written[studies]
 
     def _finish(self, ended: Bool[Tensor, "B N"]) -> None:
         """Keep those of the ended beams that are among the wanted."""

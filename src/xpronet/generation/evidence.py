@@ -4,7 +4,7 @@ Shape legend: B studies, T words, S regions of all views, P prototypes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,15 +65,31 @@ def explain_words(
         tuple(
             WordEvidence(
                 text=text,
-                log_probability=log_probabilities[row][place],
+                log_probability=log_probability,
                 attention=attention[row, place],
                 prototypes=_named(strongest[row][place], findings, per_finding) if strongest is not None else (),
                 language=language[row][place] if language is not None else None,
             )
-            for place, text in enumerate(vocabulary.word_list(report.words))
+            for place, text, log_probability in _written(report.words, log_probabilities[row], vocabulary)
         )
         for row, report in enumerate(found)
     ]
+
+
+def _written(
+    ids: Sequence[int], log_probabilities: Sequence[float], vocabulary: Vocabulary
+) -> Iterator[tuple[int, str, float]]:
+    """Yield place, text and log-probability of each word that is written.
+
+    The probability of a phrase is that of its first word: the others follow for certain. That of an id that is written
+    as nothing goes to the word after it.
+    """
+    silent = 0.0
+    for place, number in enumerate(ids):
+        silent += log_probabilities[place]
+        for text in vocabulary.spell(number):
+            yield place, text, silent
+            silent = 0.0
 
 
 def by_view(attention: Float[Tensor, "B items S"], num_views: int) -> Float[np.ndarray, "B items V rows columns"]:

@@ -93,6 +93,8 @@ class ReportGenerator:
         marks = {vocabulary.padding, vocabulary.bos, vocabulary.unknown} - {vocabulary.eos}
         self._labeler = RuleLabeler() if self.settings.choose == "agreeing" else None
         self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
+        numbers = range(len(vocabulary)) if vocabulary.phrases else None
+        self._lengths = [len(vocabulary.spell(number)) for number in numbers] if numbers is not None else None
 
     def report(self, images: StudySource, *, study_id: str | None = None, with_evidence: bool = True) -> Report:
         """Generate a report about one study.
@@ -170,6 +172,7 @@ class ReportGenerator:
                 end=self.checkpoint.vocabulary.eos,
                 settings=self.settings,
                 forbidden=self._forbidden,
+                lengths=self._lengths,
                 device=self.runtime.device,
             )
             found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]

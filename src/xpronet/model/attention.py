@@ -76,14 +76,23 @@ def attention_weights(
 class Attention(nn.Module):
     """Scaled dot-product attention with its four linear layers."""
 
-    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, width: int, heads: int, dropout: float, head_width: int | None = None) -> None:
+        """Make the layers.
+
+        Args:
+            width: of queries, sources and outputs.
+            heads: number of heads.
+            dropout: of the weights.
+            head_width: of each head's queries, keys and values; the heads share the width if left out.
+        """
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        inner = width if head_width is None else heads * head_width
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.output = nn.Linear(inner, width)
 
     def project(self, sources: Float[Tensor, "B S width"]) -> KeysValues:
         """Return the keys and values of the sources, which is all that later queries need of them."""

@@ -82,6 +82,8 @@ CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocabulary.json"
 FINDINGS_FILE = "findings.json"
 TRAINING_FILE = "training.json"
+DERIVED_FILE = "derived.json"
+"""Present only if the report model derived data from the train studies."""
 GATE_FILE = "picture_gate.safetensors"
 """Present only if a gate was fitted; gate.safetensors, made from other features, is ignored."""
 DEFAULT_THRESHOLD = 0.5
@@ -136,6 +138,8 @@ class Checkpoint:
             }
             write_json(temporary / CONFIG_FILE, config)
             write_json(temporary / VOCABULARY_FILE, self.vocabulary.record())
+            if self.network.derived is not None:
+                write_json(temporary / DERIVED_FILE, self.network.derived)
             write_json(temporary / FINDINGS_FILE, self._findings())
             write_json(temporary / TRAINING_FILE, self.training)
             write_manifest(temporary)
@@ -238,10 +242,22 @@ def _report_model(
             num_words=len(vocabulary),
             padding=vocabulary.padding,
             num_findings=num_findings,
+            derived=_derived(folder),
             allow_code=allow_code,
         )
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
+
+
+def _derived(folder: Path) -> dict[str, Any] | None:
+    """Return what the report model of a checkpoint derived from its train studies, if it did."""
+    if DERIVED_FILE not in listed_files(folder):
+        return None
+    check_files(folder, [DERIVED_FILE])
+    record = read_json(folder / DERIVED_FILE)
+    if not isinstance(record, dict):
+        raise InputError(f"{folder / DERIVED_FILE}: not a table; make the checkpoint again or use another")
+    return record
 
 
 def find_checkpoint(path: Path) -> Path:

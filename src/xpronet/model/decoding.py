@@ -28,7 +28,7 @@ class Decoding:
         self._num_beams = num_beams
         keys = encoded.regions[0].keys
         size = max_steps * num_beams
-        self._caches = [_WordCache(layer.keys, size) for layer in encoded.regions]
+        self._caches = [WordCache(layer.keys, size) for layer in encoded.regions]
         # Which words of the cache each beam consists of.
         self._own = torch.zeros((keys.shape[0], num_beams, size), dtype=torch.bool, device=keys.device)
 
@@ -72,7 +72,7 @@ class Decoding:
         self._own = self._own[studies]
 
 
-class _WordCache:
+class WordCache:
     """Keys and values of one layer's words, in memory that is reserved once."""
 
     def __init__(self, like: Float[Tensor, "B H S D"], size: int) -> None:

@@ -4,10 +4,12 @@ Shape legend: B studies, V views, R regions of a view, S = V·R regions of a stu
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
+from xpronet.text.vocabulary import Vocabulary
 
 
 class Patches(NamedTuple):
@@ -49,6 +52,34 @@ class WordReading(NamedTuple):
     """Each prototype's share in the response to each word, averaged over heads; None without prototypes."""
     language: Float[Tensor, "B T"] | None = None
     """Share of each word that came from what had been written, and from no region; None where a model has no such."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainStudies:
+    """What a report model may derive data of its own from: the train split, and nothing else of a corpus."""
+
+    reports: Sequence[str]
+    """As the corpus has them."""
+    findings: Bool[np.ndarray, "studies K"]
+    """Their labels."""
+    names: tuple[str, ...]
+    """Names of the findings."""
+    vocabulary: Vocabulary
+    """Built from the reports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedData:
+    """What a report model derived from the train studies before training."""
+
+    record: Mapping[str, Any]
+    """JSON values that the model is built from; a checkpoint keeps them, so they hold nothing of a single study."""
+    vocabulary: Vocabulary
+    """The vocabulary, with the phrases that the model writes."""
+    encode: Callable[[str], list[int]]
+    """Turns a report into the ids that the model learns to write."""
+    summary: tuple[str, ...] = ()
+    """What was derived, in a few lines for the user."""
 
 
 @runtime_checkable
@@ -107,7 +138,14 @@ class ReportModel(nn.Module):
 
     A subclass implements `read` for training, and `encode` and `start_decoding` for generation; `reread` if its words
     have evidence. What it computes word by word must equal what it computes with teacher forcing.
+
+    A factory, such as the subclass, that has an attribute `derive` is asked first for what the train studies give:
+    `derive(studies: TrainStudies, settings: ModelSettings) -> DerivedData`, which must be the same for the same
+    studies. It is then called with the record as one more keyword argument, `derived`.
     """
+
+    derived: Mapping[str, Any] | None = None
+    """The record of what was derived from the train studies; None of a model that derives nothing."""
 
     def __init__(
         self, *, backbone: ImageEncoder, settings: ModelSettings, num_words: int, padding: int, num_findings: int

@@ -43,32 +43,45 @@ class VocabularySettings:
             raise InputError(f"vocabulary.ids = {self.ids!r}: choose separate or published")
 
 
+@dataclass(frozen=True)
+class Phrase:
+    """A word of a report model's own that stands for several words of a report, or for none."""
+
+    name: str
+    """What it is called; unlike any word of a report, such as "<normal>"."""
+    text: str
+    """The words that it stands for, as a cleaned report has them; empty for one that is written as nothing."""
+
+
 class Vocabulary:
     """A two-way mapping between words and ids, with the settings it was built by.
 
     Attributes:
         settings: the settings.
-        words: all words but the special ones, in the order of their ids.
+        words: all words but the special ones and the phrases, in the order of their ids.
+        phrases: the report model's own, behind all words.
         padding: id that fills the end of a batch's shorter reports.
         bos: id of the mark at the beginning of a report.
         eos: id of the mark at the end of a report.
         unknown: id of every word that is not in the vocabulary.
     """
 
-    def __init__(self, words: Sequence[str], settings: VocabularySettings) -> None:
-        """Number `words` in their order, after the special words that `settings.ids` asks for.
+    def __init__(self, words: Sequence[str], settings: VocabularySettings, phrases: Sequence[Phrase] = ()) -> None:
+        """Number `words` in their order, after the special words that `settings.ids` asks for, then the phrases.
 
         Raises:
             InputError: a word is there twice, or published ids lack the unknown word.
         """
         self.settings = settings
         self.words = tuple(words)
+        self.phrases = tuple(phrases)
         if settings.ids == "published":
             self.padding = self.bos = self.eos = 0
             self._by_id = ("<end>", *self.words)
         else:
             self.padding, self.bos, self.eos = 0, 1, 2
             self._by_id = (*SPECIAL, *self.words)
+        self._by_id += tuple(phrase.name for phrase in self.phrases)
         self._by_word = {word: number for number, word in enumerate(self._by_id)}
         if len(self._by_word) != len(self._by_id) or UNKNOWN not in self._by_word:
             raise InputError(f"vocabulary: words must be distinct, with {UNKNOWN} among the published ones")
@@ -87,7 +100,7 @@ class Vocabulary:
         A report that is too long is cut; it keeps its EOS under separate ids and loses it under published ones.
         """
         words = self.clean(report).split()
-        ids = [self.bos, *(self._by_word.get(word, self.unknown) for word in words), self.eos]
+        ids = [self.bos, *map(self.number, words), self.eos]
         limit = self.settings.max_words
         if len(ids) <= limit:
             return ids
@@ -97,19 +110,38 @@ class Vocabulary:
         """Return the ids of words that `word_list` returned, without BOS and EOS."""
         return [self._by_word[word] for word in words]
 
+    def number(self, word: str) -> int:
+        """Return the id of a word, that of the unknown word where the vocabulary lacks it."""
+        return self._by_word.get(word, self.unknown)
+
+    def with_phrases(self, phrases: Sequence[Phrase]) -> "Vocabulary":
+        """Return the same words with these phrases behind them."""
+        return Vocabulary(self.words, self.settings, phrases)
+
+    @property
+    def first_phrase(self) -> int:
+        """Return the id of the first phrase; those of the others follow."""
+        return len(self._by_id) - len(self.phrases)
+
+    def spell(self, number: int) -> tuple[str, ...]:
+        """Return what an id is written as: a word, the words of a phrase, or nothing."""
+        if number < self.first_phrase:
+            return (self._by_id[number],)
+        return tuple(self.phrases[number - self.first_phrase].text.split())
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of `word_list`, separated by spaces."""
         return " ".join(self.word_list(ids))
 
     def word_list(self, ids: Iterable[int]) -> list[str]:
-        """Return the words of ids up to the first EOS or padding; a leading BOS is skipped."""
+        """Return the words of ids up to the first EOS or padding, phrases spelled out; a leading BOS is skipped."""
         words: list[str] = []
         for position, number in enumerate(ids):
             if position == 0 and number == self.bos:
                 continue
             if number in (self.eos, self.padding):
                 break
-            words.append(self._by_id[number])
+            words.extend(self.spell(number))
         return words
 
     def unknown_share(self, reports: Iterable[str]) -> float:
@@ -118,7 +150,10 @@ class Vocabulary:
 
     def record(self) -> dict[str, Any]:
         """Return the vocabulary as JSON values, for `read_vocabulary`."""
-        return {**vars(self.settings), "words": list(self.words)}
+        record: dict[str, Any] = {**vars(self.settings), "words": list(self.words)}
+        if self.phrases:
+            record["phrases"] = [[phrase.name, phrase.text] for phrase in self.phrases]
+        return record
 
 
 def build_vocabulary(reports: Iterable[str], settings: VocabularySettings) -> Vocabulary:
@@ -152,7 +187,8 @@ def read_vocabulary(record: Any, where: str) -> Vocabulary:
     try:
         values = dict(record)
         words = values.pop("words")
-        return Vocabulary([str(word) for word in words], VocabularySettings(**values))
+        phrases = [Phrase(str(name), str(text)) for name, text in values.pop("phrases", ())]
+        return Vocabulary([str(word) for word in words], VocabularySettings(**values), phrases)
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{where}: not a vocabulary ({error})") from None
 

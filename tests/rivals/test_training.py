@@ -1,0 +1,191 @@
+"""Rivals in training and in use: eight studies by heart, the same run after a kill, reports with evidence."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from xpronet.data.corpus import Corpus
+from xpronet.data.dataset import BatchSettings, StudyDataset
+from xpronet.data.loader import load_batches
+from xpronet.errors import InputError
+from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.run import train_run
+from xpronet.generation.beam import beam_search
+from xpronet.generation.generator import ReportGenerator
+from xpronet.images.transforms import ImageSettings
+from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
+from xpronet.model.report_model import Patches
+from xpronet.model.search_settings import BeamSettings
+from xpronet.text.cleaning import readable
+from xpronet.training.losses import LossSettings, losses
+
+
+def as_rival(recipe: Recipe, name: str, **options: object) -> Recipe:
+    model = dataclasses.replace(recipe.model, name=name, visible="none", options=options)
+    return dataclasses.replace(recipe, model=model)
+
+
+@pytest.fixture(scope="session")
+def seen(phantom: Corpus, studies, backbone) -> Patches:
+    """Eight studies as a network with random weights sees them, each feature at unit variance."""
+    dataset = StudyDataset(
+        phantom,
+        phantom.split("train")[:8],
+        vocabulary=studies.vocabulary,
+        findings=studies.findings[:8].astype(float),
+        images=ImageSettings(size=64, short_side=64),
+        max_views=2,
+        augment=False,
+    )
+    [batch] = load_batches(dataset, BatchSettings(size=8), padding=0)
+    views = torch.nn.functional.adaptive_avg_pool2d(batch.images.float().flatten(0, 1)[:, None], 8)
+    regions = torch.nn.functional.unfold(views, 4, stride=4).transpose(1, 2).reshape(8, -1, 16)
+    regions = (regions - regions.mean((0, 1))) / regions.std((0, 1))
+    wide = torch.randn(16, backbone.width_out, generator=torch.Generator().manual_seed(1)) / 4
+    return Patches(regions @ wide, torch.ones(8, 8, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("name", ["coat", "hrgr", "cmas", "sentsat_kg", "kerp", "ratchet"])
+def test_eight_studies_are_learned_by_heart(name, make_rival, pad, seen, studies):
+    # In evaluation mode: nothing is dropped.
+    rival = make_rival(name, width=48)
+    model, _ = rival
+    words, findings = pad(rival, 8)[:, :20], torch.from_numpy(studies.findings[:8])
+    mask = words[:, 1:] != model.padding
+    optimiser = torch.optim.Adam([each for name, each in model.named_parameters() if "backbone" not in name], lr=0.01)
+    torch.manual_seed(0)
+    for _ in range(300):
+        outputs = model.read(seen, words[:, :-1], findings)
+        right = (outputs.logits.argmax(-1) == words[:, 1:])[mask].float().mean()
+        if right > 0.95:
+            break
+        optimiser.zero_grad()
+        losses(outputs, words[:, 1:], mask, findings, LossSettings()).total.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+    assert right > 0.95
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_at(step: int):
+    """Return a tracker that stops the run as a kill does, before a step."""
+    left = step
+
+    def track(items: Iterable, description: str, total: int) -> Iterator:
+        nonlocal left
+        for item in items:
+            if description.startswith("epoch"):
+                left -= 1
+                if left < 0:
+                    raise KilledError
+            yield item
+
+    return track
+
+
+RUNS = {"hrgr": {"template_share": 0.1}, "cmas": {}, "ratchet": {"head_width": 8}}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_kill_and_a_resume_give_the_same_bytes_and_a_checkpoint_stands_alone(
+    name: str, tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path
+):
+    recipe = as_rival(tiny_recipe, name, **RUNS[name])
+    recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, save_steps=1))
+    said: list[str] = []
+    train_run(recipe, tmp_path / "whole", notify=said.append)
+    with pytest.raises(KilledError):
+        train_run(recipe, tmp_path / "killed", track=killed_at(5))
+    train_run(recipe, tmp_path / "killed", resumed=True)
+    for file in ("model.safetensors", "vocabulary.json", "findings.json", "config.json"):
+        whole, killed = (find_checkpoint(tmp_path / run) / file for run in ("whole", "killed"))
+        assert whole.read_bytes() == killed.read_bytes(), file
+    kept = tmp_path / "whole" / "derived.json"
+    if name == "ratchet":
+        assert not kept.exists()
+    else:
+        assert said[0].startswith("Sentences: ")
+        assert (find_checkpoint(tmp_path / "whole") / "derived.json").read_text() == kept.read_text()
+        record = json.loads((tmp_path / "killed" / "derived.json").read_text())
+        (tmp_path / "killed" / "derived.json").write_text(json.dumps(record | {"sentences": {}}))
+        more = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, epochs=3))
+        with pytest.raises(InputError, match=r"derived.json: differs from what the train studies give now"):
+            train_run(more, tmp_path / "killed", resumed=True)
+    find_checkpoint(tmp_path / "whole").rename(tmp_path / "alone")
+    check_words(tmp_path / "alone", phantom)
+
+
+def check_words(checkpoint: Path, phantom: Corpus) -> None:
+    """See that the words of a report are its text, and each was drawn from the regions."""
+    loaded = load_checkpoint(checkpoint)
+    if loaded.network.settings.name == "hrgr":
+        # Two epochs teach it that an empty report is the likeliest.
+        torch.nn.init.constant_(loaded.network.stop.bias, -100.0)
+    generator = ReportGenerator(loaded, device=torch.device("cpu"))
+    study = phantom.split("test")[0]
+    report = generator.report([phantom.view_path(view) for view in study.views])
+    written = [word.text for word in report.words]
+    assert readable(" ".join(written)) == report.text
+    assert 0 < len(written) <= generator.settings.max_words
+    for word in report.words:
+        assert word.attention.shape == (2, 2, 2)
+        assert word.attention.sum() == pytest.approx(1, abs=1e-4)
+    # What is missing is the probability of EOS.
+    assert sum(word.log_probability for word in report.words) >= report.log_probability - 1e-3
+
+
+def test_the_words_of_a_template_count_against_the_limit(make_rival, patches, findings):
+    model, derived = make_rival("hrgr")
+    with torch.no_grad():
+        model.policy.bias[0] = -100.0
+        model.stop.bias[0] = -100.0
+    vocabulary = derived.vocabulary
+    lengths = [len(vocabulary.spell(number)) for number in range(len(vocabulary))]
+    with torch.inference_mode():
+        found = beam_search(
+            model.start_decoding(model.encode(patches, findings), num_beams=3, max_words=20),
+            num_studies=4,
+            begin=vocabulary.bos,
+            end=vocabulary.eos,
+            settings=BeamSettings(beams=3, max_words=20),
+            lengths=lengths,
+        )
+    for [report] in found:
+        words = vocabulary.word_list(report.words)
+        assert len(report.words) < len(words) <= 20
+        assert words.count(".") > 1
+
+
+def test_a_mark_counts_as_no_word():
+    class Script:
+        """Writes mark, word, mark, word and so on; never ends."""
+
+        def step(self, words, origin):
+            scores = torch.full((*words.shape, 5), -torch.inf)
+            scores[..., 4] = torch.where(words == 4, -torch.inf, 0.0)
+            scores[..., 3] = torch.where(words == 4, 0.0, -torch.inf)
+            return scores
+
+        def keep(self, studies):
+            raise AssertionError("one study is searched to the end")
+
+    settings = BeamSettings(beams=1, max_words=3)
+    [[report]] = beam_search(Script(), num_studies=1, begin=1, end=2, settings=settings, lengths=[1, 1, 1, 1, 0])
+    assert report.words == (4, 3, 4, 3, 4, 3)
+
+
+def test_recipes_name_each_rival_and_say_how_close_it_is():
+    for name in ("coat", "hrgr", "cmas", "sentsat_kg", "kerp", "ratchet"):
+        text = (Path(__file__).parents[2] / "recipes" / "rivals" / f"{name}.toml").read_text()
+        assert text.startswith(("# exact:", "# close:", "# nearest:"))
+        tree = tomllib.loads(text)
+        assert tree["model"]["name"] == name
+        assert tree["model"]["visible"] == "none"
