@@ -242,6 +242,10 @@ def train_run(
         raise InputError(f"{run}: already exists; choose another name, or add --resume to continue it")
     if resumed:
         _check_resumable(recipe, run)
+    start = find_first_stage(recipe, run, first_stage, resumed=resumed)
+    if start is not None and bank is not None:
+        raise InputError(f"{start}: has prototypes of its own; leave out --prototypes")
+    if resumed:
         finished = finished_state(recipe, run)
         if finished is not None:
             if context.is_main:
@@ -249,9 +253,6 @@ def train_run(
             return finished
         recipe, bank = _as_begun(recipe, bank, run)
     from_checkpoint = last_checkpoint(run) is not None
-    start = find_first_stage(recipe, run, first_stage, resumed=resumed)
-    if start is not None and bank is not None:
-        raise InputError(f"{start}: has prototypes of its own; leave out --prototypes")
     if context.is_main:
         # Before the hours that prototypes of a large corpus take.
         check_writable(run)
