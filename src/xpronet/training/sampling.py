@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from xpronet.precision import full_precision
 from xpronet.model.report_model import NextWord
+from xpronet.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
