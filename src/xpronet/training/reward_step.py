@@ -195,7 +195,8 @@ class RewardObjective(nn.Module):
                 ended = bool(report) and report[-1] == self._text.vocabulary.eos
                 parts = self._reward.parts(study, self._text.vocabulary.text(report), ended=ended)
                 rows[-1].append([self._reward.total(parts), *parts])
-        values = torch.tensor(rows, dtype=torch.float64)
+        # A process's share of a batch may be empty.
+        values = torch.tensor(rows, dtype=torch.float64).reshape(len(ids), samples.words.shape[1], 1 + len(PARTS))
         return values[:, :each].mean(1), values[:, :, 0]
 
     def _advantages(self, rewards: Float64[Tensor, "B samples"]) -> Float[Tensor, "B N"]:
