@@ -82,4 +82,4 @@ def test_a_second_stage_starts_from_a_run(
     assert "Trained 4 steps; best reward -" in text
     assert "Finished before" in xpronet(*command, "--resume")
     (event,) = (each for each in read_json_lines(out / "journal.jsonl") if each["event"] == "epoch")
-    assert {"reward", "cider", "wrong_findings"} <= event["val"].keys()
+    assert {"reward", "cider", "false_denials"} <= event["val"].keys()

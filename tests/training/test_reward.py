@@ -57,12 +57,14 @@ def test_cider_is_that_of_the_scorecard(phantom: Corpus) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_wrong_findings_are_those_that_the_scorecard_counts(reference: str, report: str) -> None:
+def test_misses_and_false_alarms_are_those_that_the_scorecard_counts(reference: str, report: str) -> None:
     labels = FindingReader(LABELER.label).labels([reference, report])
     columns = [FINDINGS.index(name) for name in ABNORMALITIES]
     parts = reward_of({"study": reference}).parts("study", report)
-    assert parts.wrong_findings == int(np.sum(labels[0, columns] != labels[1, columns]))
-    assert 0 <= parts.false_denials <= parts.wrong_findings
+    stated, said = labels[:, columns] == 1
+    assert parts.misses == int(np.sum(stated & ~said))
+    assert parts.false_alarms == int(np.sum(said & ~stated))
+    assert 0 <= parts.false_denials <= parts.misses
     assert parts.misplaced >= 0
 
 
@@ -70,27 +72,27 @@ def test_wrong_findings_are_those_that_the_scorecard_counts(reference: str, repo
 def test_no_report_is_worth_more_than_the_reference(text: str) -> None:
     reward = reward_of({"study": "Small left pleural effusion. The heart is normal."})
     best = reward.parts("study", "Small left pleural effusion. The heart is normal.")
-    assert best == RewardParts(pytest.approx(10), 0, 0, 0)
+    assert best == RewardParts(pytest.approx(10), 0, 0, 0, 0)
     assert reward.total(reward.parts("study", text)) <= reward.total(best)
 
 
 def test_a_false_denial_costs_more_than_silence() -> None:
     reward = reward_of({"study": "Small left pleural effusion."})
     denied, silent = (reward.parts("study", text) for text in ("There is no pleural effusion.", "The lungs are clear."))
-    assert (denied.wrong_findings, silent.wrong_findings) == (1, 1)
+    assert (denied.misses, silent.misses) == (1, 1)
     assert (denied.false_denials, silent.false_denials) == (1, 0)
 
 
 def test_denying_what_is_not_there_costs_nothing() -> None:
     reward = reward_of({"study": "The lungs are clear."})
     parts = reward.parts("study", "There is no pleural effusion.")
-    assert (parts.wrong_findings, parts.false_denials) == (0, 0)
+    assert parts[1:] == (0, 0, 0, 0)
 
 
 def test_the_total_is_the_weighted_sum() -> None:
-    settings = RewardSettings(samples=2, cider=2.0, findings=0.5, denials=0.25, places=4.0)
+    settings = RewardSettings(samples=2, cider=2.0, misses=0.5, false_alarms=3.0, denials=0.25, places=4.0)
     reward = reward_of({"study": "The lungs are clear."}, settings)
-    assert reward.total(RewardParts(3.0, 2, 1, 0.5)) == 2 * 3 - 0.5 * 2 - 0.25 - 4 * 0.5
+    assert reward.total(RewardParts(3.0, 2, 5, 1, 0.5)) == 2 * 3 - 0.5 * 2 - 3 * 5 - 0.25 - 4 * 0.5
 
 
 def test_a_report_that_was_cut_is_worth_less_than_one_that_ends() -> None:
@@ -112,8 +114,8 @@ def test_means_name_the_reward_and_its_parts() -> None:
     [
         ({"samples": 1}, "the mean of the other samples needs 2"),
         ({"samples": 2, "temperature": 0.0}, "reward.temperature = 0.0: must be above 0"),
-        ({"findings": -1.0}, "reward.findings = -1.0: must not be negative"),
-        ({"samples": 2, "cider": 0.0, "findings": 0.0, "denials": 0.0}, "nothing is rewarded"),
+        ({"misses": -1.0}, "reward.misses = -1.0: must not be negative"),
+        ({"samples": 2, "cider": 0.0, "misses": 0.0, "false_alarms": 0.0, "denials": 0.0}, "nothing is rewarded"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(values: dict[str, float], message: str) -> None:

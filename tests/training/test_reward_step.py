@@ -29,7 +29,7 @@ from xpronet.text.cleaning import clean
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 from xpronet.training.interrupts import Interrupted
 from xpronet.training.losses import LossSettings
-from xpronet.training.reward import Reward, RewardSettings, count_documents
+from xpronet.training.reward import PARTS, Reward, RewardSettings, count_documents
 from xpronet.training.reward_step import RewardObjective, TextSettings, next_word_divergence
 from xpronet.training.run_folder import read_journal
 
@@ -159,7 +159,7 @@ def test_the_estimated_gradient_is_that_of_the_expected_reward(values: dict[str,
 def test_the_same_seed_gives_the_same_terms_and_every_part_is_named() -> None:
     objective = objective_of(RewardSettings(samples=3, places=0.5))
     first, again, other = (objective(batch_of("a", "b"), seed).by_name() for seed in (1, 1, 2))
-    assert list(first)[:6] == ["reward", "cider", "wrong_findings", "false_denials", "misplaced", "policy"]
+    assert list(first)[:7] == ["reward", *PARTS, "policy"]
     assert "words" in first
     assert list(first)[-1] == "total"
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -214,7 +214,7 @@ def rewarded(stage: Recipe, tiny_run: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_the_mean_reward_rises_and_the_journal_has_its_parts(rewarded: Path) -> None:
     first, last = read_journal(rewarded, "epoch")
-    for name in ("reward", "cider", "wrong_findings", "false_denials", "misplaced"):
+    for name in ("reward", *PARTS):
         assert {name} <= first["train"].keys() & first["val"].keys()
     assert last["train"]["reward"] > first["train"]["reward"] + 0.1
     assert last["val"]["reward"] >= first["val"]["reward"]

@@ -10,6 +10,9 @@ from xpronet.labels.places import PlaceReader, Stated, misplaced
 from xpronet.labels.rules import RuleLabeler
 from xpronet.text.cider import CiderD, TfIdf
 
+WEIGHTS = ("cider", "misses", "false_alarms", "denials", "places")
+"""The settings that weigh the parts of the reward, in their order."""
+
 _PRESENT = (State.POSITIVE, State.UNCERTAIN)
 _END = "</s>"
 """Stands for the end of a report among its words; no cleaning rule leaves such a word."""
@@ -23,10 +26,13 @@ class RewardSettings:
     """Reports sampled of each study in a step; 0: the recipe is of a first stage, without reward."""
     cider: float = 1.0
     """Weight of CIDEr-D (0 to 10) with document frequencies of the train reports."""
-    findings: float = 0.5
-    """Cost of each of the 13 abnormalities that the rule labeler reads as present from one report only."""
+    misses: float = 1.0
+    """Cost of each of the 13 abnormalities that the rule labeler reads as present from the reference only."""
+    false_alarms: float = 0.5
+    """Cost of each that it reads as present from the sample only. A finding is worth stating for a model that is sure
+    of it by more than false_alarms / (misses + false_alarms); F1 is highest where that is half of it, or less."""
     denials: float = 0.5
-    """Further cost of each that the sample denies and the reference states."""
+    """Further cost of each that is missed and that the sample even denies."""
     places: float = 0.0
     """Cost of each that both state, where sides and zones differ wholly; in part where they differ in part."""
     count_end: bool = True
@@ -46,7 +52,7 @@ class RewardSettings:
     """Weight of the anchor; both it and the reward's term are means over words."""
 
     def __post_init__(self) -> None:
-        for name in ("samples", "top_k", "cider", "findings", "denials", "places", "anchor_weight"):
+        for name in ("samples", "top_k", "anchor_weight", *WEIGHTS):
             if getattr(self, name) < 0:
                 raise InputError(f"reward.{name} = {getattr(self, name)}: must not be negative")
         if self.samples == 1 and self.baseline == "mean":
@@ -55,7 +61,7 @@ class RewardSettings:
             )
         if self.temperature <= 0:
             raise InputError(f"reward.temperature = {self.temperature}: must be above 0")
-        if self.samples and not any((self.cider, self.findings, self.denials, self.places)):
+        if self.samples and not any(getattr(self, name) for name in WEIGHTS):
             raise InputError("reward: every weight is 0, so that nothing is rewarded; set reward.cider, for example")
 
 
@@ -64,10 +70,12 @@ class RewardParts(NamedTuple):
 
     cider: float
     """CIDEr-D, 0 to 10."""
-    wrong_findings: float
-    """Of the 13 abnormalities, those that sample and reference disagree on."""
+    misses: float
+    """Of the 13 abnormalities, those that only the reference states."""
+    false_alarms: float
+    """Those that only the sample states."""
     false_denials: float
-    """Of these, those that the sample denies."""
+    """Those missed that the sample denies."""
     misplaced: float
     """Of those that both state, those said to be elsewhere (`labels.places.misplaced`); 0 where it has no weight."""
 
@@ -129,16 +137,16 @@ class Reward:
         places = misplaced(self._places.places(text), reference.places) if self.settings.places else 0.0
         return RewardParts(
             cider=self._cider.score(_with_end(words) if ended and self.settings.count_end else words, reference.words),
-            wrong_findings=len(present ^ reference.present),
+            misses=len(reference.present - present),
+            false_alarms=len(present - reference.present),
             false_denials=len(denied),
             misplaced=places,
         )
 
     def total(self, parts: RewardParts) -> float:
         """Return the weighted sum of the parts, which is maximised."""
-        weights = self.settings
-        costs = (weights.findings, weights.denials, weights.places)
-        return weights.cider * parts.cider - sum(weight * count for weight, count in zip(costs, parts[1:], strict=True))
+        gain, *costs = (getattr(self.settings, name) for name in WEIGHTS)
+        return gain * parts.cider - sum(cost * count for cost, count in zip(costs, parts[1:], strict=True))
 
     def means(self, reports: Iterable[tuple[str, str]]) -> dict[str, float]:
         """Return the mean reward of reports and the mean of each part, for the ids and texts of studies."""
