@@ -62,3 +62,24 @@ def test_the_test_split_is_scored_once(xpronet, tiny_recipe_file: Path, phantom_
     assert "Finished before, nothing is left to train: 4 steps" in text
     assert "Test, scored before" in text
     assert {path: path.lstat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_second_stage_starts_from_a_run(
+    xpronet, tiny_recipe_file: Path, tiny_run: Path, phantom_folder: Path, tmp_path: Path
+) -> None:
+    stage = tmp_path / "stage.toml"
+    stage.write_text(
+        'base = "tiny.toml"\n[train]\nepochs = 1\nfreeze_backbone = true\nbest_by = "reward"\n'
+        "[reward]\nsamples = 2\n[gate]\nfit = false\n[generate]\nbeams = 1\nmax_words = 12\n"
+    )
+    out = tmp_path / "stage"
+    command = ("train", stage, "--corpus", phantom_folder, "--out", out)
+    assert "give its run with --from RUN" in xpronet(*command, status=2)
+    text = xpronet(*command, "--from", tiny_run, "--dry-run")
+    assert "Plan: 1 epochs of 4 steps" in text
+    assert not out.exists()
+    text = xpronet(*command, "--from", tiny_run)
+    assert "Trained 4 steps; best reward -" in text
+    assert "Finished before" in xpronet(*command, "--resume")
+    (event,) = (each for each in read_json_lines(out / "journal.jsonl") if each["event"] == "epoch")
+    assert {"reward", "cider", "false_denials"} <= event["val"].keys()

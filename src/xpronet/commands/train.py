@@ -14,6 +14,7 @@ def train(
     *,
     out: Path,
     corpus: Path | None = None,
+    from_: Path | None = None,
     prototypes: Path | None = None,
     features: Path | None = None,
     prototypes_order: Literal["iu-xray", "mimic-cxr"] = "iu-xray",
@@ -34,6 +35,8 @@ def train(
         recipe: TOML file; see recipes/.
         out: the run folder to make, or to resume.
         corpus: corpus folder, in place of the recipe's.
+        from_: run or checkpoint to start from: its weights, vocabulary and thresholds are taken. A recipe with [reward]
+            needs it.
         prototypes: prototypes made by `xpronet prototypes`, or the authors' own init_prototypes.pt; by default they are
             made as the recipe says.
         features: feature cache made by `xpronet features`, in place of the recipe's; the image encoder is then frozen.
@@ -67,13 +70,14 @@ def train(
     bank = None if prototypes is None else load_bank(prototypes, settings, published_order=prototypes_order)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if dry_run:
-        for line in make_dry_run(settings, out, bank=bank).lines():
+        for line in make_dry_run(settings, out, bank=bank, first_stage=from_).lines():
             console.print(line)
         return
     outcome = train_and_test(
         settings,
         out,
         bank=bank,
+        first_stage=from_,
         resume=resume,
         test=test,
         with_meteor=not skip_meteor,

@@ -1,7 +1,7 @@
 """Builds what a recipe describes: the network, the data and the prototypes."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from xpronet.encoders.text_encoders import build_text_encoder, text_encoder_name
 from xpronet.errors import InputError
 from xpronet.evaluation.epoch_score import EpochScore, protocol_of
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.reward_stage import make_objective, validation_reward
 from xpronet.experiment.validation_samples import sample_reports
 from xpronet.files import confined
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
@@ -44,11 +45,12 @@ from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings
 from xpronet.prototypes.features import extract_features
 from xpronet.prototypes.published_bank import SUFFIXES, PublishedOrder, read_published_bank
-from xpronet.text.vocabulary import build_vocabulary
+from xpronet.text.vocabulary import Vocabulary, build_vocabulary
 from xpronet.training.checkpoints import TrainerState
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import fit
 from xpronet.training.optimiser import count_steps
+from xpronet.training.reward_step import RewardObjective
 from xpronet.training.tensorboard import Sample, check_tensorboard
 
 VAL_BATCH = 32
@@ -73,8 +75,10 @@ class PreparedExperiment:
     """Studies to choose the best epoch by."""
     context: DistributedContext
     """The processes that train together, and this one's device."""
-    score_reports: Callable[[Checkpoint], float] | None
+    score_reports: Callable[[Checkpoint], Mapping[str, float]] | None
     """Scores generated reports about the validation studies, where the best epoch is chosen by them."""
+    objective: RewardObjective | None
+    """What a stage with reward minimises."""
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +98,7 @@ class PreparedExperiment:
             context=self.context,
             score_reports=self.score_reports,
             generate_samples=self._generate_samples if self.recipe.train.tensorboard else None,
+            objective=self.objective,
             resumed=resumed,
             track=track,
         )
@@ -114,6 +119,7 @@ def prepare(
     recipe: Recipe,
     *,
     bank: PrototypeBank | None = None,
+    load_start: Callable[[], Checkpoint] | None = None,
     context: DistributedContext | None = None,
     track: Tracker = silent,
 ) -> PreparedExperiment:
@@ -123,6 +129,8 @@ def prepare(
         recipe: the experiment.
         bank: prototypes made before; by default the main process makes them as the recipe says. Those that the main
             process has are those of all.
+        load_start: reads the model that a later stage starts from (`first_stage.load_first_stage`): its network,
+            vocabulary and thresholds are taken, and no prototypes are made.
         context: the processes that train together; by default this process is alone.
         track: shows progress.
 
@@ -136,21 +144,15 @@ def prepare(
         check_tensorboard()
     corpus = recipe_corpus(recipe)
     train, val = corpus.split("train"), corpus.split("val")
+    start = None if load_start is None else load_start()
     train_labels, val_labels = _labels(recipe, corpus, train), _labels(recipe, corpus, val)
     vocabulary = build_vocabulary((study.report for study in train), recipe.vocabulary)
-    derived = derive_data(
-        recipe.model,
-        TrainStudies(
-            reports=tuple(study.report for study in train),
-            findings=train_labels == 1,
-            names=FINDINGS,
-            vocabulary=vocabulary,
-        ),
-        allow_code=True,  # the recipe named it
-    )
+    derived = _derived(recipe, train, train_labels, vocabulary, start)
     if derived is not None:
         vocabulary = derived.vocabulary
-    backbone = build_backbone(recipe)
+    if start is not None:
+        vocabulary = start.vocabulary
+    backbone = start.network.backbone if start else build_backbone(recipe)
     features = open_recipe_features(recipe, backbone)
     # Checked before the long work: a study without views should not cost hours first.
     train_set, val_set = (
@@ -170,11 +172,66 @@ def prepare(
         for studies, labels, augment in ((train, train_labels, True), (val, val_labels, False))
     )
     score_reports = _report_scorer(recipe, corpus, train, val, features, context)
-    if bank is None and wants_bank(recipe) and context.is_main:
-        with context.while_others_wait():
-            bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
-    if context.any(bank is not None):
-        bank = _broadcast_bank(bank, context)
+    if start is None:
+        if bank is None and wants_bank(recipe) and context.is_main:
+            with context.while_others_wait():
+                bank = make_bank(recipe, corpus, train, train_labels, backbone, context.device, features, track=track)
+        if context.any(bank is not None):
+            bank = _broadcast_bank(bank, context)
+        recipe, checkpoint = _new_model(recipe, backbone, vocabulary, bank, derived)
+    else:
+        bank, checkpoint = None, start
+        checkpoint.search, checkpoint.gate = recipe.generate, None
+        recipe = dataclasses.replace(recipe, model=start.network.settings)
+    objective = None
+    if recipe.reward.samples:
+        again = load_start() if load_start is not None and recipe.reward.anchor == "kl" else None
+        objective = make_objective(recipe, checkpoint, train, first_stage=again)
+    return PreparedExperiment(
+        recipe=recipe,
+        checkpoint=checkpoint,
+        bank=bank,
+        derived=derived,
+        train_set=train_set,
+        val_set=val_set,
+        context=context,
+        score_reports=score_reports,
+        objective=objective,
+    )
+
+
+def _derived(
+    recipe: Recipe,
+    train: Sequence[Study],
+    labels: Float[np.ndarray, "studies findings"],
+    vocabulary: Vocabulary,
+    start: Checkpoint | None,
+) -> DerivedData | None:
+    """Return what the report model derives from the train studies, which is what the model of a first stage derived.
+
+    Raises:
+        InputError: the first stage was trained on other studies.
+    """
+    studies = TrainStudies(
+        reports=tuple(study.report for study in train), findings=labels == 1, names=FINDINGS, vocabulary=vocabulary
+    )
+    derived = derive_data(recipe.model, studies, allow_code=True)  # the recipe named it
+    if start is not None and derived is not None and derived.record != start.network.derived:
+        raise InputError(
+            f"{recipe.corpus}: {recipe.model.name} derives other data from its train studies than the first stage did; "
+            "train both stages on one corpus"
+        )
+    return derived
+
+
+def _new_model(
+    recipe: Recipe,
+    backbone: ImageEncoder,
+    vocabulary: Vocabulary,
+    bank: PrototypeBank | None,
+    derived: DerivedData | None,
+) -> tuple[Recipe, Checkpoint]:
+    """Return the recipe with the settings that follow from the prototypes, and the initial network with these."""
     if bank is not None:
         model = dataclasses.replace(
             recipe.model, bank_rows=len(bank.vectors), bank_width=bank.width, per_finding=bank.per_finding
@@ -203,16 +260,7 @@ def prepare(
         findings=FINDINGS,
         thresholds=dict.fromkeys(FINDINGS, DEFAULT_THRESHOLD),
     )
-    return PreparedExperiment(
-        recipe=recipe,
-        checkpoint=checkpoint,
-        bank=bank,
-        derived=derived,
-        train_set=train_set,
-        val_set=val_set,
-        context=context,
-        score_reports=score_reports,
-    )
+    return recipe, checkpoint
 
 
 def wants_bank(recipe: Recipe) -> bool:
@@ -385,19 +433,13 @@ def _report_scorer(
     val: Sequence[Study],
     features: FeatureCache | None,
     context: DistributedContext,
-) -> Callable[[Checkpoint], float] | None:
+) -> Callable[[Checkpoint], Mapping[str, float]] | None:
     """Return what generates and scores reports about the validation studies, where the best epoch is chosen by them."""
-    if recipe.train.best_by not in ("bleu4", "published"):
+    score = _score_of_reports(recipe, train, val)
+    if score is None:
         return None
-    score = EpochScore(
-        by=recipe.train.best_by,
-        references=tuple(study.report for study in val),
-        train_reports=tuple(study.report for study in train),
-        protocol=protocol_of(recipe.vocabulary.cleaning),
-    )
-    score.check()
 
-    def score_reports(checkpoint: Checkpoint) -> float:
+    def score_reports(checkpoint: Checkpoint) -> Mapping[str, float]:
         generator = ReportGenerator(
             checkpoint,
             device=context.device,
@@ -413,9 +455,34 @@ def _report_scorer(
         parts = context.gather_values([[report.id, report.text] for report in generated])
         texts = dict(chain.from_iterable(parts))
         reports = [texts[study.id] for study in val]
-        return float(context.broadcast_values(score(reports) if context.is_main else None))
+        return dict(context.broadcast_values(score(reports) if context.is_main else None))
 
     return score_reports
+
+
+def _score_of_reports(
+    recipe: Recipe, train: Sequence[Study], val: Sequence[Study]
+) -> Callable[[Sequence[str]], Mapping[str, float]] | None:
+    """Return what scores reports about the validation studies, in their order, by name; None where nothing is wanted.
+
+    Raises:
+        InputError: the score needs METEOR, which is not there, or a reward, which the recipe has not.
+    """
+    by = recipe.train.best_by
+    if by == "reward":
+        if not recipe.reward.samples:
+            raise InputError("train.best_by = 'reward': the recipe has no [reward]; set reward.samples = 5")
+        return validation_reward(recipe, train, val)
+    if by not in ("bleu4", "published"):
+        return None
+    score = EpochScore(
+        by=by,
+        references=tuple(study.report for study in val),
+        train_reports=tuple(study.report for study in train),
+        protocol=protocol_of(recipe.vocabulary.cleaning),
+    )
+    score.check()
+    return lambda reports: {by: score(reports)}
 
 
 def steps_per_epoch(recipe: Recipe, num_studies: int) -> int:

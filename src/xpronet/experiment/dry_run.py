@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from xpronet.encoders.text_encoders import TFIDF, build_text_encoder
 from xpronet.errors import InputError
 from xpronet.experiment.build import build_backbone, label_source, prepare, recipe_corpus, wants_bank
+from xpronet.experiment.first_stage import find_first_stage, load_first_stage
 from xpronet.experiment.recipe import Recipe
 from xpronet.extensions import is_outside
 from xpronet.files import check_writable
@@ -66,7 +68,9 @@ class DryRun:
         yield "Nothing was kept."
 
 
-def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None) -> DryRun:
+def make_dry_run(
+    recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None, first_stage: Path | None = None
+) -> DryRun:
     """Take a few batches through data, training, validation, saving and generation, and leave nothing behind.
 
     Prototypes are random, since making them takes a pass over all train studies.
@@ -75,13 +79,18 @@ def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None
         recipe: the experiment.
         out: the run folder that would be made; the dry run writes beside it, to use the same disk.
         bank: prototypes made before.
+        first_stage: run or checkpoint that the run would start from.
 
     Raises:
         InputError: whatever training itself would refuse, or torchrun has started several processes.
     """
     if read_launch().count > 1:
         raise InputError("--dry-run measures a single process; give the command without torchrun")
-    prepared = prepare(recipe, bank=bank or _random_bank(recipe))
+    start = find_first_stage(recipe, out, first_stage, resumed=False)
+    if start is None:
+        prepared = prepare(recipe, bank=bank or _random_bank(recipe))
+    else:
+        prepared = prepare(recipe, load_start=partial(load_first_stage, start, recipe))
     recipe = prepared.recipe
     train = recipe.train
     size = recipe.batches.size
@@ -92,7 +101,7 @@ def make_dry_run(recipe: Recipe, out: Path, *, bank: PrototypeBank | None = None
         train_set=prepared.train_set.first(STEPS * train.accumulate * size),
         val_set=prepared.val_set.first(size),
         # Reports are timed below; here any score will do to choose the epoch.
-        score_reports=(lambda _: 0.0) if prepared.score_reports else None,
+        score_reports=(lambda _: {train.best_by: 0.0}) if prepared.score_reports else None,
     )
     if prepared.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -24,6 +24,7 @@ from xpronet.settings_tables import Settings, read_table
 from xpronet.text.vocabulary import VocabularySettings
 from xpronet.training.losses import LossSettings
 from xpronet.training.optimiser import TrainSettings
+from xpronet.training.reward import RewardSettings
 
 Tree = dict[str, Any]
 
@@ -83,6 +84,8 @@ class Recipe:
     """Weights of the loss terms."""
     train: TrainSettings = field(default_factory=TrainSettings)
     """Optimiser, schedule, precision, seed."""
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    """The second stage, training by reward; a recipe without this table is of a first stage."""
     generate: BeamSettings = field(default_factory=BeamSettings)
     """How reports are generated."""
     gate: GateSettings = field(default_factory=GateSettings)

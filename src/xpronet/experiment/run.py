@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from xpronet.data.feature_cache import open_feature_cache
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
+from xpronet.experiment.first_stage import FROM_BANK, find_first_stage, keep_first_stage, load_first_stage
 from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
@@ -42,8 +44,6 @@ MAY_CHANGE = frozenset(
     }
 )
 """Settings that may differ when a run is resumed, beside those of the sections `generate` and `gate`."""
-FROM_BANK = frozenset({"model.bank_rows", "model.bank_width", "model.per_finding"})
-"""Settings that follow from the prototypes, where the recipe makes them by clustering."""
 
 
 def train(
@@ -51,6 +51,7 @@ def train(
     *,
     corpus: str | Path | Corpus | None = None,
     out: str | Path,
+    first_stage: str | Path | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
     track: Tracker = silent,
@@ -61,6 +62,7 @@ def train(
         recipe: a TOML file, the name of a recipe that comes with the package, or a recipe.
         corpus: corpus (folder); by default the one that the recipe names.
         out: the run folder; a new one, unless `resume` is true.
+        first_stage: run or checkpoint whose model training starts from; a recipe with a [reward] needs it.
         overrides: "section.key=value" with a TOML value; they take precedence over the file.
         resume: continue the run that is there.
         track: shows progress.
@@ -75,7 +77,8 @@ def train(
         raise InputError("overrides are for a recipe file; change the recipe's own fields instead")
     if corpus is not None:
         recipe = replace(recipe, corpus=str(corpus.folder if isinstance(corpus, Corpus) else corpus))
-    return train_run(recipe, Path(out), resumed=resume, track=track)
+    start = None if first_stage is None else Path(first_stage)
+    return train_run(recipe, Path(out), first_stage=start, resumed=resume, track=track)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,7 @@ def train_and_test(
     run: Path,
     *,
     bank: PrototypeBank | None = None,
+    first_stage: Path | None = None,
     resume: bool = False,
     test: bool = False,
     with_meteor: bool = True,
@@ -110,6 +114,7 @@ def train_and_test(
         recipe: as `train_run` takes it.
         run: as `train_run` takes it.
         bank: as `train_run` takes it.
+        first_stage: as `train_run` takes it.
         resume: as `train_run` takes it.
         test: generate and score reports about the test studies with the best checkpoint, once.
         with_meteor: whether METEOR is scored, which starts Java.
@@ -126,7 +131,16 @@ def train_and_test(
     """
     before = finished_state(recipe, run) if resume else None
     try:
-        state = train_together(recipe, run, bank=bank, resumed=resume, processes=processes, track=track, notify=notify)
+        state = train_together(
+            recipe,
+            run,
+            bank=bank,
+            first_stage=first_stage,
+            resumed=resume,
+            processes=processes,
+            track=track,
+            notify=notify,
+        )
     except ProcessLostError as error:
         remedy = "resume with any number of processes: give the same command with --resume"
         raise ProcessLostError(str(error) and f"{error}; {remedy}") from error
@@ -145,6 +159,7 @@ def train_together(
     run: Path,
     *,
     bank: PrototypeBank | None = None,
+    first_stage: Path | None = None,
     resumed: bool = False,
     processes: int | None = None,
     track: Tracker = silent,
@@ -158,6 +173,7 @@ def train_together(
         recipe: as `train_run` takes it.
         run: as `train_run` takes it.
         bank: as `train_run` takes it.
+        first_stage: as `train_run` takes it.
         resumed: as `train_run` takes it.
         processes: how many share each batch on a CPU; by default see `xpronet.launch.divide`.
         track: shows progress, in the main process.
@@ -173,7 +189,8 @@ def train_together(
 
     def arguments(folder: Path) -> list[str]:
         write_text(folder / RECIPE_FILE, recipe.to_toml())
-        return ["train", str(folder / RECIPE_FILE), "--out", str(run), *(["--resume"] if resumed else [])]
+        start = [] if first_stage is None else ["--from", str(first_stage)]
+        return ["train", str(folder / RECIPE_FILE), "--out", str(run), *start, *(["--resume"] if resumed else [])]
 
     nothing_left = resumed and finished_state(recipe, run) is not None
     division = divide(recipe.batches.size, processes=1 if nothing_left else processes)
@@ -182,6 +199,7 @@ def train_together(
             recipe,
             run,
             bank=bank,
+            first_stage=first_stage,
             resumed=resumed,
             context=context,
             track=track if context.is_main else silent,
@@ -194,6 +212,7 @@ def train_run(
     run: Path,
     *,
     bank: PrototypeBank | None = None,
+    first_stage: Path | None = None,
     resumed: bool = False,
     context: DistributedContext | None = None,
     track: Tracker = silent,
@@ -207,6 +226,8 @@ def train_run(
         recipe: the experiment; it names the corpus.
         run: a new folder, or one to resume.
         bank: prototypes made before; by default they are made as the recipe says, or those of the resumed run.
+        first_stage: run or checkpoint to start from: its model goes on with other losses or data. The run keeps a copy,
+            so that it can be resumed without.
         resumed: continue from the run's last checkpoint, or from the beginning where it was killed before the first. A
             finished run stays as it is, except that a missing gate is fitted.
         context: the processes that train together; by default this process is alone. Only the main one writes, and all
@@ -222,6 +243,10 @@ def train_run(
         raise InputError(f"{run}: already exists; choose another name, or add --resume to continue it")
     if resumed:
         _check_resumable(recipe, run)
+    start = find_first_stage(recipe, run, first_stage, resumed=resumed)
+    if start is not None and bank is not None:
+        raise InputError(f"{start}: has prototypes of its own; leave out --prototypes")
+    if resumed:
         finished = finished_state(recipe, run)
         if finished is not None:
             if context.is_main:
@@ -235,7 +260,8 @@ def train_run(
         recipe.to_toml()
     # All have looked at the folder before one of them writes into it.
     context.barrier()
-    prepared = prepare(recipe, bank=bank, context=context, track=track)
+    load_start = None if start is None else partial(load_first_stage, start, recipe)
+    prepared = prepare(recipe, bank=bank, load_start=load_start, context=context, track=track)
     if not context.is_main:
         return prepared.fit(run, resumed=from_checkpoint, track=track)
     make_folder(run)
@@ -246,6 +272,8 @@ def train_run(
             prepared.bank.save(run / BANK_FILE, overwrite=True)
         if prepared.derived is not None:
             _keep_derived(prepared.derived, run, notify=notify)
+        if start is not None:
+            keep_first_stage(start, run)
         stamp_run(
             run,
             device=prepared.device,

@@ -26,7 +26,6 @@ from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.visibility import present_findings
 from xpronet.precision import forward_precision
-from xpronet.text.cleaning import readable
 
 LabelsFrom = Literal["predicted", "reference", "all"]
 
@@ -268,9 +267,8 @@ class ReportGenerator:
         )
 
     def _text(self, report: Hypothesis) -> str:
-        """Return the words as text; published words stay as they are, for scores that must compare."""
-        words = self.checkpoint.vocabulary.decode(report.words)
-        return readable(words) if self.checkpoint.vocabulary.settings.cleaning == "xpronet" else words
+        """Return the words as text."""
+        return self.checkpoint.vocabulary.text(report.words)
 
 
 def pad_views(

@@ -89,6 +89,26 @@ class XProNet(ReportModel):
             finding_logits=self.findings_head(patches) if self.findings_head is not None else None,
         )
 
+    def read_samples(
+        self, patches: Patches, words: Int[Tensor, "B N T"], findings: Bool[Tensor, "B K"]
+    ) -> Float[Tensor, "B N T words"]:
+        """Return the logits of each next word of several reports of each study, which is encoded once."""
+        each = words.shape[1]
+        encoded = self.encode(patches, findings)
+        encoded = encoded._replace(
+            regions=[
+                KeysValues(keys.repeat_interleave(each, dim=0), values.repeat_interleave(each, dim=0))
+                for keys, values in encoded.regions
+            ],
+            region_mask=encoded.region_mask.repeat_interleave(each, dim=0),
+            visible=encoded.visible.repeat_interleave(each, dim=0),
+            responses=None,
+        )
+        rows = words.flatten(0, 1)
+        embedded, _ = self.embed(rows, encoded)
+        decoded = self.decoder(embedded, self.word_mask(rows), encoded.regions, encoded.region_mask)
+        return self.word_output(decoded.words).view(*words.shape, self.num_words)
+
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: ProjectedBank | None = None) -> Encoded:
         """Query the prototypes with the patches, fuse the responses and encode (paper, section 3.2).
 

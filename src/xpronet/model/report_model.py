@@ -180,6 +180,23 @@ class ReportModel(nn.Module):
             findings: the findings that a study is said to have; a model that needs none ignores them.
         """
 
+    def read_samples(
+        self, patches: Patches, words: Int[Tensor, "B N T"], findings: Bool[Tensor, "B K"]
+    ) -> Float[Tensor, "B N T words"]:
+        """Return the logits of each next word of several reports of each study.
+
+        A model that encodes a study once for all its reports is faster than this one, which reads each by itself.
+
+        Args:
+            patches: of the studies' views.
+            words: report ids from BOS on, without the last.
+            findings: the findings that a study is said to have.
+        """
+        each = words.shape[1]
+        repeated = Patches(*(part.repeat_interleave(each, dim=0) for part in patches))
+        outputs = self.read(repeated, words.flatten(0, 1), findings.repeat_interleave(each, dim=0))
+        return outputs.logits.view(*words.shape[:2], *outputs.logits.shape[1:])
+
     @abstractmethod
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> Any:
         """Return what the words of each study depend on, computed once for all words and beams.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from xpronet.errors import InputError
-from xpronet.text.cleaning import CLEANINGS, clean
+from xpronet.text.cleaning import CLEANINGS, clean, readable
 
 UNKNOWN = "<unk>"
 SPECIAL = ("<pad>", "<begin>", "<end>", UNKNOWN)
@@ -132,6 +132,11 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of `word_list`, separated by spaces."""
         return " ".join(self.word_list(ids))
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Return ids as text to read; published words stay as they are, for scores that must compare."""
+        words = self.decode(ids)
+        return readable(words) if self.settings.cleaning == "xpronet" else words
 
     def word_list(self, ids: Iterable[int]) -> list[str]:
         """Return the words of ids up to the first EOS or padding, phrases spelled out; a leading BOS is skipped."""

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, each followed by validation and a checkpoint."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from xpronet.training.interrupts import Interrupted, collect_interrupts
 from xpronet.training.losses import LossSettings
 from xpronet.training.optimiser import MAX_SKIPPED_STEPS, TrainSettings, count_steps, make_optimiser, set_rates
 from xpronet.training.recorder import Recorder
+from xpronet.training.reward_step import RewardObjective
 from xpronet.training.step import StepResult, grouped, take_step
 from xpronet.training.sync_batch_norm import sync_batch_norm
 from xpronet.training.tensorboard import Sample
@@ -37,8 +38,9 @@ def fit(
     loss_settings: LossSettings,
     batch_settings: BatchSettings,
     context: DistributedContext,
-    score_reports: Callable[[Checkpoint], float] | None = None,
+    score_reports: Callable[[Checkpoint], Mapping[str, float]] | None = None,
     generate_samples: Callable[[Checkpoint], Sequence[Sample]] | None = None,
+    objective: RewardObjective | None = None,
     resumed: bool = False,
     track: Tracker = silent,
 ) -> TrainerState:
@@ -53,9 +55,10 @@ def fit(
         loss_settings: weights of the loss terms.
         batch_settings: studies per batch.
         context: the processes that train together; only the main one writes.
-        score_reports: generates and scores reports about the validation studies, where `best_by` wants that; higher is
-            better.
+        score_reports: generates and scores reports about the validation studies, where `best_by` wants that, and names
+            the scores; the one named `best_by` chooses, and higher is better.
         generate_samples: generates a few reports about validation studies, for TensorBoard.
+        objective: of a stage with reward, around the checkpoint's network; by default the loss of the first stage.
         resumed: continue from the run's last checkpoint.
         track: shows the progress of each epoch.
 
@@ -87,7 +90,7 @@ def fit(
     trainer = _Trainer(
         run=run,
         checkpoint=checkpoint,
-        network=context.parallelize(network),
+        network=context.parallelize(network if objective is None else objective.to(device)),
         optimiser=optimiser,
         scaler=scaler,
         state=state,
@@ -114,12 +117,16 @@ def fit(
                 break
             started = time.monotonic()
             start = (state.step - epoch * steps_per_epoch) * settings.accumulate
+            if objective is not None:
+                objective.set_thresholds(checkpoint.thresholds)
             trainer.train_epoch(epoch, loader.epoch(epoch, start=start), interrupts=interrupts, track=track)
             val_batches = load_batches(val_set, batch_settings, padding=padding, every_nth=context.shard)
             validation = validate(network, val_batches, precision=settings.precision, context=context)
             _adopt_thresholds(checkpoint, validation)
-            score = _score(validation, settings) if score_reports is None else score_reports(checkpoint)
-            trainer.end_epoch(epoch, validation, score, seconds=time.monotonic() - started)
+            scores: Mapping[str, float] = (
+                {settings.best_by: _score(validation, settings)} if score_reports is None else score_reports(checkpoint)
+            )
+            trainer.end_epoch(epoch, validation, scores, seconds=time.monotonic() - started)
             if trainer.recorder.wants_samples and generate_samples is not None:
                 trainer.recorder.samples(generate_samples(checkpoint), step=state.step)
             if context.any(bool(interrupts)):
@@ -184,12 +191,13 @@ class _Trainer:
                 if stop:
                     raise Interrupted(f"stopped at step {state.step}; continue with --resume")
 
-    def end_epoch(self, epoch: int, validation: Validation, score: float, *, seconds: float) -> None:
+    def end_epoch(self, epoch: int, validation: Validation, scores: Mapping[str, float], *, seconds: float) -> None:
         """Save and record an epoch: the best checkpoint, the journal's line, the last checkpoint, in this order.
 
         Whatever a kill leaves undone is repeated from the last checkpoint, which comes last.
         """
         state, settings = self.state, self.settings
+        score = scores[settings.best_by]
         better = _is_better(score, state, settings)
         means = {name: total / state.counted for name, total in state.sums.items()}
         state.sums, state.counted = {}, 0
@@ -204,7 +212,7 @@ class _Trainer:
             val={
                 "word_loss": validation.word_loss,
                 "findings_f1": validation.findings_f1,
-                settings.best_by: score,
+                **scores,
             },
             best=better,
             learning_rate=self.optimiser.param_groups[0]["lr"],

@@ -59,9 +59,9 @@ class TrainSettings:
     """Keep the backbone, its batch statistics included, as it was loaded."""
     patience: int = 0
     """Epochs without a better score after which training ends; 0 never ends it early."""
-    best_by: Literal["word_loss", "findings_f1", "bleu4", "published"] = "word_loss"
+    best_by: Literal["word_loss", "findings_f1", "bleu4", "published", "reward"] = "word_loss"
     """The validation score that chooses the best epoch: lowest word loss; highest macro-F1 of the findings head; or,
-    for reports generated after each epoch, highest BLEU-4 or highest BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published)."""
+    for reports generated after each epoch, highest BLEU-4, BLEU-4 + 0.33 BLEU-1 + 0.67 METEOR (published) or reward."""
 
     save_steps: int = 0
     """Steps between checkpoints to resume from; 0 saves after each epoch only."""
@@ -75,7 +75,7 @@ class TrainSettings:
     @property
     def best_by_reports(self) -> bool:
         """Return whether the best epoch is chosen by generated reports."""
-        return self.best_by in ("bleu4", "published")
+        return self.best_by in ("bleu4", "published", "reward")
 
     def __post_init__(self) -> None:
         for name in ("epochs", "decay_epochs", "accumulate", "keep"):

@@ -15,6 +15,10 @@ from xpronet.precision import forward_precision
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.losses import GlobalBatch, Losses, LossSettings, losses
 from xpronet.training.optimiser import TrainSettings, clip_gradients
+from xpronet.training.reward_step import RewardObjective, RewardTerms
+
+_SAMPLED = 0x5EED_5A3B_1E00
+"""Marks the seeds of sampled reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ def take_step(
     """Take one step, unless the loss or the gradient is not finite.
 
     Args:
-        network: as `DistributedContext.parallelize` returns it.
+        network: as `DistributedContext.parallelize` returns it; of a stage with reward the `RewardObjective`.
         batches: the step's batches on the network's device; their losses are averaged.
         optimiser: with this step's learning rates.
         scaler: of fp16 gradients.
@@ -69,7 +73,8 @@ def take_step(
     for number, batch in enumerate(batches):
         torch.manual_seed(_dropout_seed(settings, step * settings.accumulate + number, context))
         with _gradients_exchanged(network, number == len(batches) - 1):
-            terms = _losses(network, batch, settings, loss_settings, _global_batch(batch, context))
+            seed = _sampling_seed(settings, step * settings.accumulate + number, context)
+            terms = _losses(network, batch, settings, loss_settings, _global_batch(batch, context), seed)
             named = terms.by_name()
             seen.append(dict(zip(named, context.sum(torch.stack([*named.values()]).tolist()), strict=True)))
             if not math.isfinite(seen[-1]["total"]):
@@ -115,6 +120,11 @@ def _dropout_seed(settings: TrainSettings, number: int, context: DistributedCont
     return (settings.seed * 1_000_003 + number + context.rank * 0x9E3779B1) % 2**63
 
 
+def _sampling_seed(settings: TrainSettings, number: int, context: DistributedContext) -> int:
+    """Return the seed of the reports that are sampled about a batch, apart from that of its dropout."""
+    return (_dropout_seed(settings, number, context) ^ _SAMPLED) % 2**63
+
+
 def _global_batch(batch: Batch, context: DistributedContext) -> GlobalBatch | None:
     """Return the batch of all processes, of which `batch` is this one's share; None in a single process."""
     if context.count == 1:
@@ -129,8 +139,11 @@ def _losses(
     settings: TrainSettings,
     loss_settings: LossSettings,
     global_batch: GlobalBatch | None,
-) -> Losses:
+    seed: int,
+) -> Losses | RewardTerms:
     with forward_precision(batch.images.device, settings.precision):
+        if isinstance(network.module if isinstance(network, DistributedDataParallel) else network, RewardObjective):
+            return network(batch, seed, global_batch)
         outputs = network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings)
         return losses(outputs, batch.words[:, 1:], batch.word_mask[:, 1:], batch.findings, loss_settings, global_batch)
 
