@@ -72,7 +72,7 @@ def test_misses_and_false_alarms_are_those_that_the_scorecard_counts(reference: 
 def test_no_report_is_worth_more_than_the_reference(text: str) -> None:
     reward = reward_of({"study": "Small left pleural effusion. The heart is normal."})
     best = reward.parts("study", "Small left pleural effusion. The heart is normal.")
-    assert best == RewardParts(pytest.approx(10), 0, 0, 0, 0)
+    assert best == RewardParts(pytest.approx(10), 0, 0, 0, 0, 0)
     assert reward.total(reward.parts("study", text)) <= reward.total(best)
 
 
@@ -86,13 +86,13 @@ def test_a_false_denial_costs_more_than_silence() -> None:
 def test_denying_what_is_not_there_costs_nothing() -> None:
     reward = reward_of({"study": "The lungs are clear."})
     parts = reward.parts("study", "There is no pleural effusion.")
-    assert parts[1:] == (0, 0, 0, 0)
+    assert parts[1:] == (0, 0, 0, 0, 0)
 
 
 def test_the_total_is_the_weighted_sum() -> None:
     settings = RewardSettings(samples=2, cider=2.0, misses=0.5, false_alarms=3.0, denials=0.25, places=4.0)
     reward = reward_of({"study": "The lungs are clear."}, settings)
-    assert reward.total(RewardParts(3.0, 2, 5, 1, 0.5)) == 2 * 3 - 0.5 * 2 - 3 * 5 - 0.25 - 4 * 0.5
+    assert reward.total(RewardParts(3.0, 0, 2, 5, 1, 0.5)) == 2 * 3 - 0.5 * 2 - 3 * 5 - 0.25 - 4 * 0.5
 
 
 def test_a_report_that_was_cut_is_worth_less_than_one_that_ends() -> None:

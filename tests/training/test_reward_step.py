@@ -159,7 +159,7 @@ def test_the_estimated_gradient_is_that_of_the_expected_reward(values: dict[str,
 def test_the_same_seed_gives_the_same_terms_and_every_part_is_named() -> None:
     objective = objective_of(RewardSettings(samples=3, places=0.5))
     first, again, other = (objective(batch_of("a", "b"), seed).by_name() for seed in (1, 1, 2))
-    assert list(first)[:7] == ["reward", *PARTS, "policy"]
+    assert list(first)[:8] == ["reward", *PARTS, "policy"]
     assert "words" in first
     assert list(first)[-1] == "total"
     assert all(torch.equal(first[name], again[name]) for name in first)

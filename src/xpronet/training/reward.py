@@ -8,9 +8,10 @@ from xpronet.errors import InputError
 from xpronet.labels.findings import ABNORMALITIES, State
 from xpronet.labels.places import PlaceReader, Stated, misplaced
 from xpronet.labels.rules import RuleLabeler
+from xpronet.text.bleu import sentence_bleu
 from xpronet.text.cider import CiderD, TfIdf
 
-WEIGHTS = ("cider", "misses", "false_alarms", "denials", "places")
+WEIGHTS = ("cider", "bleu", "misses", "false_alarms", "denials", "places")
 """The settings that weigh the parts of the reward, in their order."""
 
 _PRESENT = (State.POSITIVE, State.UNCERTAIN)
@@ -26,6 +27,8 @@ class RewardSettings:
     """Reports sampled of each study in a step; 0: the recipe is of a first stage, without reward."""
     cider: float = 1.0
     """Weight of CIDEr-D (0 to 10) with document frequencies of the train reports."""
+    bleu: float = 0.0
+    """Weight of BLEU-4 of the single report, smoothed (0 to 1)."""
     misses: float = 1.0
     """Cost of each of the 13 abnormalities that the rule labeler reads as present from the reference only."""
     false_alarms: float = 0.5
@@ -66,10 +69,12 @@ class RewardSettings:
 
 
 class RewardParts(NamedTuple):
-    """The parts of a report's reward, unweighted. Higher CIDEr-D is better, fewer of the others."""
+    """The parts of a report's reward, unweighted. Higher CIDEr-D and BLEU are better, fewer of the others."""
 
     cider: float
     """CIDEr-D, 0 to 10."""
+    bleu: float
+    """Smoothed BLEU-4, 0 to 1; 0 where it has no weight."""
     misses: float
     """Of the 13 abnormalities, those that only the reference states."""
     false_alarms: float
@@ -86,6 +91,7 @@ TOTAL = "reward"
 
 
 class _Reference(NamedTuple):
+    plain: tuple[str, ...]
     words: TfIdf
     present: frozenset[str]
     places: Stated
@@ -137,6 +143,7 @@ class Reward:
         places = misplaced(self._places.places(text), reference.places) if self.settings.places else 0.0
         return RewardParts(
             cider=self._cider.score(_with_end(words) if ended and self.settings.count_end else words, reference.words),
+            bleu=sentence_bleu(words, reference.plain) if self.settings.bleu else 0.0,
             misses=len(reference.present - present),
             false_alarms=len(present - reference.present),
             false_denials=len(denied),
@@ -145,8 +152,9 @@ class Reward:
 
     def total(self, parts: RewardParts) -> float:
         """Return the weighted sum of the parts, which is maximised."""
-        gain, *costs = (getattr(self.settings, name) for name in WEIGHTS)
-        return gain * parts.cider - sum(cost * count for cost, count in zip(costs, parts[1:], strict=True))
+        cider, bleu, *costs = (getattr(self.settings, name) for name in WEIGHTS)
+        gained = cider * parts.cider + bleu * parts.bleu
+        return float(gained - sum(cost * count for cost, count in zip(costs, parts[2:], strict=True)))
 
     def means(self, reports: Iterable[tuple[str, str]]) -> dict[str, float]:
         """Return the mean reward of reports and the mean of each part, for the ids and texts of studies."""
@@ -162,6 +170,7 @@ class Reward:
             words = self._clean(text).split()
             states = self._labeler.label(text)
             known = self._known[study] = _Reference(
+                plain=tuple(words),
                 words=self._cider.weigh(_with_end(words) if self.settings.count_end else words),
                 present=frozenset(name for name in ABNORMALITIES if states[name] in _PRESENT),
                 places=self._places.places(text) if self.settings.places else {},
