@@ -22,11 +22,11 @@ def test_it_lies_between_nothing_and_one(words: list[str], reference: list[str])
 def test_the_fractions_by_hand() -> None:
     # 3 of 4 words, 1 of 3 pairs and no longer run in common; one added to both sides from pairs on.
     expected = math.exp((math.log(3 / 4) + math.log(2 / 4) + math.log(1 / 3) + math.log(1 / 2)) / 4)
-    assert sentence_bleu("a b x c".split(), "a b c d".split()) == pytest.approx(expected)
+    assert sentence_bleu(["a", "b", "x", "c"], ["a", "b", "c", "d"]) == pytest.approx(expected)
 
 
 def test_short_texts_pay_for_their_brevity_and_long_ones_do_not() -> None:
-    reference = "no effusion or pneumothorax is seen".split()
+    reference = ["no", "effusion", "or", "pneumothorax", "is", "seen"]
     short = sentence_bleu(reference[:3], reference)
     assert short == pytest.approx(math.exp(1 - 6 / 3))
     assert sentence_bleu([*reference, "x"], reference) > sentence_bleu(reference[:5], reference)
