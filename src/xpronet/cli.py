@@ -61,6 +61,7 @@ app.command("xpronet.commands.train:train", name="train", help="Train a model by
 app.command("xpronet.commands.watch:watch", name="watch", help="Show the state of a training run.")
 app.command("xpronet.commands.generate:generate", name="generate", help="Generate reports for a corpus.")
 app.command("xpronet.commands.gate:gate", name="gate", help="Fit the out-of-distribution gate of a model.")
+app.command("xpronet.commands.calibrate:calibrate", name="calibrate", help="Calibrate the claims of a model.")
 app.command("xpronet.commands.report:report", name="report", help="Generate a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")

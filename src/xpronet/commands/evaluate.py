@@ -19,6 +19,7 @@ def evaluate(
     run: Path | None = None,
     settings: Annotated[EvaluationSettings | None, Parameter(name="*")] = None,
     out: Path | None = None,
+    claims: bool = False,
     force: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -35,9 +36,12 @@ def evaluate(
         run: the run that generated the predictions, where predictions.run.json does not tell or it has moved.
         settings: how they are scored.
         out: JSON file to write; the same as a Markdown page is written beside it.
+        claims: show instead how far the doubt in the predictions is where the errors are: the share of claims shown
+            against the share of these that is false, and what became of a guarantee.
         force: show two saved scorecards beside each other though they were not measured alike.
         overwrite: replace the files of --out if they are there.
     """
+    from xpronet.data.corpus import open_corpus
     from xpronet.errors import InputError
     from xpronet.evaluation.comparison import is_scorecard, side_by_side
     from xpronet.evaluation.evaluate import evaluate as score
@@ -47,6 +51,14 @@ def evaluate(
     from xpronet.progress import on_console
 
     console = Console(highlight=False, markup=False)
+    if claims:
+        from xpronet.evaluation.claim_scores import score_claims
+
+        studies = open_corpus(corpus).split(split or "test") if corpus is not None else ()
+        references = {study.id: study.report for study in studies}
+        for line in score_claims(predictions, references).lines():
+            console.print(line, soft_wrap=True)
+        return
     if is_scorecard(predictions):
         if against is None or not is_scorecard(against):
             raise InputError(f"{predictions}: a scorecard is compared with another: name it with --against OTHER.json")

@@ -65,6 +65,8 @@ def generate(
             run,
             beams=settings.beams,
             choose=settings.choose,
+            evidence=settings.evidence,
+            max_error=settings.max_error,
             labels_from=settings.labels_from,
             precision=settings.precision,
             device=context.device,

@@ -17,6 +17,8 @@ def report(
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
+    evidence: float | None = None,
+    max_error: float | None = None,
     runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     strict: bool = False,
@@ -36,6 +38,10 @@ def report(
         beams: beam hypotheses of the search; by default as the checkpoint says.
         choose: take the likeliest finished hypothesis, or, of as many as there are beams, the one that agrees best with
             the findings; by default as the checkpoint says.
+        evidence: how much the claims of partial reports count in the search, compared with the findings; by default as
+            the checkpoint says.
+        max_error: mark the sentences among whose claims the expected share of false ones is at most this, such as
+            0.05; needs a model that `xpronet calibrate` has calibrated.
         runtime: what computes the network; by default what the folder was made for.
         precision: arithmetic of the image encoder; bf16 is faster where the device multiplies it itself.
         strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
@@ -57,6 +63,8 @@ def report(
         run,
         beams=beams,
         choose=choose,
+        evidence=evidence,
+        max_error=max_error,
         labels_from=labels_from,
         precision=precision,
         runtime=runtime,
@@ -70,4 +78,6 @@ def report(
     for warning in written.warnings:
         Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
+    for line in written.doubts():
+        Console(soft_wrap=True).print(line, highlight=False, markup=False)
     files.write(written, study, model_name=Path(run).resolve().name, checkpoint_hash=generator.fingerprint)

@@ -17,6 +17,7 @@ from xpronet.errors import InputError
 from xpronet.files import check_utf8_name, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import (
+    CLAIMS_FILE,
     CONFIG_FILE,
     FINDINGS_FILE,
     GATE_FILE,
@@ -25,6 +26,7 @@ from xpronet.model.checkpoint import (
     load_tensors,
     save_tensors,
 )
+from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.network import as_xpronet
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.search_settings import BeamSettings
@@ -76,6 +78,8 @@ class Exported:
     """Width of a head."""
     gate: Gate | None
     """Detects out-of-distribution images; None if the checkpoint had none."""
+    claims: ClaimCalibration | None
+    """How far its claims can be believed; None if the checkpoint had no calibration."""
 
     def graph_file(self, name: str) -> Path:
         """Return the file of one graph."""
@@ -120,6 +124,7 @@ def read_exported(folder: Path) -> Exported:
             heads=int(config["heads"]),
             head_width=int(config["head_width"]),
             gate=_read_gate(folder) if config["gate"] else None,
+            claims=_read_claims(folder) if config.get("claims") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: damaged exported folder ({error}); export it again") from None
@@ -163,6 +168,7 @@ def export_folder(
         "heads": settings.heads,
         "head_width": settings.width // settings.heads,
         "gate": checkpoint.gate is not None,
+        "claims": checkpoint.claims is not None,
     }
     with new_folder(folder, overwrite=overwrite) as temporary:
         for graph in make_graphs(network, size=checkpoint.images.size):
@@ -175,11 +181,17 @@ def export_folder(
         write_json(temporary / FINDINGS_FILE, {"names": names, "thresholds": checkpoint.thresholds})
         if checkpoint.gate is not None:
             save_tensors(temporary / GATE_FILE, checkpoint.gate.tensors())
+        if checkpoint.claims is not None:
+            write_json(temporary / CLAIMS_FILE, checkpoint.claims.record())
     return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
 
 
 def _read_gate(folder: Path) -> Gate:
     return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
+
+
+def _read_claims(folder: Path) -> ClaimCalibration:
+    return ClaimCalibration.from_record(read_json(folder / CLAIMS_FILE), str(folder / CLAIMS_FILE))
 
 
 def _write_onnx(graph: Graph, path: Path) -> None:

@@ -24,6 +24,8 @@ def load(
     *,
     beams: int | None = None,
     choose: Choose | None = None,
+    evidence: float | None = None,
+    max_error: float | None = None,
     labels_from: LabelsFrom = "predicted",
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     runtime: RuntimeName | None = None,
@@ -37,6 +39,8 @@ def load(
         model: run, checkpoint or exported folder, or "hub:owner/name".
         beams: beam hypotheses of the search; by default as the checkpoint says.
         choose: which finished hypothesis becomes the report; by default as the checkpoint says.
+        evidence: how much the claims of partial reports count in the search; by default as the checkpoint says.
+        max_error: mark the sentences among whose claims the expected share of false ones is at most this.
         labels_from: what decides which prototypes are visible: the model's own findings, the reference's (an oracle,
             for reproduction only), or nothing, so that all are.
         precision: arithmetic of the image encoder; what follows it is fp32.
@@ -62,11 +66,12 @@ def load(
         return ReportGenerator(
             checkpoint,
             device=torch.device(device) if device is not None else best_device(),
-            settings=checkpoint.search.override(beams=beams, choose=choose),
+            settings=checkpoint.search.override(beams=beams, choose=choose, evidence=evidence),
             labels_from=labels_from,
             precision=precision,
             fingerprint=fingerprint(folder),
             features=None if features is None else open_feature_cache(features),
+            max_error=max_error,
         )
     if features is not None:
         raise InputError(f"{folder}: exported graphs read images, no feature cache; leave --features out")
@@ -83,11 +88,12 @@ def load(
     return ReportGenerator(
         exported,
         device=torch.device("cpu"),
-        settings=exported.search.override(beams=beams, choose=choose),
+        settings=exported.search.override(beams=beams, choose=choose, evidence=evidence),
         labels_from=labels_from,
         precision=precision,
         runtime=ExportedRuntime(exported, engine),
         fingerprint=exported.model,
+        max_error=max_error,
     )
 
 

@@ -165,7 +165,7 @@ def open_scored_model(
         )
     settings = checkpoint.search
     if origin is not None:
-        settings = settings.override(beams=origin.beams, choose=origin.choose)
+        settings = settings.override(beams=origin.beams, choose=origin.choose, evidence=origin.evidence)
     cache = None if origin is None else origin.features
     features = open_feature_cache(cache) if cache is not None and (cache / INFO_FILE).is_file() else None
     generator = ReportGenerator(

@@ -5,12 +5,14 @@ Shape legend: B studies, N beams, T words written.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from xpronet.generation.claim_guide import ClaimGuide
 from xpronet.labels.findings import ABNORMALITIES, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.report_model import NextWord
@@ -25,6 +27,8 @@ class Hypothesis:
     """Ids without BOS and EOS."""
     log_probability: float
     """Natural logarithm of the probability of all words and EOS, where the report has one."""
+    word_log_probabilities: tuple[float, ...] = field(default=(), compare=False)
+    """Of each word, given those before it."""
 
 
 def beam_search(
@@ -37,6 +41,7 @@ def beam_search(
     forbidden: tuple[int, ...] = (),
     lengths: Sequence[int] | None = None,
     device: torch.device | None = None,
+    guide: ClaimGuide | None = None,
 ) -> list[tuple[Hypothesis, ...]]:
     """Return each study's most probable reports among those that the search meets, the likeliest first.
 
@@ -53,8 +58,9 @@ def beam_search(
         lengths: words that each id counts against the limit, where some stand for several words or for none; one that
             would go beyond the limit is not written. By default each counts as one.
         device: where the model's tensors are; the CPU if left out.
+        guide: ranks reports by what they claim, too; the likeliest are kept if left out.
     """
-    search = _Search(num_studies, begin, end, settings, device or torch.device("cpu"), lengths)
+    search = _Search(num_studies, begin, end, settings, device or torch.device("cpu"), lengths, guide)
     origin = None
     # An id that is written as nothing comes before one that is a word: there are at most as many of them.
     num_steps = settings.max_words if lengths is None else 2 * settings.max_words
@@ -72,7 +78,7 @@ def beam_search(
             model.keep(running)
             origin = origin[running]
     # A network whose scores are no numbers finishes nothing: an empty report says so, and the scorecard counts it.
-    return [tuple(reports) or (Hypothesis((), -math.inf),) for reports in search.finished]
+    return [tuple(report for _, report in reports) or (Hypothesis((), -math.inf),) for reports in search.finished]
 
 
 class _Search:
@@ -86,16 +92,22 @@ class _Search:
         settings: BeamSettings,
         device: torch.device,
         lengths: Sequence[int] | None = None,
+        guide: ClaimGuide | None = None,
     ) -> None:
         self.settings = settings
+        self.guide = guide
         self.end = end
         self.study = list(range(num_studies))
-        self.finished: list[list[Hypothesis]] = [[] for _ in range(num_studies)]
+        self.finished: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(num_studies)]
         self.newest = torch.full((num_studies, settings.beams), begin, device=device)
         self.words = torch.zeros((num_studies, settings.beams, 0), dtype=torch.long, device=device)
+        # Log-probability of each beam after each of its words.
+        self.history = torch.zeros((num_studies, settings.beams, 0), device=device)
         # All beams start alike: only the first may be continued.
         self.scores = torch.full((num_studies, settings.beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0
+        # What the claims of each beam cost it: its rank is its score less this.
+        self.costs = torch.zeros((num_studies, settings.beams), device=device)
         # A running beam must beat the last of the wanted reports, while they are not all there nothing.
         self.bar = torch.full((num_studies,), -torch.inf, device=device)
         self.lengths = None if lengths is None else torch.tensor(lengths, device=device)
@@ -108,10 +120,22 @@ class _Search:
         if self.lengths is not None:
             log_probabilities = log_probabilities.masked_fill(written > self.settings.max_words, -torch.inf)
         totals = (self.scores.unsqueeze(-1) + log_probabilities).flatten(1)
-        self.scores, chosen = totals.topk(self.settings.beams, dim=-1)
+        if self.guide is None:
+            self.scores, chosen = totals.topk(self.settings.beams, dim=-1)
+        else:
+            chosen, costs = self.guide.choose(
+                self.study,
+                totals - self.costs.repeat_interleave(vocabulary, dim=1),
+                beams=self.settings.beams,
+                vocabulary=vocabulary,
+                end=self.end,
+                last=last,
+            )
+            self.scores, self.costs = totals.gather(1, chosen), costs
         origin, self.newest = chosen // vocabulary, chosen % vocabulary
-        continued = self.words.gather(1, origin.unsqueeze(-1).expand(-1, -1, self.words.shape[-1]))
-        self.words = torch.cat([continued, self.newest.unsqueeze(-1)], dim=-1)
+        before = origin.unsqueeze(-1).expand(-1, -1, self.words.shape[-1])
+        self.words = torch.cat([self.words.gather(1, before), self.newest.unsqueeze(-1)], dim=-1)
+        self.history = torch.cat([self.history.gather(1, before), self.scores.unsqueeze(-1)], dim=-1)
         ended = (self.newest == self.end) | last
         if self.lengths is not None:
             self.written = written.flatten(1).gather(1, chosen)
@@ -122,29 +146,33 @@ class _Search:
 
     def running(self) -> Int[Tensor, "running"]:
         """Return which of the searched studies have a beam that can still win: scores only fall."""
-        return (self.scores.amax(1) > self.bar).nonzero().squeeze(1)
+        return ((self.scores - self.costs).amax(1) > self.bar).nonzero().squeeze(1)
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""
         self.study = [self.study[number] for number in studies.tolist()]
-        self.newest, self.words = self.newest[studies], self.words[studies]
-        self.scores, self.bar = self.scores[studies], self.bar[studies]
+        self.newest, self.words, self.history = self.newest[studies], self.words[studies], self.history[studies]
+        self.scores, self.costs, self.bar = self.scores[studies], self.costs[studies], self.bar[studies]
         self.written = self.written[studies]
 
     def _finish(self, ended: Bool[Tensor, "B N"]) -> None:
         """Keep those of the ended beams that are among the wanted."""
         wanted = self.settings.candidates
-        better = ended & (self.scores > self.bar.unsqueeze(1))
+        ranks = self.scores - self.costs
+        better = ended & (ranks > self.bar.unsqueeze(1))
         for row, beam in better.nonzero().tolist():
             words = self.words[row, beam].tolist()
             if words[-1] == self.end:
                 words.pop()
             finished = self.finished[self.study[row]]
-            finished.append(Hypothesis(tuple(words), float(self.scores[row, beam])))
-            finished.sort(key=lambda report: -report.log_probability)
+            scores = [0.0, *self.history[row, beam, : len(words)].tolist()]
+            steps = tuple(after - before for before, after in pairwise(scores))
+            found = Hypothesis(tuple(words), float(self.scores[row, beam]), steps)
+            finished.append((float(ranks[row, beam]), found))
+            finished.sort(key=lambda ranked: -ranked[0])
             del finished[wanted:]
             if len(finished) == wanted:
-                self.bar[row] = finished[-1].log_probability
+                self.bar[row] = finished[-1][0]
 
 
 def disagreements(states: Mapping[str, State], present: Mapping[str, bool]) -> int:

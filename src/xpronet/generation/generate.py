@@ -114,6 +114,7 @@ def generate(
         labels_from=generator.labels_from,
         beams=generator.settings.beams,
         choose=generator.settings.choose,
+        evidence=generator.settings.evidence,
         precision=generator.precision,
         device=context.device.type,
         features=None if generator.features is None else generator.features.folder,

@@ -14,6 +14,9 @@ from xpronet.data.feature_cache import FeatureCache
 from xpronet.encoders.build import encoder_fingerprint
 from xpronet.errors import InputError
 from xpronet.generation.beam import Hypothesis, beam_search, most_agreeing
+from xpronet.generation.check_claims import ReportChecker, strongest_place
+from xpronet.generation.checked_claims import Place
+from xpronet.generation.claim_guide import ClaimGuide, ClaimReader
 from xpronet.generation.evidence import by_view, explain_words, written_words
 from xpronet.generation.report import FindingScore, GateScore, Report, WordEvidence
 from xpronet.generation.runtime import EncodedImages, ModelDescription, Runtime, TorchRuntime
@@ -23,6 +26,7 @@ from xpronet.images.transforms import test_view
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.visibility import present_findings
 from xpronet.precision import forward_precision
@@ -48,6 +52,7 @@ class ReportGenerator:
         runtime: Runtime | None = None,
         fingerprint: str = "",
         features: FeatureCache | None = None,
+        max_error: float | None = None,
     ) -> None:
         """Make the network ready, on the device.
 
@@ -62,10 +67,11 @@ class ReportGenerator:
             fingerprint: of the weights, where they came from a folder.
             features: patch features of a corpus's images, computed by this model's image encoder; reports about that
                 corpus then need no image.
+            max_error: mark the sentences among whose claims the expected share of false ones is at most this.
 
         Raises:
-            InputError: predicted findings are asked of a model without a findings head, or the features are those of
-                another image encoder.
+            InputError: predicted findings, or claims compared with them, are asked of a model without a findings head,
+                the features are those of another image encoder, or the model was not calibrated for `max_error`.
         """
         if features is not None:
             assert isinstance(checkpoint, Checkpoint), "only a checkpoint has an image encoder to compare"
@@ -82,6 +88,7 @@ class ReportGenerator:
         self.checkpoint = checkpoint
         self.device = device
         self.settings = settings or checkpoint.search
+        self.max_error = max_error
         self.labels_from = labels_from
         self.precision = precision
         self.runtime = runtime
@@ -90,7 +97,18 @@ class ReportGenerator:
         vocabulary = checkpoint.vocabulary
         # Marks are never words; an unknown word says nothing, and the published model may write it.
         marks = {vocabulary.padding, vocabulary.bos, vocabulary.unknown} - {vocabulary.eos}
-        self._labeler = RuleLabeler() if self.settings.choose == "agreeing" else None
+        self._labeler = RuleLabeler() if runtime.predicts_findings or self.settings.choose == "agreeing" else None
+        self._reader = self._checker = None
+        if self._labeler is not None and runtime.predicts_findings:
+            claims = checkpoint.claims or ClaimCalibration()
+            self._checker = ReportChecker(vocabulary, checkpoint.thresholds, claims, self._labeler)
+            if self.settings.evidence:
+                self._reader = ClaimReader(vocabulary, checkpoint.findings, self._labeler)
+            if max_error is not None:
+                claims.threshold(max_error, self.settings)
+        elif self.settings.evidence or max_error is not None:
+            what = "--max-error" if max_error is not None else f"evidence = {self.settings.evidence:g}"
+            raise InputError(f"{what}: this model has no findings head to compare claims with; leave it out")
         self._forbidden = tuple(sorted(marks)) if vocabulary.settings.ids == "separate" else ()
         numbers = range(len(vocabulary)) if vocabulary.phrases else None
         self._lengths = [len(vocabulary.spell(number)) for number in numbers] if numbers is not None else None
@@ -173,15 +191,16 @@ class ReportGenerator:
                 forbidden=self._forbidden,
                 lengths=self._lengths,
                 device=self.runtime.device,
+                guide=self._guide(seen.probabilities),
             )
             found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]
             evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
-            regions = self._locate(seen, view_mask) if with_evidence else [None] * len(ids)
-        return [
+            regions = self._locate(seen, view_mask)
+        reports = [
             Report(
                 id=study,
                 text=self._text(report),
-                findings=self._scores(probabilities[row], present[row], regions[row])
+                findings=self._scores(probabilities[row], present[row], regions[row] if with_evidence else None)
                 if probabilities is not None
                 else (),
                 labels_from=self.labels_from,
@@ -191,9 +210,32 @@ class ReportGenerator:
             )
             for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
         ]
+        return [self._checked(*each) for each in zip(reports, found, regions, strict=True)]
+
+    def _guide(self, probabilities: Float[Tensor, "studies findings"] | None) -> ClaimGuide | None:
+        """Return what compares partial reports with the findings, where the search is to."""
+        # Where the reference tells the findings, the head is not asked.
+        if self._reader is None or probabilities is None or self.labels_from == "reference":
+            return None
+        thresholds = probabilities.new_tensor([self.checkpoint.thresholds[name] for name in self.checkpoint.findings])
+        return ClaimGuide(self._reader, probabilities, thresholds, weight=self.settings.evidence)
+
+    def _checked(
+        self, report: Report, found: Hypothesis, regions: Float[np.ndarray, "findings views rows columns"] | None
+    ) -> Report:
+        """Return a report with its sentences compared with the findings."""
+        if self._checker is None:
+            return report
+        seen = {finding.name: finding.probability for finding in report.findings}
+        places: dict[str, Place] = {}
+        if regions is not None:
+            places = {name: strongest_place(regions[column]) for column, name in enumerate(self.checkpoint.findings)}
+        sentences, left_out = self._checker.check(found, report.text, seen, places, report.words)
+        report = dataclasses.replace(report, sentences=sentences, left_out=left_out)
+        return report if self.max_error is None else self._checker.vouch(report, self.max_error, self.settings)
 
     def _choose(self, candidates: Sequence[Hypothesis], present: Bool[np.ndarray, " findings"]) -> Hypothesis:
-        if self._labeler is None or self.labels_from == "all":
+        if self._labeler is None or self.settings.choose == "likeliest" or self.labels_from == "all":
             return candidates[0]
         told = dict(zip(self.checkpoint.findings, present.tolist(), strict=True))
         return candidates[most_agreeing([self._text(report) for report in candidates], told, self._labeler)]

@@ -152,6 +152,8 @@ class Provenance:
     """Width of the search."""
     choose: Literal["likeliest", "agreeing"]
     """Which of the finished reports was taken."""
+    evidence: float = 0.0
+    """How much the claims of partial reports counted."""
     precision: Literal["fp32", "bf16", "fp16"]
     """Arithmetic of the backbone."""
     device: str
@@ -217,6 +219,7 @@ def write_predictions(
         labels_from=generator.labels_from,
         beams=generator.settings.beams,
         choose=generator.settings.choose,
+        evidence=generator.settings.evidence,
         precision=generator.precision,
         device=generator.device.type,
         features=None if generator.features is None else generator.features.folder,
@@ -281,6 +284,7 @@ def _origin(record: dict[str, Any], home: Path) -> Provenance:
         labels_from=record["labels_from"],
         beams=int(record["beams"]),
         choose=record["choose"],
+        evidence=float(record.get("evidence", 0.0)),
         precision=record["precision"],
         device=str(record["device"]),
         studies=int(record["studies"]),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from xpronet.generation.checked_claims import CheckedSentence, LeftOut
 from xpronet.images.data_uri import image_uri
 from xpronet.model.out_of_distribution import WARNING
 
@@ -75,6 +76,22 @@ class GateScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guarantee:
+    """What is promised about the sentences of a report, or why nothing is."""
+
+    max_error: float
+    """The bound that was asked for: the expected share of false claims among those vouched for."""
+    holds: bool
+    """Whether it can be promised for this study."""
+    note: str
+    """What a reader must know of it, in a line."""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"max_error": self.max_error, "holds": self.holds, "note": self.note}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What the model wrote about one study. A draft, never a diagnosis. A notebook shows it with its images."""
 
@@ -98,6 +115,12 @@ class Report:
     """The views as the network saw them; None where the report was not generated from a caller's images."""
     study_warnings: tuple[str, ...] = ()
     """What is odd about the images or the study as a whole, a line each."""
+    sentences: tuple[CheckedSentence, ...] = ()
+    """What each sentence claims and how far it can be believed; empty for a model without a findings head."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What the findings head sees and the text does not say, the most probable first."""
+    guarantee: Guarantee | None = None
+    """What was promised about the marked sentences; None where nothing was asked for."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -105,6 +128,22 @@ class Report:
         names = self.view_names or tuple(f"view {number}" for number in range(1, len(self.gate) + 1))
         unlike = (f"{name}: {WARNING}" for name, view in zip(names, self.gate, strict=False) if view.warned)
         return (*self.study_warnings, *unlike)
+
+    def doubts(self) -> tuple[str, ...]:
+        """Return what a reader should doubt, a line each: sentences, findings left out, and the guarantee's extent.
+
+        With a guarantee, the doubtful sentences are those that it does not cover.
+        """
+        lines = [
+            f"[{'not vouched for' if sentence.vouched is False else sentence.verdict}] "
+            f"{self.text[sentence.start : sentence.end]} ({sentence.reason})"
+            for sentence in self.sentences
+            if sentence.doubted
+        ]
+        lines += [f"Seen, not in the text: {finding.line}" for finding in self.left_out]
+        if self.guarantee is not None:
+            lines.append(f"At most {self.guarantee.max_error:g} false: {self.guarantee.note}")
+        return tuple(lines)
 
     def _repr_html_(self) -> str:
         """Return the images, the findings that count as present, and the text, for a notebook."""
@@ -115,9 +154,10 @@ class Report:
         present = [finding for finding in self.findings if finding.present]
         findings = ", ".join(f"{escape(finding.name)} ({finding.probability:.2f})" for finding in present)
         warnings = "".join(f"<p><strong>Warning:</strong> {escape(line)}</p>" for line in self.warnings)
+        doubts = "".join(f"<p>{escape(line)}</p>" for line in self.doubts())
         return (
             f"<div><div>{images}</div>{warnings}<p><strong>Findings:</strong> {findings or 'none predicted'}</p>"
-            f"<p>{escape(self.text)}</p><p><em>A draft for research, never a diagnosis.</em></p></div>"
+            f"<p>{escape(self.text)}</p>{doubts}<p><em>A draft for research, never a diagnosis.</em></p></div>"
         )
 
     def record(self) -> dict[str, Any]:
@@ -129,6 +169,11 @@ class Report:
             "labels_from": self.labels_from,
             "log_probability": round(self.log_probability, 6),
         }
+        if self.sentences:
+            record["sentences"] = [sentence.record() for sentence in self.sentences]
+            record["left_out"] = [finding.record() for finding in self.left_out]
+        if self.guarantee is not None:
+            record["guarantee"] = self.guarantee.record()
         if self.words:
             record["words"] = [_word_record(word) for word in self.words]
         return record
@@ -162,6 +207,9 @@ class Report:
             log_probability=record["log_probability"],
             gate=tuple(GateScore(**view) for view in record.get("gate", ())),
             view_names=tuple(record.get("views", ())),
+            sentences=tuple(CheckedSentence.from_record(sentence) for sentence in record.get("sentences", ())),
+            left_out=tuple(LeftOut.from_record(finding) for finding in record.get("left_out", ())),
+            guarantee=Guarantee(**record["guarantee"]) if "guarantee" in record else None,
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xpronet.encoders.folding import fold_batch_norms
 from xpronet.images.transforms import ImageSettings
+from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.report_model import NextWord, Patches, ReportModel, WordReading
@@ -29,6 +30,7 @@ class ModelDescription(Protocol):
     findings: tuple[str, ...]
     thresholds: dict[str, float]
     gate: Gate | None
+    claims: ClaimCalibration | None
 
     @property
     def per_finding(self) -> int | None:

@@ -18,6 +18,12 @@ class GenerationSettings:
     choose: Literal["likeliest", "agreeing"] | None = None
     """Take the likeliest finished hypothesis, or, of as many as there are beams, the one that agrees best with the
     findings; by default as the checkpoint says."""
+    evidence: float | None = None
+    """How much the claims of partial reports count beside the probability of their words, when they are compared with
+    the findings head; 0: not at all; by default as the checkpoint says."""
+    max_error: float | None = None
+    """Mark in each report the sentences among whose claims the expected share of false ones is at most this; needs a
+    calibrated model."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the image encoder."""
     batch: int = 32

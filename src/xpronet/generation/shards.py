@@ -60,6 +60,7 @@ class PredictionShards:
             "labels_from": generator.labels_from,
             "search": dataclasses.asdict(generator.settings),
             "precision": generator.precision,
+            "max_error": generator.max_error,
         }
 
     def begin(self, *, overwrite: bool) -> None:

@@ -17,6 +17,7 @@ from xpronet.errors import InputError
 from xpronet.files import file_hash, new_file, new_folder, read_json, utf8_name, write_json
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.build import build_report_model
+from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.report_model import ReportModel
 from xpronet.model.search_settings import BeamSettings
@@ -84,6 +85,8 @@ FINDINGS_FILE = "findings.json"
 TRAINING_FILE = "training.json"
 DERIVED_FILE = "derived.json"
 """Present only if the report model derived data from the train studies."""
+CLAIMS_FILE = "claims.json"
+"""Present only if the claims were calibrated; its search settings take the place of the configuration's."""
 GATE_FILE = "picture_gate.safetensors"
 """Present only if a gate was fitted; gate.safetensors, made from other features, is ignored."""
 DEFAULT_THRESHOLD = 0.5
@@ -111,6 +114,8 @@ class Checkpoint:
     """Its position in the training run and its validation scores."""
     gate: Gate | None = None
     """Detects out-of-distribution images; None until it has been fitted."""
+    claims: ClaimCalibration | None = None
+    """How far its claims can be believed; None until it has been fitted."""
 
     @property
     def per_finding(self) -> int | None:
@@ -128,6 +133,8 @@ class Checkpoint:
         with new_folder(folder, overwrite=True) as temporary:
             for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **gate, **(extra_tensors or {})}.items():
                 save_tensors(temporary / file, tensors)
+            if self.claims is not None:
+                write_json(temporary / CLAIMS_FILE, self.claims.record())
             config = {
                 "format": FORMAT,
                 "backbone": image_encoder_record(self.network.backbone),
@@ -207,6 +214,9 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
         raise InputError(f"{folder}: damaged checkpoint ({error}); make it again or use another") from None
     load_weights(network, folder / WEIGHTS_FILE)
     checkpoint.gate = load_gate(folder)
+    checkpoint.claims = load_claims(folder)
+    if checkpoint.claims is not None and checkpoint.claims.search is not None:
+        checkpoint.search = checkpoint.claims.search
     network.eval()
     return checkpoint
 
@@ -344,6 +354,32 @@ def load_gate(run: Path) -> Gate | None:
         return None
     check_files(folder, [GATE_FILE])
     return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
+
+
+def add_claims(run: Path, claims: ClaimCalibration) -> Path:
+    """Add a calibration of claims to a checkpoint, or to the best checkpoint of a run, and return that folder.
+
+    Raises:
+        InputError: no checkpoint is there, or it is damaged.
+    """
+    folder = find_checkpoint(run).resolve()
+    check_checkpoint(folder)
+    write_json(folder / CLAIMS_FILE, claims.record(), overwrite=True)
+    write_manifest(folder)
+    return folder
+
+
+def load_claims(run: Path) -> ClaimCalibration | None:
+    """Return the calibration of claims of a run or checkpoint folder, or None if it has none.
+
+    Raises:
+        InputError: its file is damaged.
+    """
+    folder = find_checkpoint(run)
+    if CLAIMS_FILE not in listed_files(folder):
+        return None
+    check_files(folder, [CLAIMS_FILE])
+    return ClaimCalibration.from_record(read_json(folder / CLAIMS_FILE), str(folder / CLAIMS_FILE))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, overwrite: bool = False) -> None:

@@ -50,6 +50,55 @@ class GateAnswer(Answer):
     threshold: float = Field(description="Views with a higher score are out of distribution.")
 
 
+class PlaceAnswer(Answer):
+    """The region that speaks most for a finding."""
+
+    view: int = Field(description="Which of the views, from 1.")
+    row: int = Field(description="Row of the region, from 0 at the top.")
+    column: int = Field(description="Column of the region, from 0 at the left of the image.")
+    rows: int = Field(description="Rows of a view's regions; as many columns.")
+
+
+class ClaimAnswer(Answer):
+    """What a sentence says of one finding."""
+
+    finding: str
+    affirmed: bool = Field(description="Whether it is said to be there, surely or perhaps; else it is denied.")
+    probability: float = Field(description="That the claim is right.")
+    head: float = Field(description="The findings head's probability that the finding is there.")
+    place: PlaceAnswer | None
+    prototypes: float | None = Field(description="Share of the finding's prototypes in the words that name it.")
+
+
+class SentenceAnswer(Answer):
+    """One sentence of the draft, compared with the findings."""
+
+    start: int = Field(description="Its first character in the report.")
+    end: int = Field(description="Behind its last.")
+    verdict: str = Field(description="supported, doubtful, contradicted, or untestable: it claims nothing.")
+    probability: float | None = Field(description="That all its claims are right; null where it has none.")
+    words: float = Field(description="Mean log-probability of its words.")
+    claims: list[ClaimAnswer]
+    vouched: bool | None = Field(None, description="Whether the guarantee covers it, where one was asked for.")
+
+
+class LeftOutAnswer(Answer):
+    """A finding that the model sees and the draft does not affirm."""
+
+    finding: str
+    probability: float
+    denied: bool = Field(description="Whether the draft denies it; else it does not mention it.")
+    place: PlaceAnswer | None
+
+
+class GuaranteeAnswer(Answer):
+    """What is promised about the sentences that are vouched for."""
+
+    max_error: float = Field(description="Bound on the expected share of false claims among them.")
+    holds: bool
+    note: str
+
+
 class ReportAnswer(Answer):
     """A draft report, as `xpronet report --json` writes it."""
 
@@ -60,6 +109,9 @@ class ReportAnswer(Answer):
     findings: list[FindingAnswer]
     labels_from: str = Field(description="What decided which prototypes were visible.")
     log_probability: float = Field(description="Natural logarithm of the report's probability.")
+    sentences: list[SentenceAnswer] = Field([], description="Of a model with a findings head.")
+    left_out: list[LeftOutAnswer] = Field([], description="Seen by the model, not in the draft.")
+    guarantee: GuaranteeAnswer | None = Field(None, description="Where a bound was asked for.")
     words: list[WordAnswer] = []
     gate: list[GateAnswer] = Field([], description="One a view, where the model has a gate.")
     warnings: list[str] = Field([], description="Out-of-distribution views, and views that may be another patient's.")

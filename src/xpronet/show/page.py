@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from xpronet.errors import InputError
 from xpronet.files import write_text
+from xpronet.generation.check_claims import split_sentences
 from xpronet.generation.report import Report, WordEvidence
 from xpronet.images.data_uri import image_uri
-from xpronet.show.wording import MatchedSpan, find_words, matched_spans, readable_words, shared_words
+from xpronet.show.wording import MatchedSpan, TextWord, find_words, matched_spans, readable_words, shared_words
 
 CONTENTS_FROM = 4
 """Fewest studies for which the page has a table of contents."""
@@ -72,12 +73,26 @@ class _FindingRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Doubt:
+    """A sentence that a reader should doubt."""
+
+    sentence: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class _StudySection:
     """One study, ready for the template."""
 
     id: str
     images: tuple[tuple[str, str], ...]
     text: tuple[MatchedSpan, ...]
+    doubts: tuple[_Doubt, ...]
+    doubted: dict[int, int]
+    """Words of doubtful sentences, with the number of their doubt."""
+    left_out: tuple[str, ...]
+    guarantee: str
     reference: tuple[MatchedSpan, ...] | None
     findings: tuple[_FindingRow, ...]
     reference_findings: tuple[str, ...] | None
@@ -155,6 +170,7 @@ def _section(study: PageStudy) -> _StudySection:
     else:
         text, words = report.text, find_words(report.text)
     reference_words = find_words(study.reference or "")
+    doubts = [number for number, sentence in enumerate(report.sentences) if sentence.doubted]
     return _StudySection(
         id=report.id,
         images=tuple(
@@ -162,6 +178,10 @@ def _section(study: PageStudy) -> _StudySection:
             for number, (view, position) in enumerate(zip(study.views, study.positions, strict=True), 1)
         ),
         text=matched_spans(text, words, shared_words(words, reference_words)),
+        doubts=tuple(_doubt(report, number) for number in doubts),
+        doubted=_doubted_words(report, words, doubts),
+        left_out=tuple(finding.line for finding in report.left_out),
+        guarantee=report.guarantee.note if report.guarantee is not None else "",
         reference=(
             matched_spans(study.reference, reference_words, shared_words(reference_words, words))
             if study.reference is not None
@@ -175,6 +195,28 @@ def _section(study: PageStudy) -> _StudySection:
         log_probability=report.log_probability,
         evidence=evidence_record(report, len(study.views)) if report.words else None,
     )
+
+
+def _doubt(report: Report, number: int) -> _Doubt:
+    sentence = report.sentences[number]
+    return _Doubt(
+        sentence=report.text[sentence.start : sentence.end],
+        verdict="not vouched for" if sentence.vouched is False else sentence.verdict,
+        reason=sentence.reason,
+    )
+
+
+def _doubted_words(report: Report, words: Sequence[TextWord], doubts: Sequence[int]) -> dict[int, int]:
+    """Return the numbers of the words in doubtful sentences, with which doubt it is."""
+    if report.words:
+        spans = split_sentences([word.text for word in report.words])
+        return {word: place for place, number in enumerate(doubts) for word in range(*spans[number])}
+    found = {}
+    for place, number in enumerate(doubts):
+        sentence = report.sentences[number]
+        inside = (index for index, word in enumerate(words) if sentence.start <= word.start < sentence.end)
+        found.update(dict.fromkeys(inside, place))
+    return found
 
 
 def _finding_rows(study: PageStudy) -> tuple[_FindingRow, ...]:

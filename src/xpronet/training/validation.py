@@ -50,20 +50,29 @@ def calibrated(logits: Float[np.ndarray, "studies findings"], calibration: Calib
 
 
 def _fit(logits: Float[np.ndarray, " studies"], labels: Float[np.ndarray, " studies"]) -> tuple[float, float]:
-    free = _newton(np.stack([logits, np.ones_like(logits)]), labels, np.zeros_like(logits), np.array([1.0, 0.0]))
+    free = fit_logistic(np.stack([logits, np.ones_like(logits)]), labels, np.zeros_like(logits), np.array([1.0, 0.0]))
     if free[0] >= MIN_SCALE:
         return float(free[0]), float(free[1])
-    (shift,) = _newton(np.ones((1, len(logits))), labels, MIN_SCALE * logits, np.array([0.0]))
+    (shift,) = fit_logistic(np.ones((1, len(logits))), labels, MIN_SCALE * logits, np.array([0.0]))
     return MIN_SCALE, float(shift)
 
 
-def _newton(
+def fit_logistic(
     features: Float[np.ndarray, "parameters studies"],
     labels: Float[np.ndarray, " studies"],
     offset: Float[np.ndarray, " studies"],
     prior: Float[np.ndarray, " parameters"],
 ) -> Float[np.ndarray, " parameters"]:
-    """Maximise the log-likelihood minus half `PRIOR_STRENGTH` times the squared distance from the prior's mean."""
+    """Return the parameters of a logistic regression with a Gaussian prior, by Newton's method.
+
+    They maximise the log-likelihood minus half `PRIOR_STRENGTH` times the squared distance from the prior's mean.
+
+    Args:
+        features: of each case.
+        labels: 1 where what is predicted is there, else 0.
+        offset: added to the logit of each case.
+        prior: mean of the prior.
+    """
     at = prior.copy()
 
     def cost(where: Float[np.ndarray, " parameters"]) -> float:
