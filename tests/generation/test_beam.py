@@ -56,17 +56,20 @@ class Prefixes:
         self.seeds = [self.seeds[number] for number in studies.tolist()]
 
 
-def exhaustive(model: Prefixes, study: int, max_words: int, forbidden: tuple[int, ...] = ()) -> Hypothesis:
+def exhaustive(
+    model: Prefixes, study: int, max_words: int, forbidden: tuple[int, ...] = (), word_reward: float = 0.0
+) -> Hypothesis:
     """Score every report there is: closed by an EOS, or as long as allowed."""
     allowed = [word for word in range(model.num_words) if word not in forbidden]
-    best = Hypothesis((), -float("inf"))
+    best, highest = Hypothesis((), -float("inf")), -float("inf")
     for length in range(1, max_words + 1):
         for words in itertools.product(allowed, repeat=length):
             if END in words[:-1] or (words[-1] != END and length < max_words):
                 continue
             total = sum(float(model.scores(study, (BEGIN, *words[:place]))[word]) for place, word in enumerate(words))
-            if total > best.log_probability:
-                best = Hypothesis(words[:-1] if words[-1] == END else words, total)
+            written = words[:-1] if words[-1] == END else words
+            if total + word_reward * len(written) > highest:
+                best, highest = Hypothesis(written, total), total + word_reward * len(written)
     return best
 
 
@@ -106,17 +109,19 @@ def never_stopping_early() -> Iterator[None]:
     num_words=st.integers(2, 4),
     max_words=st.integers(1, 4),
     forbid=st.booleans(),
+    word_reward=st.sampled_from([0.0, 0.0, 0.3, 2.0]),
 )
-def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, forbid):
+def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, forbid, word_reward):
     forbidden = (num_words - 1,) if forbid and num_words > 2 else ()
     model = Prefixes(list(seeds), num_words)
-    expected = [exhaustive(model, study, max_words, forbidden) for study in range(len(seeds))]
+    expected = [exhaustive(model, study, max_words, forbidden, word_reward) for study in range(len(seeds))]
     found = search(
         model,
         len(seeds),
         forbidden=forbidden,
         beams=num_words**max_words,
         max_words=max_words,
+        word_reward=word_reward,
     )
     same(found, expected)
 
@@ -127,11 +132,12 @@ def test_wide_enough_a_beam_search_is_exhaustive(seeds, num_words, max_words, fo
     beams=st.integers(1, 5),
     max_words=st.integers(1, 8),
     sharpness=st.sampled_from([0.5, 2.0, 6.0]),
+    word_reward=st.sampled_from([0.0, 0.5]),
 )
-def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpness):
+def test_early_stop_and_company_change_nothing(seeds, beams, max_words, sharpness, word_reward):
     def found(chosen: list[int]) -> list[Hypothesis]:
         model = Prefixes(list(chosen), 5, sharpness)
-        return search(model, len(chosen), beams=beams, max_words=max_words)
+        return search(model, len(chosen), beams=beams, max_words=max_words, word_reward=word_reward)
 
     together = found(seeds)
     with never_stopping_early():

@@ -45,8 +45,8 @@ def beam_search(
 ) -> list[tuple[Hypothesis, ...]]:
     """Return each study's most probable reports among those that the search meets, the likeliest first.
 
-    There are as many as the settings want, or as the search meets, and at least one. There is no length penalty, as
-    published: log-probabilities are added, and a report that is as long as allowed ends without an EOS.
+    There are as many as the settings want, or as the search meets, and at least one. Log-probabilities are added,
+    as published, and each word earns `settings.word_reward`; a report that is as long as allowed ends without an EOS.
 
     Args:
         model: scores the next words.
@@ -116,16 +116,18 @@ class _Search:
     def extend(self, log_probabilities: Float[Tensor, "B N vocabulary"], *, last: bool) -> Int[Tensor, "B N"]:
         """Continue the best beams by one word, take out those that end; return the beam that each continues."""
         vocabulary = log_probabilities.shape[-1]
-        written = self.written.unsqueeze(-1) + (1 if self.lengths is None else self.lengths)
+        written = self._written_after(vocabulary)
         if self.lengths is not None:
             log_probabilities = log_probabilities.masked_fill(written > self.settings.max_words, -torch.inf)
         totals = (self.scores.unsqueeze(-1) + log_probabilities).flatten(1)
+        ranks = totals if not self.settings.word_reward else totals + self.settings.word_reward * written.flatten(1)
         if self.guide is None:
-            self.scores, chosen = totals.topk(self.settings.beams, dim=-1)
+            chosen = ranks.topk(self.settings.beams, dim=-1).indices
+            self.scores = totals.gather(1, chosen)
         else:
             chosen, costs = self.guide.choose(
                 self.study,
-                totals - self.costs.repeat_interleave(vocabulary, dim=1),
+                ranks - self.costs.repeat_interleave(vocabulary, dim=1),
                 beams=self.settings.beams,
                 vocabulary=vocabulary,
                 end=self.end,
@@ -137,16 +139,28 @@ class _Search:
         self.words = torch.cat([self.words.gather(1, before), self.newest.unsqueeze(-1)], dim=-1)
         self.history = torch.cat([self.history.gather(1, before), self.scores.unsqueeze(-1)], dim=-1)
         ended = (self.newest == self.end) | last
+        self.written = written.flatten(1).gather(1, chosen)
         if self.lengths is not None:
-            self.written = written.flatten(1).gather(1, chosen)
             ended = ended | (self.written >= self.settings.max_words)
         self._finish(ended)
         self.scores = self.scores.masked_fill(ended, -torch.inf)
         return origin
 
     def running(self) -> Int[Tensor, "running"]:
-        """Return which of the searched studies have a beam that can still win: scores only fall."""
-        return ((self.scores - self.costs).amax(1) > self.bar).nonzero().squeeze(1)
+        """Return which of the searched studies have a beam that can still win.
+
+        Scores only fall, and no report earns more for its words than one that is as long as allowed.
+        """
+        most = self.settings.word_reward * self.settings.max_words
+        return ((self.scores - self.costs).amax(1) + most > self.bar).nonzero().squeeze(1)
+
+    def _written_after(self, vocabulary: int) -> Int[Tensor, "B N vocabulary"]:
+        """Return how many words each beam has with each next id; EOS is no word."""
+        each = torch.ones(vocabulary, dtype=torch.long, device=self.written.device)
+        if self.lengths is not None:
+            each = self.lengths.clone()
+        each[self.end] = 0
+        return self.written.unsqueeze(-1) + each
 
     def keep(self, studies: Int[Tensor, "kept"]) -> None:
         """Go on with these of the searched studies."""
@@ -158,7 +172,7 @@ class _Search:
     def _finish(self, ended: Bool[Tensor, "B N"]) -> None:
         """Keep those of the ended beams that are among the wanted."""
         wanted = self.settings.candidates
-        ranks = self.scores - self.costs
+        ranks = self.scores - self.costs + self.settings.word_reward * self.written
         better = ended & (ranks > self.bar.unsqueeze(1))
         for row, beam in better.nonzero().tolist():
             words = self.words[row, beam].tolist()

@@ -18,6 +18,8 @@ class BeamSettings:
     """Partial reports kept at each step (paper: 3)."""
     max_words: int = 60
     """Longest report, EOS included; IU X-Ray 60, MIMIC-CXR 100."""
+    word_reward: float = 0.0
+    """Added to a report's log-probability for each of its words; 0 adds nothing (paper), which prefers short reports."""
     choose: Literal["likeliest", "agreeing"] = "likeliest"
     """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
     the one that agrees best with the findings that the search was given."""
@@ -34,6 +36,8 @@ class BeamSettings:
         for name in ("beams", "max_words"):
             if getattr(self, name) < 1:
                 raise InputError(f"generate.{name} = {getattr(self, name)}: must be at least 1")
+        if not 0 <= self.word_reward < math.inf:
+            raise InputError(f"generate.word_reward = {self.word_reward}: must be a number, 0 or more")
         if not 0 <= self.evidence < math.inf:
             raise InputError(f"generate.evidence = {self.evidence}: must be a number, 0 or more")
 
