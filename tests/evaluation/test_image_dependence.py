@@ -156,7 +156,7 @@ def test_a_model_that_looks_is_seen_to_look(reports_of: Reports) -> None:
 
 
 def _yardstick(predictions: Sequence[Prediction]) -> Yardstick:
-    reader = FindingReader(RuleLabeler().label)
+    reader = FindingReader(RuleLabeler())
     return yardstick(predictions, protocol=find_protocol("full-text"), reader=reader)
 
 

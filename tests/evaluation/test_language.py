@@ -1,6 +1,5 @@
 """The language scores against the packages that the field uses."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,5 +43,8 @@ def test_one_count_of_the_references_serves_many_sets() -> None:
     references = ["the heart is large .", "no effusion ."]
     ngrams = ReferenceNgrams(references)
     for reports in (["the heart .", ""], ["unseen words only", "no effusion ."], references):
-        alone, together = language_statistics(references, reports), language_statistics(references, reports, ngrams=ngrams)
+        alone, together = (
+            language_statistics(references, reports),
+            language_statistics(references, reports, ngrams=ngrams),
+        )
         assert np.array_equal(alone.values, together.values)

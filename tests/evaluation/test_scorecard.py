@@ -14,7 +14,8 @@ from xpronet.evaluation.comparison import compare_predictions
 from xpronet.evaluation.constant_scores import find_constant_baselines
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.evaluation.render import comparison_view, constant_baselines_view, scorecard_markdown, scorecard_view
-from xpronet.evaluation.scorecard import RETRIEVAL, Scorecard, score
+from xpronet.evaluation.scorecard import Scorecard
+from xpronet.evaluation.scoring import RETRIEVAL, score
 from xpronet.labels.findings import FINDINGS, State
 
 Reports = Callable[[int, int], list[str]]

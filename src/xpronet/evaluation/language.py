@@ -45,9 +45,17 @@ def language_statistics(
     bleu, cider = ngrams.bleu(reports), ngrams.cider(reports)
     rouge = np.array([rouge_l(*pair) for pair in zip(references, reports, strict=True)], dtype=np.float64)
     columns = [bleu, rouge[:, None], cider[:, None], np.ones((len(bleu), 1))]
-    if meteor is not None:
-        columns.append(meteor)
-    return StudyStatistics(values=np.concatenate(columns, axis=1), score=_language_scores)
+    statistics = StudyStatistics(values=np.concatenate(columns, axis=1), score=_language_scores)
+    return with_meteor_columns(statistics, meteor)
+
+
+def with_meteor_columns(
+    statistics: StudyStatistics, meteor: Float64[np.ndarray, "studies 23"] | None
+) -> StudyStatistics:
+    """Return language statistics with those of METEOR, where there are any."""
+    if meteor is None:
+        return statistics
+    return StudyStatistics(values=np.concatenate([statistics.values, meteor], axis=1), score=_language_scores)
 
 
 def bleu_scores(

@@ -7,7 +7,7 @@ from xpronet.data.feature_cache import open_feature_cache
 from xpronet.evaluation.inputs import corpus_context
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
-from xpronet.evaluation.scorecard import score
+from xpronet.evaluation.scoring import score
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import label_source, recipe_corpus
 from xpronet.experiment.recipe import Recipe
