@@ -1,6 +1,5 @@
 """The language scores against the packages that the field uses."""
 
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
