@@ -11,7 +11,7 @@ from xpronet.labels.findings import ABNORMALITIES, State
 FEWEST_STUDIES = 10
 """Below so many studies, or cases, nothing is concluded."""
 COMMONEST_SHARE = 0.2
-"""A report given to this share of the studies is an alarm, if references repeat themselves less than a third as much."""
+"""A report given to this share of the studies is an alarm, where references repeat less than a third as much."""
 DISTINCT_SHARE = 0.1
 """So few distinct reports for each distinct reference are an alarm."""
 NORMAL_SHARE = 0.8

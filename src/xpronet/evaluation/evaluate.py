@@ -45,7 +45,7 @@ def evaluate(
         references: the radiologists' texts, one for each of `predictions` and in the same order; needed for plain texts
             unless they are about every study of a corpus's split, in its order.
         corpus: corpus (folder) with the references, and with the train and validation reports for the constants.
-        train_corpus: corpus (folder) that the model learned from, where it is another one; by default what the run says.
+        train_corpus: corpus (folder) that the model learned from, where it is another; by default what the run says.
         split: the split of the corpus that was predicted; by default what stands beside the file, else test.
         run: the run that generated the predictions, where nothing beside the file tells.
         files: how the file is read, where its names do not tell.

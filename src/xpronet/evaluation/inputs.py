@@ -271,7 +271,7 @@ class ScoringInputs:
 
 
 SAME_LABELER = 0.995
-"""A table that agrees less with a labeler's reading of the references was made by another labeler, or from other text."""
+"""A table that agrees less with a labeler's reading of the references was made by another, or from other text."""
 
 
 def gather_inputs(

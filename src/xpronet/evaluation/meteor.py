@@ -15,7 +15,7 @@ JAR = "meteor-1.5.jar"
 MEMORY = "-Xmx1G"
 """Half of what pycocoevalcap asks for; the English paraphrase table fits."""
 SECONDS = 600.0
-"""After this long, and `SECONDS_EACH` more for each pair of texts, Java is stopped; 590 reports take about ten seconds."""
+"""After this long, and `SECONDS_EACH` more for each pair, Java is stopped; 590 reports take about ten seconds."""
 SECONDS_EACH = 0.01
 
 NUM_STATISTICS = 23

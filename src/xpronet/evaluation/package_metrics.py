@@ -149,14 +149,13 @@ def _green(name: str, weights: str | None) -> PackageMetric:
     """GREEN (Ostmeier et al. 2024)."""
     module = _imported(name, "green_score", "green-score")
     folder = _local(name, weights or GREEN)
-    # It leaves a table of all texts in its folder.
-    kept = tempfile.TemporaryDirectory(prefix="green")
     with _explained(name):
-        scorer = module.GREEN(str(folder), output_dir=kept.name)
+        scorer = module.GREEN(str(folder), output_dir=tempfile.gettempdir())
 
     def compute(references: list[str], reports: list[str]) -> Sequence[float]:
-        assert kept.name
-        values: Sequence[float] = scorer(references, reports)[2]
+        # It writes a table of all texts, which nobody asked for, into this folder.
+        with tempfile.TemporaryDirectory(prefix="green") as scorer.output_dir:
+            values: Sequence[float] = scorer(references, reports)[2]
         return values
 
     return PackageMetric(
@@ -203,7 +202,7 @@ def _radeval(name: str) -> PackageMetric:
         return found[wanted]
 
     return PackageMetric(
-        name=name.replace(":", " "),
+        name=name,
         citation=_citation("radeval", "its own weights", "Xu et al. 2025"),
         compute=compute,
         higher_is_better=metric not in LOWER_IS_BETTER,

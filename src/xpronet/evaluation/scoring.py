@@ -290,7 +290,7 @@ def _warnings(
         warnings.append(
             "No train reports were given: no constant stands beside the model, name the --train-corpus."
             if language is None
-            else "No train reports were given: the constants come from the references of the other half of the studies; "
+            else "No train reports were given: constants come from the references of the other half of the studies; "
             "name the --train-corpus for those of what the model learned from."
         )
     if counts["reports"] < FEW:
