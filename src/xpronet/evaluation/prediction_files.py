@@ -125,8 +125,8 @@ def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str
     reference = row.get("reference") or references.get(study)
     if reference is None:
         raise InputError(
-            f"{where}: no reference for {study}; add it to the file, or name the --references or the --corpus and --split "
-            "that have it"
+            f"{where}: no reference for {study}; add it to the file, or name the --references or the --corpus and "
+            "--split that have it"
         )
     if not isinstance(reference, str) or not reference.strip():
         raise InputError(f"{where}: the reference of {study} is no text; leave studies without a report out")
