@@ -51,6 +51,9 @@ def test_one_count_of_the_references_serves_many_sets() -> None:
 
 def test_the_examples_of_the_page_on_definitions() -> None:
     assert rouge_l("small left pleural effusion", "pleural effusion") == pytest.approx(0.629, abs=5e-4)
-    unlike = language_statistics(["heart ."], ["Heart."]).totals(), language_statistics(["heart ."], ["heart ."]).totals()
+    unlike = (
+        language_statistics(["heart ."], ["Heart."]).totals(),
+        language_statistics(["heart ."], ["heart ."]).totals(),
+    )
     assert [scores["BLEU-1"] for scores in unlike] == pytest.approx([0.0, 1.0], abs=1e-6)
     assert 0 < language_statistics(["a b c d e"], ["a b x d e"]).totals()["BLEU-4"] < 1e-3
