@@ -123,7 +123,7 @@ def test_what_is_written_is_read(form: FormName, name: str, tmp_path: Path) -> N
         write_prediction_form(tmp_path / name, NUMBERED, form)
 
 
-@pytest.mark.filterwarnings("ignore:Cannot locate reference")  # dill, of a class of pyarrow's
+@pytest.mark.filterwarnings("ignore:Cannot")  # dill, of a class of pyarrow's
 def test_a_dataset_that_datasets_saved_is_read(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     rows = [{"study_id": one.id, "findings": "x", "generated": one.report, "gt": one.reference} for one in NUMBERED]

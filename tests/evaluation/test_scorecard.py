@@ -315,7 +315,7 @@ def test_the_command_refuses_in_one_line(
     stray.write_text(json.dumps({"id": "train0", "report": "a", "reference": "b"}))
     cases = {
         (str(good),): "name the --references or the --corpus",
-        (str(good), "--truth", "corpus"): "name the --corpus",
+        (str(good), "--truth", "corpus"): "or the --corpus",
         (str(train), "--corpus", str(corpus)): "--split",
         (str(stray), "--corpus", str(corpus)): "train0 is not in split test",
         (str(good), "--corpus", str(tmp_path)): "no corpus here",
