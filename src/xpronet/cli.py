@@ -66,6 +66,7 @@ app.command("xpronet.commands.report:report", name="report", help="Generate a dr
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
+app.command("xpronet.commands.convert:convert", name="convert", help="Write predictions in another project's form.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")
 app.command("xpronet.commands.sweep:sweep", name="sweep", help="Train and score a model over values of a setting.")
 app.command("xpronet.commands.rivals:rivals", name="rivals", help="Train and score the models of the paper's table 1.")

@@ -48,7 +48,7 @@ def test_resamples_equal_rescoring(reports_of: Reports) -> None:
 
 @pytest.mark.parametrize("findings", [FINDINGS, ABNORMALITIES])
 def test_finding_scores_are_those_of_agreement(reports_of: Reports, findings: tuple[str, ...]) -> None:
-    reader = FindingReader(RuleLabeler().label)
+    reader = FindingReader(RuleLabeler())
     truth, predicted = reader.labels(reports_of(50, 1)), reader.labels(reports_of(50, 2))
     scores = finding_statistics(truth, predicted).totals()
     table = agreement(whole_numbers(truth[:, : len(findings)]), whole_numbers(predicted[:, : len(findings)]), findings)

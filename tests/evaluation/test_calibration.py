@@ -10,7 +10,7 @@ from xpronet.errors import InputError
 from xpronet.evaluation.calibration import BINS, calibration, calibration_error
 from xpronet.evaluation.prediction_files import Prediction, read_predictions
 from xpronet.evaluation.render import scorecard_markdown
-from xpronet.evaluation.scorecard import score
+from xpronet.evaluation.scoring import score
 from xpronet.labels.findings import ABNORMALITIES, FINDINGS
 
 

@@ -112,7 +112,7 @@ def test_retrieval_finds_the_same_picture_but_not_the_same_study(written: Path) 
     # A train study with the images of a test study is its nearest; a study is never its own nearest.
     twin = train[3]
     asked = dataclasses.replace(source, studies=(twin,))
-    features = study_features(source, train, batch=8)
+    features = study_features(source, source.corpus, train, batch=8)
     likeness = features @ features[3]
     likeness[3] = -np.inf
     assert most_similar_reports(asked) == (train[int(likeness.argmax())].report,)
@@ -156,7 +156,7 @@ def test_a_model_that_looks_is_seen_to_look(reports_of: Reports) -> None:
 
 
 def _yardstick(predictions: Sequence[Prediction]) -> Yardstick:
-    reader = FindingReader(RuleLabeler().label)
+    reader = FindingReader(RuleLabeler())
     return yardstick(predictions, protocol=find_protocol("full-text"), reader=reader)
 
 

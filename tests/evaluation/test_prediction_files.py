@@ -53,13 +53,18 @@ def test_tables_of_anyone_are_read(tmp_path: Path) -> None:
     [
         ([], "no predictions in it"),
         ([["a", "b"]], "a list; write an object"),
-        ([{"report": "x"}], "no 'id'"),
-        ([{"id": "a", "reference": "x"}], "no 'report'"),
+        ([GOOD, {"report": "x"}], "no 'id'"),
+        ([{"report": "x"}], "no reference for 1"),
+        ([{"id": "a", "reference": "x"}], "no column is named like one of generated reports"),
+        ([GOOD, {"id": "b", "reference": "x"}], "no 'report'"),
         ([{"id": "", "report": "x"}], "id '' is no name"),
         ([{"id": None, "report": "x"}], "id None is no name"),
         ([GOOD | {"report": None}], "the report of a is a NoneType"),
         ([GOOD | {"report": ["x"]}], "the report of a is a list"),
-        ([{"id": "a", "report": "x"}], "no reference for a; add it to the file or name the --corpus and --split"),
+        (
+            [{"id": "a", "report": "x"}],
+            "no reference for a; add it to the file, or name the --references or the --corpus and --split",
+        ),
         ([GOOD | {"reference": "  "}], "the reference of a is no text"),
         ([GOOD | {"reference": 3}], "the reference of a is no text"),
         ([GOOD, GOOD], "1 (a) ids stand twice"),
@@ -74,12 +79,14 @@ def test_bad_lines_are_refused(tmp_path: Path, rows: list[object], complaint: st
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "no column 'id' and 'report'"),
-        ("study,report\na,b\n", "no column 'id'"),
+        ("", "no predictions in it"),
+        ("study,text\na,b\n", "no column is named like one of generated reports; it has 'study', 'text'"),
+        ("id,report,prediction\na,b,c\n", "columns 'report' and 'prediction' may both hold the generated reports"),
+        ("id;report;reference\na;b;c\n", "columns are separated by commas, not by ';'"),
         ("id,report,reference\n", "no predictions in it"),
-        ("id,report,reference\na,b\n", "line 2: not as many values as columns"),
-        ("id,report,reference\na,b,c,d\n", "line 2: not as many values as columns"),
-        ('id,report,reference\na,"b"x,c\n', "not a CSV table"),
+        ("id,report,reference\na,b\n", "line 2: 2 cells in 3 columns"),
+        ("id,report,reference\na,b,c,d\n", "line 2: 4 cells in 3 columns"),
+        ('id,report,reference\na,"b"x,c\n', "line 2: not CSV"),
     ],
 )
 def test_bad_tables_are_refused(tmp_path: Path, text: str, complaint: str) -> None:

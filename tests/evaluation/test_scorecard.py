@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,16 +7,19 @@ import pytest
 from rich.console import Console, RenderableType
 
 from xpronet.cli import run
-from xpronet.data.corpus import write_corpus
+from xpronet.data.corpus import open_corpus, write_corpus
 from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.evaluation import baselines
 from xpronet.evaluation.comparison import compare_predictions
 from xpronet.evaluation.constant_scores import find_constant_baselines
+from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.evaluation.render import comparison_view, constant_baselines_view, scorecard_markdown, scorecard_view
-from xpronet.evaluation.scorecard import RETRIEVAL, Scorecard, score
+from xpronet.evaluation.scorecard import Scorecard
+from xpronet.evaluation.scoring import RETRIEVAL, score
 from xpronet.labels.findings import FINDINGS, State
+from xpronet.labels.labelers import write_corpus_labels
 
 Reports = Callable[[int, int], list[str]]
 Predict = Callable[..., list[Prediction]]
@@ -76,6 +80,8 @@ def test_every_baseline_stands_beside_it(perfect: Scorecard) -> None:
         baselines.ORACLE_CONSTANT,
         baselines.RANDOM_REPORT,
         baselines.TEMPLATE,
+        baselines.COMMONEST,
+        baselines.SHUFFLED,
         baselines.EVERYTHING,
         RETRIEVAL,
     ]
@@ -111,7 +117,7 @@ def _references(card: Scorecard) -> list[str]:
 def test_without_train_reports_the_card_says_so(reports_of: Reports, predict: Predict) -> None:
     card = score(predict(reports_of(5, 1), reports_of(5, 2)), protocol="published-iu", with_meteor=False)
     assert card.language_lift is None
-    assert [row.name for row in card.baselines] == [baselines.EVERYTHING]
+    assert [row.name for row in card.baselines] == [baselines.COMMONEST, baselines.SHUFFLED, baselines.EVERYTHING]
     assert any("No train reports" in warning for warning in card.warnings)
     assert any("Only 5 studies" in warning for warning in card.warnings)
     assert card.stamp["protocol"] == "published-iu"
@@ -134,7 +140,75 @@ def test_findings_may_come_from_a_table(reports_of: Reports, predict: Predict) -
     card = score(predictions, truth=table, with_meteor=False)
     assert card.abnormal_studies == 4
     assert next(row for row in card.findings if row.finding == "Edema").present == 4
-    assert card.stamp["findings"].startswith("label table")
+    assert card.stamp["findings"].startswith("label table of the corpus")
+
+
+def test_without_a_corpus_the_other_half_of_the_studies_gives_the_constants(
+    reports_of: Reports, predict: Predict
+) -> None:
+    references = reports_of(40, 1)
+    card = score(predict(references, references), with_meteor=False)
+    rows = {row.name: row for row in card.baselines}
+    assert {baselines.BEST_CONSTANT, baselines.BUILT_CONSTANT, baselines.OTHER_REFERENCE} < set(rows)
+    assert rows[baselines.ORACLE_CONSTANT].scores["BLEU-4"].value < 1.0
+    assert "of the other half of the studies" in rows[baselines.BEST_CONSTANT].how
+    assert card.language_lift is not None
+    assert card.language_lift.scores["BLEU-4"].low > 0
+    assert card.summary[0].startswith("Is this model better than one text for everybody? On wording, yes: BLEU-4 1.000")
+    assert "abnormal studies, yes" in card.summary[0]
+    assert card.summary[1].startswith("Do its reports fit their studies")
+    assert any("constants come from the references of the other half" in warning for warning in card.warnings)
+    for answer in card.summary:
+        assert answer in scorecard_markdown(card)
+
+
+def test_a_model_that_writes_one_text_sets_off_the_alarm(constant: Scorecard, perfect: Scorecard) -> None:
+    assert perfect.collapse is None
+    assert constant.collapse is not None
+    assert constant.collapse.startswith("COLLAPSE")
+    assert "1 distinct reports for 30 studies" in constant.collapse
+    assert "the commonest is given to 100% of the studies" in constant.collapse
+    assert "10 of 10 abnormal studies are described without any abnormal finding" in constant.collapse
+    assert constant.collapse in scorecard_markdown(constant)
+    assert "not shown" in constant.summary[0] or "no, worse" in constant.summary[0]
+
+
+def test_references_of_other_studies_set_off_no_alarm(reports_of: Reports, predict: Predict) -> None:
+    assert score(predict(reports_of(40, 5), reports_of(40, 6)), with_meteor=False).collapse is None
+
+
+class Blind:
+    """A labeler that sees edema everywhere."""
+
+    name = "blind 1"
+
+    def label(self, report: str) -> dict[str, State]:
+        return dict.fromkeys(FINDINGS, State.NOT_MENTIONED) | {"Edema": State.UNCERTAIN}
+
+    def label_many(self, texts):
+        return ((study, self.label(report)) for study, report in texts)
+
+
+def test_both_sides_are_read_by_the_labeler_that_is_named(reports_of: Reports, predict: Predict) -> None:
+    predictions = predict(reports_of(12, 1), reports_of(12, 2))
+    card = score(predictions, reader=FindingReader(Blind()), with_meteor=False)
+    edema = next(row for row in card.findings if row.finding == "Edema")
+    assert (edema.present, edema.predicted, edema.hits) == (12, 12, 12)
+    assert "read by blind 1; uncertain counts as present" in card.stamp["findings"]
+    absent = score(predictions, reader=FindingReader(Blind(), "negative"), with_meteor=False)
+    assert next(row for row in absent.findings if row.finding == "Edema").present == 0
+    assert "uncertain counts as absent" in absent.stamp["findings"]
+
+
+def test_f1_as_the_field_prints_it(reports_of: Reports, predict: Predict) -> None:
+    card = score(predict(reports_of(30, 5), reports_of(30, 6)), with_meteor=False)
+    rows = {(row.findings, row.average): row for row in card.field_f1}
+    assert len(rows) == 9
+    assert rows["14", "micro"].f1 == pytest.approx(card.model.scores["micro-F1 of 14"].value)
+    # Findings that neither side has count as nothing there, and not at all here.
+    seen = [row for row in card.findings if row.finding != "No Finding" and row.f1 is not None]
+    assert rows["13", "macro"].f1 == pytest.approx(card.model.scores["macro-F1 of 13"].value * len(seen) / 13)
+    assert "F1 as other papers print it" in scorecard_markdown(card)
 
 
 def test_nothing_to_score_is_refused(predict: Predict) -> None:
@@ -240,8 +314,8 @@ def test_the_command_refuses_in_one_line(
     stray = tmp_path / "stray.jsonl"
     stray.write_text(json.dumps({"id": "train0", "report": "a", "reference": "b"}))
     cases = {
-        (str(good),): "name the --corpus",
-        (str(good), "--truth", "corpus"): "name the --corpus",
+        (str(good),): "name the --references or the --corpus",
+        (str(good), "--truth", "corpus"): "or the --corpus",
         (str(train), "--corpus", str(corpus)): "--split",
         (str(stray), "--corpus", str(corpus)): "train0 is not in split test",
         (str(good), "--corpus", str(tmp_path)): "no corpus here",
@@ -254,6 +328,43 @@ def test_the_command_refuses_in_one_line(
         message = capsys.readouterr().err
         assert complaint in message, arguments
         assert message.count("\n") == 1
+
+
+def test_a_table_of_another_labeler_is_refused_without_force(
+    corpus: Path, reports_of: Reports, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = tmp_path / "labelled"
+    shutil.copytree(corpus, labelled)
+    path = predictions_file(tmp_path, "good.jsonl", reports_of(30, 2))
+    command = ["evaluate", str(path), "--corpus", str(labelled), "--truth", "corpus", "--skip-meteor"]
+    write_corpus_labels(
+        Blind(), [(study.id, study.report) for study in open_corpus(labelled).studies], labelled / "labels.csv"
+    )
+    assert run(command) == 2
+    message = capsys.readouterr().err
+    assert "so something else made it; read both sides with one labeler" in message
+    assert message.count("\n") == 1
+    assert run([*command, "--force"]) == 0
+    assert "which agrees in" in " ".join(capsys.readouterr().out.split())
+    assert run(["label", str(labelled), "--overwrite"]) == 0
+    assert run(command) == 0
+
+
+def test_a_corpus_with_a_test_split_alone_is_scored(
+    corpus: Path, reports_of: Reports, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tests = [study for study in open_corpus(corpus).studies if study.split == "test"]
+    alone = tmp_path / "alone"
+    write_corpus(alone, tests, name="elsewhere", licence="none", made={})
+    command = ["evaluate", str(predictions_file(tmp_path, "p.jsonl", reports_of(30, 9))), "--corpus", str(alone)]
+    assert run([*command, "--skip-meteor"]) == 0
+    assert "No train reports were given" in capsys.readouterr().out
+    assert run([*command, "--skip-meteor", "--train-corpus", str(corpus)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "train corpus: invented" in printed
+    assert "constants: from the train reports" in printed
+    assert run([*command, "--train-corpus", str(alone)]) == 2
+    assert "no study in split 'train'" in capsys.readouterr().err
 
 
 def test_missing_studies_are_told(

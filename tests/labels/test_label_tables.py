@@ -130,7 +130,7 @@ def test_a_column_that_stands_twice(tmp_path):
         ("latin.csv", b"study_id,\xe9\n", "not UTF-8"),
         ("short.csv", (",".join(["study_id", *FINDINGS]) + "\na,1\n").encode(), "line 2: 2 values under 15 columns"),
         ("noid.csv", (",".join(FINDINGS) + "\n").encode(), "study_id"),
-        ("quote.csv", b'study_id,"a\nb', "not a CSV"),
+        ("quote.csv", b'study_id,"a\nb', "not CSV"),
         ("broken.csv.gz", b"not gzip", "cannot be read"),
         (
             "cut.csv.gz",

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from xpronet.evaluation.settings import EvaluationSettings
+from xpronet.evaluation.text_columns import FileSettings
 
 
 def evaluate(
@@ -15,30 +16,34 @@ def evaluate(
     *,
     against: Path | None = None,
     corpus: Path | None = None,
+    train_corpus: Path | None = None,
     split: Literal["train", "val", "test"] | None = None,
     run: Path | None = None,
+    files: Annotated[FileSettings | None, Parameter(name="*")] = None,
     settings: Annotated[EvaluationSettings | None, Parameter(name="*")] = None,
     out: Path | None = None,
     claims: bool = False,
-    force: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Score predictions against references, beside baselines that need no image.
 
     Args:
-        predictions: JSON lines (or .csv) with id, report and, unless --corpus has it, reference; or, with --against,
-            a scorecard that was saved (.json).
+        predictions: generated reports, with references unless --corpus or --references has them: JSON lines, JSON,
+            CSV, lines of text, a dataset on disk, or the files of R2Gen, ViLMedic, RadEval and ReXrank; or, with
+            --against, a scorecard that was saved (.json).
         against: other predictions about the same studies, to compare with study by study; or another saved scorecard,
             to show beside the first.
         corpus: corpus folder with the references, and with the train and validation reports for the constants; by
             default the one that `xpronet generate` wrote the predictions about, where it is still there.
+        train_corpus: corpus folder that the model learned from, where it is not that of the references; by default the
+            one that the run's recipe names.
         split: the split of the corpus that was predicted; by default what generate says, else test.
         run: the run that generated the predictions, where predictions.run.json does not tell or it has moved.
+        files: how the file is read, where its names do not tell.
         settings: how they are scored.
         out: JSON file to write; the same as a Markdown page is written beside it.
         claims: show instead how far the doubt in the predictions is where the errors are: the share of claims shown
             against the share of these that is false, and what became of a guarantee.
-        force: show two saved scorecards beside each other though they were not measured alike.
         overwrite: replace the files of --out if they are there.
     """
     from xpronet.data.corpus import open_corpus
@@ -62,16 +67,36 @@ def evaluate(
     if is_scorecard(predictions):
         if against is None or not is_scorecard(against):
             raise InputError(f"{predictions}: a scorecard is compared with another: name it with --against OTHER.json")
-        console.print(side_by_side_view(side_by_side(predictions, against, force=force)))
+        console.print(
+            side_by_side_view(side_by_side(predictions, against, force=settings is not None and settings.force))
+        )
         return
     check_scorecard_files(out, overwrite=overwrite)
     comparison = None
     if against is None:
-        card = score(predictions, corpus=corpus, split=split, run=run, settings=settings, track=on_console)
+        card = score(
+            predictions,
+            corpus=corpus,
+            train_corpus=train_corpus,
+            split=split,
+            run=run,
+            files=files,
+            settings=settings,
+            track=on_console,
+        )
     else:
         card, comparison = evaluate_against(
-            predictions, against, corpus=corpus, split=split, run=run, settings=settings, track=on_console
+            predictions,
+            against,
+            corpus=corpus,
+            train_corpus=train_corpus,
+            split=split,
+            run=run,
+            files=files,
+            settings=settings,
+            track=on_console,
         )
+    console.print(f"Read {predictions} as {card.stamp['read as']}.", soft_wrap=True)
     console.print(scorecard_view(card))
     if comparison is not None:
         console.print(comparison_view(comparison))

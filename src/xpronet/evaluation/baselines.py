@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from xpronet.evaluation.constant_baseline import ConstantScorer, find_constant, split_sentences
 from xpronet.evaluation.finding_f1 import FindingReader, Labels, agreement, present_labels, whole_numbers
@@ -23,31 +23,64 @@ ORACLE_CONSTANT = "ORACLE constant, best on test"
 RANDOM_REPORT = "random train report"
 TEMPLATE = "template of findings"
 EVERYTHING = "everything is present"
+OTHER_REFERENCE = "reference of another study"
+COMMONEST = "the model's commonest report"
+SHUFFLED = "the model's reports, shuffled"
+
+FEWEST_TO_HALVE = 10
+"""Below so many studies their references choose no constants."""
+CHOOSING = 5_000
+"""At most so many references, drawn at random, choose a constant: more cost memory and change nothing."""
+_HALVED = {
+    BEST_CONSTANT: "the reference that scores best",
+    BUILT_CONSTANT: "sentences put together to score best",
+    FINDINGS_CONSTANT: "the reference whose findings score best",
+}
 
 
 def make_baselines(
-    against: Yardstick, *, named: Labels, val_reports: Sequence[str] | None = None, seed: int = 0
+    against: Yardstick, model: ReportSet, *, named: Labels, val_reports: Sequence[str] | None = None, seed: int = 0
 ) -> list[ReportSet]:
     """Make the baselines that need no image; retrieval by image features comes from the caller who has them.
 
     Args:
-        against: the yardstick with the train reports, without which only `EVERYTHING` is left; only the baseline marked
-            ORACLE looks at its references.
+        against: the yardstick. Without train reports the constants of each half of the studies come from the references
+            of the other half; only the baseline marked ORACLE looks at the references that it is scored on.
+        model: the generated reports.
         named: the findings that the model named for each test study, which the template puts into sentences.
         val_reports: as written; they choose the constants, or the train reports do where there are none.
-        seed: of the random train reports.
+        seed: of everything drawn at random.
     """
     studies = len(against.references)
+    if against.train_reports is not None:
+        made = _from_train(against, against.train_reports, named, val_reports, seed)
+    elif studies >= FEWEST_TO_HALVE:
+        made = _from_other_half(against, seed)
+    else:
+        made = []
     everything = ReportSet(
         name=EVERYTHING,
         how="all thirteen abnormal findings in every study; no text",
         labels=present_labels([ABNORMALITIES] * studies),
     )
-    train_reports = against.train_reports
-    if train_reports is None:
-        return [everything]
-    constants = _constants(against, train_reports, val_reports)
-    built = constants[BUILT_CONSTANT][1]
+    return [*made, *_from_model(model, seed), everything]
+
+
+def constants_clause(against: Yardstick) -> str:
+    """Say where the constants come from."""
+    if against.train_reports is not None:
+        return "from the train reports"
+    if len(against.references) >= FEWEST_TO_HALVE:
+        return "of each half of the studies from the references of the other half"
+    return "none"
+
+
+def _from_train(
+    against: Yardstick, train_reports: Sequence[str], named: Labels, val_reports: Sequence[str] | None, seed: int
+) -> list[ReportSet]:
+    studies = len(against.references)
+    constants = _constants(against, train_reports, val_reports, seed)
+    constants[ORACLE_CONSTANT] = _oracle(against, train_reports, "train report", seed)
     drawn = np.random.default_rng([seed, 2]).integers(0, len(train_reports), studies)
     return [
         *(ReportSet(name=name, how=how, reports=(text,) * studies) for name, (how, text) in constants.items()),
@@ -59,23 +92,80 @@ def make_baselines(
         ReportSet(
             name=TEMPLATE,
             how="the model's findings in the commonest train sentence for each, the built constant for the rest",
-            reports=tuple(_templates(named, built, train_reports, against.reader)),
+            reports=tuple(_templates(named, constants[BUILT_CONSTANT][1], train_reports, against.reader)),
         ),
-        everything,
     ]
 
 
+def _from_other_half(against: Yardstick, seed: int) -> list[ReportSet]:
+    """Make constants without train reports: those of one half of the studies from the references of the other half."""
+    studies = len(against.references)
+    halves = np.array_split(np.random.default_rng([seed, 7]).permutation(studies), 2)
+    texts: dict[str, list[str]] = {}
+    for half, other in (halves, halves[::-1]):
+        for name, (_, text) in _constants(
+            against, [against.references[number] for number in other], None, seed
+        ).items():
+            reports = texts.setdefault(name, [""] * studies)
+            for number in half:
+                reports[number] = text
+    oracle_how, oracle = _oracle(against, against.references, "reference", seed)
+    return [
+        *(
+            ReportSet(name=name, how=f"{_HALVED[name]}, of the other half of the studies", reports=tuple(reports))
+            for name, reports in texts.items()
+        ),
+        ReportSet(name=ORACLE_CONSTANT, how=oracle_how, reports=(oracle,) * studies),
+        ReportSet(
+            name=OTHER_REFERENCE,
+            how=f"dealt out at random, seed {seed}",
+            reports=tuple(against.references[number] for number in _other_studies(studies, seed)),
+        ),
+    ]
+
+
+def _from_model(model: ReportSet, seed: int) -> list[ReportSet]:
+    """Make baselines of the model's own reports, where it wrote more than one."""
+    assert model.reports is not None
+    reports = model.reports
+    if len(set(reports)) < 2:
+        return []
+    commonest, count = Counter(reports).most_common(1)[0]
+    return [
+        ReportSet(
+            name=COMMONEST,
+            how=f"given to every study; the model gave it to {count} of {len(reports)}",
+            reports=(commonest,) * len(reports),
+        ),
+        ReportSet(
+            name=SHUFFLED,
+            how=f"each study gets another study's, seed {seed}",
+            reports=tuple(reports[number] for number in _other_studies(len(reports), seed)),
+        ),
+    ]
+
+
+def _other_studies(studies: int, seed: int) -> Int64[np.ndarray, " studies"]:
+    """Return for each study another one, each once."""
+    order = np.random.default_rng([seed, 8]).permutation(studies)
+    others = np.empty(studies, dtype=np.int64)
+    others[order] = np.roll(order, 1)
+    return others
+
+
 def _constants(
-    against: Yardstick, train_reports: Sequence[str], val_reports: Sequence[str] | None
+    against: Yardstick, train_reports: Sequence[str], val_reports: Sequence[str] | None, seed: int
 ) -> dict[str, tuple[str, str]]:
     """Return how each constant was chosen, and its text."""
     protocol, reader = against.protocol, against.reader
     choosing, chosen_on = (train_reports, "train") if val_reports is None else (val_reports, "val")
+    choosing = _some(choosing, seed)
     candidates = [report for report, _ in Counter(train_reports).most_common(CANDIDATES)]
     forms = [tuple(text.split()) for text in protocol.reports(candidates)]
     choosing_forms = protocol.references(choosing, train_reports)
     built, _ = find_constant(protocol.reports(train_reports), choosing_forms, max_words=protocol.max_words)
-    by_findings = _best_by_findings(reader.labels(candidates), reader.labels(choosing))
+    readable = candidates[: reader.candidates]
+    by_findings = _best_by_findings(reader.labels(readable), reader.labels(choosing[: reader.candidates]))
     return {
         BEST_CONSTANT: (
             f"the train report that scores best on {chosen_on}",
@@ -83,11 +173,23 @@ def _constants(
         ),
         BUILT_CONSTANT: (f"train sentences put together to score best on {chosen_on}", built),
         FINDINGS_CONSTANT: (f"the train report whose findings score best on {chosen_on}", candidates[by_findings]),
-        ORACLE_CONSTANT: (
-            "the train report that scores best on these very references",
-            candidates[ConstantScorer(against.forms).best(forms)[0]],
-        ),
     }
+
+
+def _oracle(against: Yardstick, texts: Sequence[str], what: str, seed: int) -> tuple[str, str]:
+    """Return how the text that scores best on the very references was chosen, and the text."""
+    candidates = [text for text, _ in Counter(texts).most_common(CANDIDATES)]
+    forms = [tuple(text.split()) for text in against.protocol.reports(candidates)]
+    best, _ = ConstantScorer(_some(against.forms, seed)).best(forms)
+    return f"the {what} that scores best on these very references", candidates[best]
+
+
+def _some(texts: Sequence[str], seed: int) -> list[str]:
+    """Return all texts, or so many of them drawn at random as choosing a constant takes."""
+    if len(texts) <= CHOOSING:
+        return list(texts)
+    drawn = np.sort(np.random.default_rng([seed, 9]).permutation(len(texts))[:CHOOSING])
+    return [texts[number] for number in drawn]
 
 
 def _best_by_findings(candidates: Float32[np.ndarray, "candidates findings"], truth: Labels) -> int:
@@ -111,7 +213,7 @@ def _best_by_findings(candidates: Float32[np.ndarray, "candidates findings"], tr
 def _templates(named: Labels, normal: str, train_reports: Sequence[str], reader: FindingReader) -> list[str]:
     """Return for each study a sentence for every named finding, then the constant's sentences that contradict none."""
     counts = Counter(chain.from_iterable(split_sentences(clean(report)) for report in train_reports))
-    sentences = _sentence_of_each([" ".join(words) for words, _ in counts.most_common(CANDIDATES)], reader)
+    sentences = _sentence_of_each([" ".join(words) for words, _ in counts.most_common(reader.candidates)], reader)
     rest = [" ".join(words) for words in split_sentences(normal)]
     reports: dict[tuple[str, ...], str] = {}
     texts = []
@@ -127,6 +229,7 @@ def _templates(named: Labels, normal: str, train_reports: Sequence[str], reader:
 def _sentence_of_each(sentences: Sequence[str], reader: FindingReader) -> dict[str, str]:
     """Return for each abnormal finding the first sentence that says it is there and says nothing of another."""
     found: dict[str, str] = {}
+    reader.read(sentences)
     for sentence in sentences:
         states = reader.states(sentence)
         said = [name for name in ABNORMALITIES if states[name] is not State.NOT_MENTIONED]

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.errors import InputError
-from xpronet.evaluation.finding_f1 import FindingReader
+from xpronet.evaluation.finding_f1 import FindingReader, rule_reader
 from xpronet.evaluation.intervals import Difference, Estimate, compare
 from xpronet.evaluation.measure import measure, yardstick
 from xpronet.evaluation.metrics import Metric
 from xpronet.evaluation.prediction_files import Prediction, same_studies
-from xpronet.evaluation.scorecard import measurement_stamp, report_set
+from xpronet.evaluation.scoring import measurement_stamp, report_set
 from xpronet.evaluation.text_protocol import find_protocol
 from xpronet.files import read_json, read_text
 from xpronet.labels.findings import State
-from xpronet.labels.rules import RuleLabeler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,6 @@ class Comparison:
     """First minus second over the studies with an abnormal finding; empty where there is none."""
     warnings: tuple[str, ...]
     """What a reader must not miss, a sentence each."""
-
     metrics: tuple[str, ...] = ()
     """Names of the scores that metrics beside the built-in ones gave."""
 
@@ -58,6 +56,7 @@ def compare_predictions(
     truth: Mapping[str, Mapping[str, State]] | None = None,
     with_meteor: bool = True,
     metrics: Sequence[Metric] = (),
+    reader: FindingReader | None = None,
 ) -> Comparison:
     """Compare two sets of predictions study by study, under one protocol.
 
@@ -71,6 +70,7 @@ def compare_predictions(
         truth: as in `score`.
         with_meteor: as in `score`.
         metrics: as in `score`.
+        reader: as in `score`.
 
     Raises:
         InputError: the two are not about the same studies, or have other references for them.
@@ -79,7 +79,7 @@ def compare_predictions(
     against = yardstick(
         first,
         protocol=find_protocol(protocol),
-        reader=FindingReader(RuleLabeler().label),
+        reader=reader or rule_reader(),
         train_reports=train_reports,
         table=truth,
     )
@@ -159,15 +159,16 @@ class SideBySide:
 
 
 def is_scorecard(path: Path) -> bool:
-    """Return whether a .json file holds a saved scorecard: one object, where predictions are an array or lines."""
+    """Return whether a .json file holds a saved scorecard, which states how it was measured."""
     if path.suffix != ".json":
         return False
     if read_text(path).lstrip().startswith("["):
         return False
     try:
-        return isinstance(read_json(path), dict)
+        record = read_json(path)
     except InputError:
         return False  # JSON lines, or nothing that anyone reads: whoever reads predictions says so
+    return isinstance(record, dict) and "stamp" in record
 
 
 def read_scorecard(path: Path) -> SavedScorecard:

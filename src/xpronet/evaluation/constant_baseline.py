@@ -7,7 +7,8 @@ from itertools import chain
 import numpy as np
 
 from xpronet.errors import InputError
-from xpronet.evaluation.language import ORDERS, bleu_scores
+from xpronet.evaluation.language import bleu_scores
+from xpronet.evaluation.ngrams import ORDERS
 
 SENTENCES = 500
 """How many of the commonest train sentences the search draws on; 2,000 raise IU X-Ray's 0.198 to 0.199."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from xpronet.evaluation.constant_baseline import ConstantScorer, find_constant
 from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.measure import ReportSet, Yardstick, measure
-from xpronet.evaluation.scorecard import Row, measured_row
+from xpronet.evaluation.scorecard import Row
+from xpronet.evaluation.scoring import measured_row
 from xpronet.evaluation.text_protocol import find_protocol
 from xpronet.labels.rules import RuleLabeler
 
@@ -46,7 +47,7 @@ def find_constant_baselines(
         references=tuple(references),
         protocol=texts,
         train_reports=train_reports,
-        reader=FindingReader(RuleLabeler().label),
+        reader=FindingReader(RuleLabeler()),
     )
     forms = texts.reports(train_reports)
     found: dict[str, str] = {}

@@ -7,15 +7,19 @@ from typing import TypeAlias
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.evaluation.comparison import Comparison, compare_predictions
+from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.grounding import ground
 from xpronet.evaluation.image_dependence import probe
 from xpronet.evaluation.inputs import ScoringInputs, gather_inputs
-from xpronet.evaluation.metrics import make_metric
-from xpronet.evaluation.prediction_files import Prediction, read_predictions
+from xpronet.evaluation.metrics import Metric, make_metric
+from xpronet.evaluation.prediction_files import Prediction, read_prediction_file
 from xpronet.evaluation.retrieval import most_similar_reports
-from xpronet.evaluation.scorecard import Scorecard, score
+from xpronet.evaluation.scorecard import Scorecard
+from xpronet.evaluation.scoring import score
 from xpronet.evaluation.settings import EvaluationSettings
+from xpronet.evaluation.text_columns import FileSettings
 from xpronet.generation.report import Report
+from xpronet.labels.labelers import make_labeler
 from xpronet.progress import Tracker, silent
 
 PredictionSource: TypeAlias = str | Path | Sequence[Prediction] | Sequence[Report] | Sequence[str]
@@ -27,8 +31,10 @@ def evaluate(
     references: Sequence[str] | None = None,
     *,
     corpus: str | Path | Corpus | None = None,
+    train_corpus: str | Path | Corpus | None = None,
     split: str | None = None,
     run: str | Path | None = None,
+    files: FileSettings | None = None,
     settings: EvaluationSettings | None = None,
     track: Tracker = silent,
 ) -> Scorecard:
@@ -39,8 +45,10 @@ def evaluate(
         references: the radiologists' texts, one for each of `predictions` and in the same order; needed for plain texts
             unless they are about every study of a corpus's split, in its order.
         corpus: corpus (folder) with the references, and with the train and validation reports for the constants.
+        train_corpus: corpus (folder) that the model learned from, where it is another; by default what the run says.
         split: the split of the corpus that was predicted; by default what stands beside the file, else test.
         run: the run that generated the predictions, where nothing beside the file tells.
+        files: how the file is read, where its names do not tell.
         settings: how they are scored.
         track: shows how far the model's work is.
 
@@ -52,22 +60,27 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     given = as_predictions(predictions, references, corpus=corpus, split=split)
-    return _score(_inputs(given, corpus, split, run, settings, track), settings)
+    inputs = _inputs(given, corpus, train_corpus, split, run, files, settings, track)
+    return _score(inputs, settings, _reader(settings), _metrics(settings))
 
 
 def _inputs(
     predictions: Path | tuple[Prediction, ...],
     corpus: str | Path | Corpus | None,
+    train_corpus: str | Path | Corpus | None,
     split: str | None,
     run: str | Path | None,
+    files: FileSettings | None,
     settings: EvaluationSettings,
     track: Tracker,
 ) -> ScoringInputs:
     return gather_inputs(
         predictions,
         corpus=corpus,
+        train_corpus=train_corpus,
         split=split,
         run=None if run is None else Path(run),
+        files=files,
         table=settings.truth == "corpus",
         needs_model=settings.probe or settings.grounding,
         wants_model=not settings.skip_retrieval,
@@ -76,15 +89,27 @@ def _inputs(
     )
 
 
-def _score(inputs: ScoringInputs, settings: EvaluationSettings) -> Scorecard:
+def _reader(settings: EvaluationSettings) -> FindingReader:
+    labeler = make_labeler(settings.labeler, weights=settings.weights, bert=settings.bert)
+    return FindingReader(labeler, settings.uncertain)
+
+
+def _metrics(settings: EvaluationSettings) -> list[Metric]:
+    return [make_metric(name) for name in settings.metric]
+
+
+def _score(
+    inputs: ScoringInputs, settings: EvaluationSettings, reader: FindingReader, metrics: Sequence[Metric]
+) -> Scorecard:
     """Return the scorecard of predictions, asking the model behind them what the settings want to know."""
     source, predictions = inputs.source, inputs.predictions
+    notes = [*inputs.notes, *inputs.check_table(reader, force=settings.force)]
     retrieved = probed = grounded = None
-    if source is not None and not settings.skip_retrieval:
+    if source is not None and not settings.skip_retrieval and inputs.around.train_reports is not None:
         retrieved = most_similar_reports(source, seed=settings.seed)
     if source is not None and settings.probe:
         written = [prediction.report for prediction in predictions]
-        against = inputs.yardstick(settings.protocol)
+        against = inputs.yardstick(settings.protocol, reader)
         limit = settings.probe_studies
         probed = probe(source.reports, source.studies, against, written, seed=settings.seed, limit=limit)
     if source is not None and settings.grounding:
@@ -101,9 +126,10 @@ def _score(inputs: ScoringInputs, settings: EvaluationSettings) -> Scorecard:
         probe=probed,
         speed=None if inputs.origin is None else inputs.origin.rate,
         stamp=inputs.stamp,
-        notes=inputs.notes,
+        notes=notes,
         with_meteor=not settings.skip_meteor,
-        metrics=[make_metric(name) for name in settings.metric],
+        metrics=metrics,
+        reader=reader,
     )
 
 
@@ -112,8 +138,10 @@ def evaluate_against(
     other: Path,
     *,
     corpus: str | Path | Corpus | None = None,
+    train_corpus: str | Path | Corpus | None = None,
     split: str | None = None,
     run: str | Path | None = None,
+    files: FileSettings | None = None,
     settings: EvaluationSettings | None = None,
     track: Tracker = silent,
 ) -> tuple[Scorecard, Comparison]:
@@ -123,8 +151,10 @@ def evaluate_against(
         predictions: the first file.
         other: the second file.
         corpus: as `evaluate` takes it.
+        train_corpus: as `evaluate` takes it.
         split: as `evaluate` takes it.
         run: as `evaluate` takes it.
+        files: as `evaluate` takes it, for both.
         settings: how both are scored.
         track: shows how far the model's work is.
 
@@ -132,18 +162,20 @@ def evaluate_against(
         InputError: the files are not about the same studies, or do not fit the corpus or run.
     """
     settings = settings or EvaluationSettings()
-    inputs = _inputs(predictions, corpus, split, run, settings, track)
-    card = _score(inputs, settings)
+    reader, metrics = _reader(settings), _metrics(settings)
+    inputs = _inputs(predictions, corpus, train_corpus, split, run, files, settings, track)
+    card = _score(inputs, settings, reader, metrics)
     comparison = compare_predictions(
         inputs.predictions,
-        read_predictions(other, inputs.around.references),
+        read_prediction_file(other, inputs.around.references, files).predictions,
         names=(predictions.name, other.name),
         train_reports=inputs.around.train_reports,
         protocol=settings.protocol,
         seed=settings.seed,
         truth=inputs.table,
         with_meteor=not settings.skip_meteor,
-        metrics=[make_metric(name) for name in settings.metric],
+        metrics=metrics,
+        reader=reader,
     )
     return card, comparison
 

@@ -1,6 +1,6 @@
 """F1 of the findings read from reports: what each study adds to the counts, and every way the field reports them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from xpronet.evaluation.intervals import Scores, StudyStatistics, Sums
 from xpronet.labels.f1 import f1_scores, macro_f1
 from xpronet.labels.findings import ABNORMALITIES, COMMON_FIVE, FINDINGS, IGNORED, State, Uncertain, collapse
 from xpronet.labels.label_tables import label_matrix
+from xpronet.labels.labelers import Labeler
+from xpronet.labels.rules import RuleLabeler
 
 DEFINITIONS: Mapping[str, tuple[str, ...]] = {"14": FINDINGS, "13": ABNORMALITIES, "5": COMMON_FIVE}
 """What "F1 over so many findings" means: with No Finding, without it, and CheXpert's common five."""
@@ -219,22 +221,45 @@ _EXAMPLES = _COUNT + 1
 
 
 class FindingReader:
-    """Read findings with one labeler, each text once."""
+    """Read findings from references and reports with one labeler, each text once."""
 
-    def __init__(self, label: Callable[[str], dict[str, State]]) -> None:
-        """Keep a labeler's reading of one report; nothing is read yet."""
-        self._label = label
+    def __init__(self, labeler: Labeler, uncertain: Uncertain = "positive") -> None:
+        """Keep a labeler, and what becomes of the findings that it calls uncertain; nothing is read yet."""
+        self._labeler = labeler
+        self.uncertain: Uncertain = uncertain
+        """What uncertain findings count as; the published evaluation counts them as present."""
         self._states: dict[str, dict[str, State]] = {}
+
+    @property
+    def name(self) -> str:
+        """The labeler and its weights."""
+        return self._labeler.name
+
+    @property
+    def candidates(self) -> int:
+        """How many texts a baseline may look through; fewer where reading is slow."""
+        return 20_000 if isinstance(self._labeler, RuleLabeler) else 500
 
     def states(self, report: str) -> dict[str, State]:
         """Return the state that a report gives each finding."""
-        if report not in self._states:
-            self._states[report] = self._label(report)
+        self.read([report])
         return self._states[report]
 
+    def read(self, reports: Sequence[str]) -> None:
+        """Read reports together, which is faster than one by one where the labeler is a network."""
+        unread = [report for report in dict.fromkeys(reports) if report not in self._states]
+        if unread:
+            self._states.update(self._labeler.label_many((report, report) for report in unread))
+
     def labels(self, reports: Sequence[str]) -> Labels:
-        """Return which findings each report says are present; an uncertain one counts as present, as published."""
-        return label_matrix({report: self.states(report) for report in reports}, reports)
+        """Return which findings each report says are present."""
+        self.read(reports)
+        return label_matrix(self._states, reports, self.uncertain)
+
+
+def rule_reader() -> FindingReader:
+    """Return a reader with the built-in rules, uncertain findings counted as present."""
+    return FindingReader(RuleLabeler())
 
 
 def present_labels(present: Sequence[Sequence[str]]) -> Labels:

@@ -1,8 +1,12 @@
 """What scoring needs: predictions, the corpus around them, and the model behind them."""
 
+import dataclasses
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from xpronet.data.corpus import CORPUS_FILE, LABELS_FILE, Corpus, open_corpus
 from xpronet.data.feature_cache import INFO_FILE, open_feature_cache
@@ -10,14 +14,15 @@ from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import FindingReader
 from xpronet.evaluation.measure import Yardstick, yardstick
-from xpronet.evaluation.prediction_files import Prediction, read_predictions
+from xpronet.evaluation.prediction_files import Prediction, read_prediction_file
+from xpronet.evaluation.text_columns import FileSettings
 from xpronet.evaluation.text_protocol import find_protocol
+from xpronet.files import read_json, read_text
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import Alteration, Provenance, read_provenance, write_reports
 from xpronet.generation.report import Report
 from xpronet.labels.findings import State
-from xpronet.labels.label_tables import read_labels
-from xpronet.labels.rules import RuleLabeler
+from xpronet.labels.label_tables import label_matrix, read_labels
 from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 from xpronet.model.report_model import ReportModel
 from xpronet.progress import Tracker, silent
@@ -38,9 +43,9 @@ class CorpusContext:
     others: frozenset[str] = frozenset()
     """The ids of the studies in other splits."""
     train_reports: tuple[str, ...] | None = None
-    """Of the train split."""
+    """Of the corpus that the model learned from; None where there are none."""
     val_reports: tuple[str, ...] | None = None
-    """Of the validation split; None where there is none, or where it is the one that is scored."""
+    """Of the same corpus; None where there are none, or where they are what is scored."""
 
     def table(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, State]]:
         """Return the findings of the predicted studies from the corpus's label table.
@@ -81,22 +86,31 @@ class CorpusContext:
         return stamp, warnings
 
 
-def corpus_context(corpus: Corpus, split: str) -> CorpusContext:
+def corpus_context(corpus: Corpus | None, split: str, train: Corpus | None = None) -> CorpusContext:
     """Return the texts around one split of a corpus.
 
+    Args:
+        corpus: has the references; None where the predictions have their own.
+        split: the split that is scored.
+        train: has the reports that the model learned from; `corpus` itself where left out.
+
     Raises:
-        InputError: the corpus has no study in that split, or none to train on.
+        InputError: the corpus has no study in that split, or `train` none to learn from.
     """
-    chosen = corpus.split(split)
-    val = tuple(study.report for study in corpus.studies if study.split == "val")
+    source = train or corpus
+    studies = () if source is None else source.studies
+    if train is not None:
+        train.split("train")
+    learned = tuple(study.report for study in studies if study.split == "train")
+    val = tuple(study.report for study in studies if study.split == "val")
     return CorpusContext(
-        folder=corpus.folder,
-        corpus=corpus.name,
+        folder=None if corpus is None else corpus.folder,
+        corpus="" if corpus is None else corpus.name,
         split=split,
-        references={study.id: study.report for study in chosen},
-        others=frozenset(study.id for study in corpus.studies if study.split != split),
-        train_reports=tuple(study.report for study in corpus.split("train")),
-        val_reports=val if val and split != "val" else None,
+        references={} if corpus is None else {study.id: study.report for study in corpus.split(split)},
+        others=frozenset(() if corpus is None else (study.id for study in corpus.studies if study.split != split)),
+        train_reports=learned or None,
+        val_reports=val if val and learned and (split != "val" or source is not corpus) else None,
     )
 
 
@@ -112,6 +126,8 @@ class ScoredModel:
     """Where the images are."""
     studies: tuple[Study, ...]
     """The predicted studies, in the order of the predictions."""
+    train: Corpus
+    """The corpus that the model learned from."""
     track: Tracker = silent
     """Tells how far the work is."""
 
@@ -130,6 +146,7 @@ def open_scored_model(
     *,
     run: Path | None = None,
     corpus: Corpus | None = None,
+    train: Corpus | None = None,
     origin: Provenance | None = None,
     allow_code: bool = False,
     track: Tracker = silent,
@@ -140,6 +157,7 @@ def open_scored_model(
         predictions: one a study.
         run: run or checkpoint folder, where the user names one.
         corpus: where the images are.
+        train: what the model learned from, if that is another corpus.
         origin: what stands beside the predictions; it names the run where the user does not.
         allow_code: whether the checkpoint may name Python objects of installed packages.
         track: tells how far the model's work is.
@@ -177,7 +195,14 @@ def open_scored_model(
         precision="fp32" if origin is None else origin.precision,
     )
     studies = tuple(by_id[prediction.id] for prediction in predictions)
-    return ScoredModel(generator=generator, network=checkpoint.network, corpus=corpus, studies=studies, track=track)
+    return ScoredModel(
+        generator=generator,
+        network=checkpoint.network,
+        corpus=corpus,
+        studies=studies,
+        train=train or corpus,
+        track=track,
+    )
 
 
 def _labels_from(predictions: Sequence[Prediction], origin: Provenance | None) -> LabelsFrom:
@@ -209,23 +234,54 @@ class ScoringInputs:
     notes: tuple[str, ...]
     """What a reader must not miss, a sentence each."""
 
-    def yardstick(self, protocol: str) -> Yardstick:
-        """Return what the references measure against under a protocol."""
+    def yardstick(self, protocol: str, reader: FindingReader) -> Yardstick:
+        """Return what the references measure against under a protocol, findings read by `reader`."""
         return yardstick(
             self.predictions,
             protocol=find_protocol(protocol),
-            reader=FindingReader(RuleLabeler().label),
+            reader=reader,
             train_reports=self.around.train_reports,
             table=self.table,
         )
+
+    def check_table(self, reader: FindingReader, *, force: bool) -> tuple[str, ...]:
+        """Return a note where the label table is not what `reader` reads from the references.
+
+        Raises:
+            InputError: it is not, and `force` is false: labels of two labelers do not compare.
+        """
+        if self.table is None:
+            return ()
+        read = reader.labels([prediction.reference for prediction in self.predictions])
+        made = label_matrix(self.table, [prediction.id for prediction in self.predictions], reader.uncertain)
+        known = ~(np.isnan(read) | np.isnan(made))
+        share = float((read == made)[known].mean())
+        if share >= SAME_LABELER:
+            return ()
+        told = (
+            f"agrees in {share:.1%} of the findings with what {reader.name} reads from the references, so something "
+            "else made it"
+        )
+        if not force:
+            raise InputError(
+                f"{self.around.folder}/{LABELS_FILE}: {told}; read both sides with one labeler (leave --truth away, or "
+                "name the table's --labeler), or add --force"
+            )
+        return (f"The true findings are of the corpus's {LABELS_FILE}, which {told}.",)
+
+
+SAME_LABELER = 0.995
+"""A table that agrees less with a labeler's reading of the references was made by another, or from other text."""
 
 
 def gather_inputs(
     given: Path | Sequence[Prediction],
     *,
     corpus: str | Path | Corpus | None = None,
+    train_corpus: str | Path | Corpus | None = None,
     split: str | None = None,
     run: Path | None = None,
+    files: FileSettings | None = None,
     table: bool = False,
     needs_model: bool = False,
     wants_model: bool = True,
@@ -235,10 +291,12 @@ def gather_inputs(
     """Read predictions, and what the file beside them or the user says of corpus and run.
 
     Args:
-        given: predictions, or the file that holds them as JSON lines or CSV.
+        given: predictions, or the file that holds them.
         corpus: corpus folder; by default the one that the predictions were written about, where it is still there.
+        train_corpus: what the model learned from; by default what the run says, else `corpus`.
         split: the split that was predicted; by default the one that was written about, else test.
         run: the run that wrote them; by default the one that the file beside them names.
+        files: how the file is read.
         table: take the true findings from the corpus's labels.csv.
         needs_model: the model must be had.
         wants_model: load the model where it is known; what then stands in the way becomes a note.
@@ -251,32 +309,67 @@ def gather_inputs(
     origin = read_provenance(given) if isinstance(given, Path) else None
     notes: list[str] = []
     folder = _corpus(corpus, origin, notes)
-    around = CorpusContext()
-    if folder is not None:
-        around = corpus_context(folder, split or (origin.split if origin is not None else "test"))
-    predictions = read_predictions(given, around.references) if isinstance(given, Path) else tuple(given)
-    stamp, told = around.check(predictions)
+    learned = _train_corpus(train_corpus, run or (origin.run if origin is not None else None), folder)
+    around = corpus_context(folder, split or (origin.split if origin is not None else "test"), learned)
+    stamp: dict[str, str] = {}
+    if isinstance(given, Path):
+        read = read_prediction_file(given, around.references, files)
+        predictions = read.predictions
+        stamp = {"predictions": given.name, "read as": read.read_as}
+        if folder is not None and not read.has_ids:
+            notes.append("The predictions have no ids, so nothing tells whether they are about the corpus's studies.")
+            around = dataclasses.replace(around, folder=None)
+    else:
+        predictions = tuple(given)
+        stamp = {"predictions": "given in memory"}
+    about, told = around.check(predictions)
     notes += told
+    if learned is not None:
+        about["train corpus"] = learned.name
     source = None
     if needs_model or (wants_model and (run or origin) is not None and folder is not None):
         try:
             source = open_scored_model(
-                predictions, run=run, corpus=folder, origin=origin, allow_code=allow_code, track=track
+                predictions, run=run, corpus=folder, train=learned, origin=origin, allow_code=allow_code, track=track
             )
         except InputError as error:
             if needs_model or run is not None:
                 raise
             notes.append(f"No most similar train image stands beside the model: {error}.")
-    name = given.name if isinstance(given, Path) else "given in memory"
     return ScoringInputs(
         predictions=predictions,
         around=around,
         table=around.table(predictions) if table else None,
         origin=origin,
         source=source,
-        stamp={"predictions": name, **stamp, **_written(origin)},
+        stamp={**stamp, **about, **_written(origin)},
         notes=tuple(notes),
     )
+
+
+def _train_corpus(named: str | Path | Corpus | None, run: Path | None, scored: Corpus | None) -> Corpus | None:
+    """Return the corpus that the model learned from, where it is another one than the scored one."""
+    if isinstance(named, Corpus):
+        return named
+    if named is not None:
+        return open_corpus(Path(named))
+    folder = None if run is None else _recorded_corpus(run)
+    if folder is None or (scored is not None and folder.resolve() == scored.folder.resolve()):
+        return None
+    return open_corpus(folder)
+
+
+def _recorded_corpus(run: Path) -> Path | None:
+    """Return the corpus folder that a run's recipe names, where it is still there."""
+    recipe, journal = run / "recipe.toml", run / "run.json"
+    if not recipe.is_file() or not journal.is_file():
+        return None
+    try:
+        named, started = tomllib.loads(read_text(recipe)).get("corpus"), read_json(journal)["starts"][0]["folder"]
+    except (tomllib.TOMLDecodeError, KeyError, IndexError, TypeError):
+        return None
+    folder = Path(started) / str(named)
+    return folder if named is not None and (folder / CORPUS_FILE).is_file() else None
 
 
 def _corpus(named: str | Path | Corpus | None, origin: Provenance | None, notes: list[str]) -> Corpus | None:

@@ -1,19 +1,21 @@
 """Scores as functions of sums over studies, their 95 % intervals, and paired tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, UInt16
 
 from xpronet.errors import InputError
 
 RESAMPLES_AT_ONCE = 250
-"""Rows of weights multiplied in one go: 250 x 3,858 studies are 8 MB."""
+"""Rows of weights multiplied in one go: 250 x 30,000 studies are 60 MB."""
 
 Sums = Float64[np.ndarray, "samples columns"]
 Scores = dict[str, Float64[np.ndarray, " samples"]]
+Weights = Float64[np.ndarray, "samples studies"] | UInt16[np.ndarray, "samples studies"]
+"""How often each study stands in each sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +35,13 @@ class StudyStatistics:
         scores = self.score(self.values.sum(axis=0, keepdims=True))
         return {name: float(values[0]) for name, values in scores.items()}
 
-    def weighted(self, weights: Float64[np.ndarray, "samples studies"]) -> Scores:
+    def weighted(self, weights: Weights) -> Scores:
         """Return the scores of samples in which study i stands weights[:, i] times."""
-        blocks = [
-            self.score(weights[start : start + RESAMPLES_AT_ONCE] @ self.values)
-            for start in range(0, len(weights), RESAMPLES_AT_ONCE)
-        ]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return _joined([self.score(block @ self.values) for block in _blocks(weights)])
 
     def subset(self, studies: Int64[np.ndarray, " chosen"]) -> "StudyStatistics":
         """Return the statistics of the studies at these positions."""
         return StudyStatistics(values=self.values[studies], score=self.score)
-
-    def joined(self, other: "StudyStatistics") -> "StudyStatistics":
-        """Return the statistics of both: the rows of this one, then those of `other`."""
-        return StudyStatistics(values=np.concatenate([self.values, other.values]), score=self.score)
 
 
 RESAMPLES = 2000
@@ -111,11 +105,7 @@ def compare(
     values = _difference(_single(first.totals()), _single(second.totals()))
     weights = _resamples(len(first), resamples, seed)
     samples = _difference(first.weighted(weights), second.weighted(weights))
-    stay = np.random.default_rng([seed, 1]).integers(0, 2, (resamples, len(first))).astype(np.float64)
-    both = first.joined(second)
-    exchanged = _difference(
-        both.weighted(np.concatenate([stay, 1 - stay], axis=1)), both.weighted(np.concatenate([1 - stay, stay], axis=1))
-    )
+    exchanged = _exchanged(first, second, resamples, seed)
     return {
         name: Difference(
             value=float(value[0]), p_value=_p_value(float(value[0]), exchanged[name]), **_ends(samples[name])
@@ -126,12 +116,41 @@ def compare(
 
 
 @lru_cache(maxsize=2)
-def _resamples(studies: int, resamples: int, seed: int) -> Float64[np.ndarray, "resamples studies"]:
+def _resamples(studies: int, resamples: int, seed: int) -> UInt16[np.ndarray, "resamples studies"]:
     """Return how often each study stands in each resample; the same seed and studies give the same resamples."""
     if studies < 1 or resamples < 1:
         raise InputError(f"intervals need at least one study and one resample, not {studies} and {resamples}")
     random = np.random.default_rng([seed, 0])
-    return random.multinomial(studies, np.full(studies, 1 / studies), size=resamples).astype(np.float64)
+    shares = np.full(studies, 1 / studies)
+    blocks = [random.multinomial(studies, shares, size=size).astype(np.uint16) for size in _sizes(resamples)]
+    return np.concatenate(blocks)
+
+
+def _exchanged(first: StudyStatistics, second: StudyStatistics, resamples: int, seed: int) -> Scores:
+    """Return differences between two sets that have exchanged the reports of a random half of the studies."""
+    random = np.random.default_rng([seed, 1])
+    whole = first.values.sum(axis=0) + second.values.sum(axis=0)
+    differences = []
+    for size in _sizes(resamples):
+        stay = random.integers(0, 2, (size, len(first))).astype(np.float64)
+        # What is not in one set after the exchange is in the other.
+        ours = stay @ (first.values - second.values) + second.values.sum(axis=0)
+        differences.append(_difference(first.score(ours), second.score(whole - ours)))
+    return _joined(differences)
+
+
+def _sizes(resamples: int) -> list[int]:
+    """Return the numbers of resamples that are worked on together."""
+    return [min(RESAMPLES_AT_ONCE, resamples - done) for done in range(0, resamples, RESAMPLES_AT_ONCE)]
+
+
+def _blocks(weights: Weights) -> Iterator[Float64[np.ndarray, "samples studies"]]:
+    for start in range(0, len(weights), RESAMPLES_AT_ONCE):
+        yield weights[start : start + RESAMPLES_AT_ONCE].astype(np.float64)
+
+
+def _joined(blocks: Sequence[dict[str, Float64[np.ndarray, " _"]]]) -> dict[str, Float64[np.ndarray, " _"]]:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _ends(samples: Float64[np.ndarray, " resamples"]) -> dict[str, float]:

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from xpronet.errors import InputError
 from xpronet.evaluation.intervals import Scores, StudyStatistics, Sums
 from xpronet.evaluation.meteor import NUM_STATISTICS, meteor_scores
+from xpronet.evaluation.ngrams import ORDERS, ReferenceNgrams
 
-ORDERS = 4
 BLEU_NAMES = tuple(f"BLEU-{order}" for order in range(1, ORDERS + 1))
 
 _MATCHES, _GUESSES = slice(0, ORDERS), slice(ORDERS, 2 * ORDERS)
 _WORDS, _REFERENCE_WORDS, _ROUGE, _CIDER, _COUNT = range(2 * ORDERS, 2 * ORDERS + 5)
 _METEOR = slice(_COUNT + 1, _COUNT + 1 + NUM_STATISTICS)
+
+ROUGE_BETA = 1.2
+"""How many times as important recall is as precision in ROUGE-L."""
 
 _NO_MATCH, _NO_GUESS = 1e-15, 1e-9
 """What pycocoevalcap adds to numerators and denominators, so that equality holds to the last digits."""
@@ -25,23 +27,35 @@ def language_statistics(
     reports: Sequence[str],
     *,
     meteor: Float64[np.ndarray, "studies 23"] | None = None,
+    ngrams: ReferenceNgrams | None = None,
 ) -> StudyStatistics:
     """Collect what each study adds to BLEU-1..4, ROUGE-L, CIDEr-D and, where its statistics are given, METEOR.
 
-    Texts are words separated by single spaces, one reference a study, scored by pycocoevalcap's scorers without its
-    tokenizer, as the published evaluation does. CIDEr's inverse document frequencies are those of the references given
-    here, and stay so in every subset and resample: a resample of studies is a draw of reports, not of another corpus.
+    Scores equal pycocoevalcap's without its tokenizer, as the published evaluation uses it. CIDEr's inverse document
+    frequencies are those of the references given here, and stay so in every subset and resample: a resample of studies
+    is a draw of reports, not of another corpus.
 
-    Raises:
-        InputError: pycocoevalcap is not installed.
+    Args:
+        references: words separated by single spaces, one text a study.
+        reports: the generated texts, likewise.
+        meteor: what `meteor_statistics` returned for them.
+        ngrams: of these references, where a caller compares several sets with them.
     """
-    bleu = _bleu_columns(references, reports)
-    rouge = _rouge_column(references, reports)
-    cider = _cider_column(references, reports)
+    ngrams = ngrams or ReferenceNgrams(references)
+    bleu, cider = ngrams.bleu(reports), ngrams.cider(reports)
+    rouge = np.array([rouge_l(*pair) for pair in zip(references, reports, strict=True)], dtype=np.float64)
     columns = [bleu, rouge[:, None], cider[:, None], np.ones((len(bleu), 1))]
-    if meteor is not None:
-        columns.append(meteor)
-    return StudyStatistics(values=np.concatenate(columns, axis=1), score=_language_scores)
+    statistics = StudyStatistics(values=np.concatenate(columns, axis=1), score=_language_scores)
+    return with_meteor_columns(statistics, meteor)
+
+
+def with_meteor_columns(
+    statistics: StudyStatistics, meteor: Float64[np.ndarray, "studies 23"] | None
+) -> StudyStatistics:
+    """Return language statistics with those of METEOR, where there are any."""
+    if meteor is None:
+        return statistics
+    return StudyStatistics(values=np.concatenate([statistics.values, meteor], axis=1), score=_language_scores)
 
 
 def bleu_scores(
@@ -70,33 +84,27 @@ def _language_scores(sums: Sums) -> Scores:
     return scores
 
 
-def _bleu_columns(references: Sequence[str], reports: Sequence[str]) -> Float64[np.ndarray, "studies 10"]:
-    try:
-        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-    except ImportError:
-        raise InputError("scores need the extra [metrics]: pip install 'xpronet[metrics]'") from None
-    scorer = BleuScorer(n=ORDERS)
-    for reference, report in zip(references, reports, strict=True):
-        scorer += (report, [reference])
-    rows = [
-        [*study["correct"], *study["guess"], study["testlen"], len(reference.split())]
-        for study, reference in zip(scorer.ctest, references, strict=True)
-    ]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * ORDERS + 2)
+def rouge_l(reference: str, report: str) -> float:
+    """Return ROUGE-L of one report: the F-measure of the longest common subsequence of words (Lin 2004, eq. 4).
+
+    Recall weighs more than precision by `ROUGE_BETA`, as in pycocoevalcap.
+    """
+    theirs, ours = reference.split(), report.split()
+    common = _longest_common_subsequence(theirs, ours)
+    if not common:
+        return 0.0
+    precision, recall = common / len(ours), common / len(theirs)
+    return (1 + ROUGE_BETA**2) * precision * recall / (recall + ROUGE_BETA**2 * precision)
 
 
-def _rouge_column(references: Sequence[str], reports: Sequence[str]) -> Float64[np.ndarray, " studies"]:
-    from pycocoevalcap.rouge.rouge import Rouge
-
-    scorer = Rouge()
-    pairs = zip(references, reports, strict=True)
-    return np.array([scorer.calc_score([report], [reference]) for reference, report in pairs], dtype=np.float64)
-
-
-def _cider_column(references: Sequence[str], reports: Sequence[str]) -> Float64[np.ndarray, " studies"]:
-    from pycocoevalcap.cider.cider_scorer import CiderScorer
-
-    scorer = CiderScorer(n=ORDERS, sigma=6.0)
-    for reference, report in zip(references, reports, strict=True):
-        scorer += (report, [reference])
-    return np.asarray(scorer.compute_score()[1], dtype=np.float64)
+def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return its length, by the bit-parallel method of Hyyrö (2004): a row of the table is one whole number."""
+    places: dict[str, int] = {}
+    for position, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << position
+    full = (1 << len(first)) - 1
+    row = full
+    for word in second:
+        matches = row & places.get(word, 0)
+        row = (row + matches | row - matches) & full
+    return len(first) - row.bit_count()

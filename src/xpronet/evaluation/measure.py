@@ -1,6 +1,7 @@
 """Measure sets of reports against one set of references: the work that scorecards and comparisons share."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,9 +11,10 @@ from jaxtyping import Float64, Int64
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import FindingReader, Labels, finding_statistics
 from xpronet.evaluation.intervals import StudyStatistics
-from xpronet.evaluation.language import language_statistics
+from xpronet.evaluation.language import language_statistics, with_meteor_columns
 from xpronet.evaluation.meteor import Unavailable, meteor_statistics
 from xpronet.evaluation.metrics import Metric, metric_statistics
+from xpronet.evaluation.ngrams import ReferenceNgrams
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.evaluation.text_protocol import TextProtocol
 from xpronet.labels.findings import ABNORMALITIES, State
@@ -87,11 +89,16 @@ class Yardstick:
         return forms
 
     @cached_property
+    def ngrams(self) -> ReferenceNgrams:
+        """The n-grams of these forms, counted once for all sets of reports."""
+        return ReferenceNgrams(self.forms)
+
+    @cached_property
     def truth(self) -> Labels:
         """The findings that are there."""
         if self.table is None:
             return self.reader.labels(self.references)
-        return label_matrix(self.table, self.ids)
+        return label_matrix(self.table, self.ids, self.reader.uncertain)
 
     @cached_property
     def abnormal(self) -> Int64[np.ndarray, " chosen"]:
@@ -134,18 +141,31 @@ def measure(
         The sets in their order, and a clause on METEOR: its version, or why it is absent.
     """
     forms = {reports.name: against.protocol.reports(reports.reports) for reports in sets if reports.reports is not None}
-    meteor, clause = _meteor(forms, against.forms) if with_meteor else ({}, "left out")
-    measured = []
-    for reports in sets:
-        language = None
-        if reports.name in forms:
-            language = language_statistics(against.forms, forms[reports.name], meteor=meteor.get(reports.name))
-        clinical = finding_statistics(against.truth, against.labels(reports))
-        texts = reports.reports
-        outside = () if texts is None else tuple(metric_statistics(one, against.references, texts) for one in metrics)
-        measured.append(
-            Measured(name=reports.name, how=reports.how, language=language, clinical=clinical, outside=outside)
+    # Java needs seconds to start, and another processor core than this process does.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        waiting = beside.submit(_meteor, forms, against.forms) if with_meteor else None
+        counted = {
+            name: language_statistics(against.forms, texts, ngrams=against.ngrams) for name, texts in forms.items()
+        }
+        clinical = {reports.name: finding_statistics(against.truth, against.labels(reports)) for reports in sets}
+        outside = {
+            reports.name: tuple(metric_statistics(one, against.references, reports.reports) for one in metrics)
+            for reports in sets
+            if reports.reports is not None
+        }
+        meteor, clause = waiting.result() if waiting is not None else ({}, "left out")
+    measured = [
+        Measured(
+            name=reports.name,
+            how=reports.how,
+            language=with_meteor_columns(counted[reports.name], meteor.get(reports.name))
+            if reports.name in counted
+            else None,
+            clinical=clinical[reports.name],
+            outside=outside.get(reports.name, ()),
         )
+        for reports in sets
+    ]
     return measured, clause
 
 

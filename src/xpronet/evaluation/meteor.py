@@ -15,7 +15,8 @@ JAR = "meteor-1.5.jar"
 MEMORY = "-Xmx1G"
 """Half of what pycocoevalcap asks for; the English paraphrase table fits."""
 SECONDS = 600.0
-"""After this long Java is stopped; 590 reports take about ten seconds."""
+"""After this long, and `SECONDS_EACH` more for each pair, Java is stopped; 590 reports take about ten seconds."""
+SECONDS_EACH = 0.01
 
 NUM_STATISTICS = 23
 """The jar's order: test and reference length, test and reference function words, then for each of the four matchers
@@ -37,7 +38,7 @@ class Unavailable:
 
 
 def meteor_statistics(
-    references: Sequence[str], reports: Sequence[str], *, java: str | None = None, seconds: float = SECONDS
+    references: Sequence[str], reports: Sequence[str], *, java: str | None = None, seconds: float | None = None
 ) -> Float64[np.ndarray, "studies 23"] | Unavailable:
     """Align each report with its reference and return the jar's statistics, or why that cannot be done.
 
@@ -45,7 +46,7 @@ def meteor_statistics(
         references: one text a study.
         reports: the generated texts, in the same order; an empty one matches nothing.
         java: the program; found by `find_java` where not given.
-        seconds: the time Java may take for all of them.
+        seconds: the time Java may take for all of them; by default `SECONDS` and `SECONDS_EACH` for each.
     """
     java = java or find_java()
     jar = _find_jar()
@@ -56,6 +57,8 @@ def meteor_statistics(
     # Baselines of one text meet the same references again and again: each pair is aligned once.
     pairs = [(_one_line(reference), _one_line(report)) for reference, report in zip(references, reports, strict=True)]
     distinct = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    if seconds is None:
+        seconds = SECONDS + SECONDS_EACH * len(distinct)
     answer = _ask(java, jar, [f"SCORE ||| {reference} ||| {report}" for reference, report in distinct], seconds)
     if isinstance(answer, Unavailable):
         return answer
@@ -161,7 +164,8 @@ def _ask(java: str, jar: Path, requests: list[str], seconds: float) -> Float64[n
     if done.returncode != 0:
         complaint = done.stderr.decode(errors="replace").strip().split("\n")[-1]
         return Unavailable(reason=f"Java ended with status {done.returncode} ({complaint[:120]})")
-    answers = [line.split() for line in done.stdout.decode().splitlines()]
-    if len(answers) != len(requests) or any(len(answer) != NUM_STATISTICS for answer in answers):
-        return Unavailable(reason=f"METEOR answered {len(answers)} lines to {len(requests)} requests")
-    return np.array(answers, dtype=np.float64).reshape(len(requests), NUM_STATISTICS)
+    answers = done.stdout.decode().splitlines()
+    rows = [np.array(answer.split(), dtype=np.float64) for answer in answers]
+    if len(rows) != len(requests) or any(len(row) != NUM_STATISTICS for row in rows):
+        return Unavailable(reason=f"METEOR answered {len(rows)} lines to {len(requests)} requests")
+    return np.array(rows, dtype=np.float64).reshape(len(requests), NUM_STATISTICS)

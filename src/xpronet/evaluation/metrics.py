@@ -7,7 +7,8 @@ import numpy as np
 
 from xpronet.errors import InputError
 from xpronet.evaluation.intervals import Scores, StudyStatistics, Sums
-from xpronet.extensions import check_fulfils, load_object
+from xpronet.evaluation.package_metrics import make_package_metric
+from xpronet.extensions import check_fulfils, is_outside, load_object
 
 WHAT = "metric"
 
@@ -37,15 +38,23 @@ class Metric(Protocol):
 
 
 def make_metric(name: str) -> Metric:
-    """Make the metric that "python:package.module:object" names: a class or a function that takes nothing.
+    """Make the metric of a name.
+
+    Args:
+        name: a metric of another package as `make_package_metric` knows it, with "=WEIGHTS" behind it where they are
+            not the package's own; or "python:package.module:object", a class or function that takes nothing.
 
     Raises:
-        InputError: there is no such object, or what it makes is no metric.
+        InputError: there is no such metric or object, its package or weights are missing, or what an object makes is no
+            metric.
     """
-    metric = load_object(name, what=WHAT, allow_code=True)()
-    check_fulfils(metric, Metric, name=name, what=WHAT)
-    assert isinstance(metric, Metric)
-    return metric
+    if not is_outside(name):
+        metric, _, weights = name.partition("=")
+        return make_package_metric(metric, weights or None)
+    made = load_object(name, what=WHAT, allow_code=True)()
+    check_fulfils(made, Metric, name=name, what=WHAT)
+    assert isinstance(made, Metric)
+    return made
 
 
 def metric_statistics(metric: Metric, references: Sequence[str], reports: Sequence[str]) -> StudyStatistics:

@@ -1,6 +1,5 @@
 """Predictions of any model: one generated report a study, with its reference."""
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.errors import InputError
-from xpronet.files import read_json, read_json_lines, read_text
+from xpronet.evaluation.prediction_forms import read_table
+from xpronet.evaluation.text_columns import FileSettings
 
 LABEL_SOURCES = ("predicted", "reference", "all")
 
@@ -31,24 +31,60 @@ class Prediction:
     """The probability that the model gave each finding, by name; None where it gave none."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictionFile:
+    """A file of predictions that has been read."""
+
+    predictions: tuple[Prediction, ...]
+    """One a study."""
+    read_as: str
+    """What the file was taken for, and which of its parts for what."""
+    guessed: bool
+    """Whether that is more than the file itself says."""
+    has_ids: bool
+    """Whether the studies have ids of their own; without, they are numbered from 1."""
+
+
 def read_predictions(path: Path, references: Mapping[str, str] | None = None) -> tuple[Prediction, ...]:
-    """Read predictions as JSON lines or one JSON array, or as CSV where the name ends in .csv.
+    """Read predictions in any known form; see `read_prediction_file`."""
+    return read_prediction_file(path, references).predictions
+
+
+def read_prediction_file(
+    path: Path, references: Mapping[str, str] | None = None, settings: FileSettings | None = None
+) -> PredictionFile:
+    """Read predictions in any form that `read_table` knows.
 
     Args:
-        path: each line has an id, a report and, unless `references` has it, a reference.
-        references: the reference of each study, by id, for lines that have none.
+        path: a file or a dataset's folder.
+        references: the reference of each study, by id, for predictions that have none. Predictions without ids take
+            them in this order, if there are as many.
+        settings: names of columns, and the file of references.
 
     Raises:
-        InputError: the file is empty or malformed, an id stands twice or a reference is missing.
+        InputError: the file is empty, malformed or of no known form, an id stands twice or a reference is missing.
     """
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path)
-    if not rows:
+    table = read_table(path, settings)
+    if not table.rows:
         raise InputError(f"{path}: no predictions in it; write them with `xpronet generate`")
-    predictions = tuple(_prediction(row, f"{path}, {where}", references or {}) for where, row in rows)
+    rows, read_as, references = table.rows, table.read_as, references or {}
+    has_ids = any("id" in row for _, row in rows)
+    if not has_ids:
+        ids = [str(number) for number in range(1, len(rows) + 1)]
+        if not any("reference" in row for _, row in rows) and references:
+            if len(references) != len(rows):
+                raise InputError(
+                    f"{path}: {len(rows)} reports without ids, and {len(references)} studies in the split; name the "
+                    "--references, or give each report the id of its study"
+                )
+            ids, has_ids = list(references), True
+            read_as = f"{read_as}; taken for the studies of the split in their order"
+        rows = [(where, {**row, "id": study}) for (where, row), study in zip(rows, ids, strict=True)]
+    predictions = tuple(_prediction(row, f"{path}, {where}", references) for where, row in rows)
     twice = [study for study, count in Counter(prediction.id for prediction in predictions).items() if count > 1]
     if twice:
         raise InputError(f"{path}: {_counted(twice)} ids stand twice; keep one report for each study")
-    return predictions
+    return PredictionFile(predictions=predictions, read_as=read_as, guessed=table.guessed, has_ids=has_ids)
 
 
 def same_studies(
@@ -75,41 +111,6 @@ def same_studies(
     return ordered
 
 
-def _json_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    rows: list[tuple[str, Mapping[str, Any]]] = []
-    # Some write one array in place of a line for each study.
-    is_array = path.suffix.lower() == ".json" and read_text(path).lstrip().startswith("[")
-    values = read_json(path) if is_array else read_json_lines(path)
-    for number, row in enumerate(values, 1):
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, prediction {number}: a {type(row).__name__}; write an object with id and report")
-        rows.append((f"prediction {number}", row))
-    return rows
-
-
-def _csv_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    table = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
-    try:
-        missing = [name for name in ("id", "report") if name not in (table.fieldnames or ())]
-        if missing:
-            raise InputError(
-                f"{path}: no column {' and '.join(map(repr, missing))}; name the columns id,report,reference"
-            )
-        rows: list[tuple[str, Mapping[str, Any]]] = []
-        for row in table:
-            if None in row or None in row.values():
-                raise InputError(
-                    f"{path}, line {table.line_num}: not as many values as columns; quote texts with commas"
-                )
-            rows.append((f"line {table.line_num}", {name: value for name, value in row.items() if name in _COLUMNS}))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {table.line_num}: not a CSV table ({error})") from None
-    return rows
-
-
-_COLUMNS = ("id", "report", "reference", "labels_from")
-
-
 def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str]) -> Prediction:
     for name in ("id", "report"):
         if name not in row:
@@ -124,7 +125,8 @@ def _prediction(row: Mapping[str, Any], where: str, references: Mapping[str, str
     reference = row.get("reference") or references.get(study)
     if reference is None:
         raise InputError(
-            f"{where}: no reference for {study}; add it to the file or name the --corpus and --split that have it"
+            f"{where}: no reference for {study}; add it to the file, or name the --references or the --corpus and "
+            "--split that have it"
         )
     if not isinstance(reference, str) or not reference.strip():
         raise InputError(f"{where}: the reference of {study} is no text; leave studies without a report out")

@@ -28,6 +28,9 @@ def scorecard_view(card: Scorecard) -> RenderableType:
     """Return a scorecard for the terminal."""
     return Group(
         Text(f"{card.title}: {card.studies} studies, {card.abnormal_studies} of them abnormal", style="bold"),
+        *([] if card.collapse is None else [Text(f"\n{card.collapse}", style="bold red")]),
+        *(Text(f"\n{answer}") for answer in card.summary),
+        Text(),
         Text(_stamp_line(card.stamp), style="dim"),
         table(_score_header(card), _score_rows(card, (*BRIEF, *card.metrics))),
         Text(f"above constant: {_constants_clause(card)}\n", style="dim"),
@@ -43,6 +46,8 @@ def scorecard_view(card: Scorecard) -> RenderableType:
 def scorecard_markdown(card: Scorecard) -> str:
     """Return a scorecard as a Markdown page."""
     parts = [f"# {card.title}: {card.studies} studies, {card.abnormal_studies} of them abnormal"]
+    parts += [] if card.collapse is None else [f"> **{card.collapse}**"]
+    parts += card.summary
     parts += [f"> **{warning}**" for warning in card.warnings]
     parts += [
         _counts_line(card.counts),
@@ -65,6 +70,8 @@ def scorecard_markdown(card: Scorecard) -> str:
 def scorecard_html(card: Scorecard) -> str:
     """Return the main tables of a scorecard as HTML, for a notebook."""
     parts = [f"<p><strong>{escape(card.title)}: {card.studies} studies, {card.abnormal_studies} abnormal</strong></p>"]
+    parts += [] if card.collapse is None else [f"<p><strong>{escape(card.collapse)}</strong></p>"]
+    parts += [f"<p>{escape(answer)}</p>" for answer in card.summary]
     parts += [f"<p><strong>{escape(warning)}</strong></p>" for warning in card.warnings]
     tables = (
         (_score_header(card), _score_rows(card, (*BRIEF, *card.metrics))),

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
 from xpronet.evaluation.inputs import ScoredModel
 from xpronet.generation.predictions import study_batches
@@ -31,12 +32,15 @@ def most_similar_reports(source: ScoredModel, *, seed: int = 0, batch: int = 32)
     Raises:
         InputError: the corpus has no train studies, or one of them has no image.
     """
-    train = source.corpus.split("train")
+    train = source.train.split("train")
     if len(train) > CANDIDATES:
         drawn = np.random.default_rng([seed, 6]).permutation(len(train))[:CANDIDATES]
         train = tuple(train[number] for number in np.sort(drawn))
-    ours, theirs = (study_features(source, studies, batch=batch) for studies in (source.studies, train))
-    own = {study.id: number for number, study in enumerate(train)}
+    ours, theirs = (
+        study_features(source, corpus, studies, batch=batch)
+        for corpus, studies in ((source.corpus, source.studies), (source.train, train))
+    )
+    own = {study.id: number for number, study in enumerate(train)} if source.train is source.corpus else {}
     reports: list[str] = []
     for start in range(0, len(ours), AT_ONCE):
         likeness = ours[start : start + AT_ONCE] @ theirs.T
@@ -48,14 +52,21 @@ def most_similar_reports(source: ScoredModel, *, seed: int = 0, batch: int = 32)
 
 
 def study_features(
-    source: ScoredModel, studies: Sequence[Study], *, batch: int
+    source: ScoredModel, corpus: Corpus, studies: Sequence[Study], *, batch: int
 ) -> Float32[np.ndarray, "studies channels"]:
     """Return a unit vector for each study: the mean of its regions' features over all views."""
     generator = source.generator
     rows = []
     with torch.inference_mode(), forward_precision(generator.device, generator.precision):
         for part in study_batches(
-            generator, source.corpus, studies, batch=batch, description="Encode images", track=source.track
+            generator,
+            corpus,
+            studies,
+            batch=batch,
+            # A feature cache is of the corpus that the predictions are about.
+            from_features=corpus.folder == source.corpus.folder,
+            description="Encode images",
+            track=source.track,
         ):
             patches = source.network.encode_images(
                 part.images.to(generator.device), part.view_mask.to(generator.device)

@@ -1,10 +1,11 @@
 """What a scorecard says of the model beyond its texts: a table and a caption for each examination."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xpronet.evaluation.calibration import Calibration, Reliability
 from xpronet.evaluation.cells import Cells, interval, short
+from xpronet.evaluation.field_f1 import FieldF1
 from xpronet.evaluation.grounding import Grounding
 from xpronet.evaluation.image_dependence import SCORES, Probe
 from xpronet.evaluation.intervals import Difference
@@ -28,6 +29,8 @@ class Section:
 def sections(card: Scorecard) -> list[Section]:
     """Return the parts that a scorecard has."""
     made = []
+    if card.field_f1:
+        made.append(_field_f1(card.field_f1))
     if card.calibration is not None:
         made.append(_calibration(card.calibration))
     if card.grounding is not None:
@@ -35,6 +38,21 @@ def sections(card: Scorecard) -> list[Section]:
     if card.probe is not None:
         made.append(_probe(card.probe))
     return made
+
+
+def _field_f1(rows: Sequence[FieldF1]) -> Section:
+    return Section(
+        title="F1 as other papers print it",
+        header=("findings", "average", "precision", "recall", "F1"),
+        rows=[
+            (one.findings, one.average, *(f"{value:.3f}" for value in (one.precision, one.recall, one.f1)))
+            for one in rows
+        ],
+        caption=(
+            "scikit-learn's averages with zero_division=0: unlike in the table of scores, a finding that neither side "
+            "has counts as 0 in the macro mean, and so does a study without findings in the example mean."
+        ),
+    )
 
 
 def _calibration(calibration: Calibration) -> Section:

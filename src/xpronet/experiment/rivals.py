@@ -9,7 +9,7 @@ from xpronet.encoders.extract import CacheSettings, write_feature_cache
 from xpronet.encoders.image_encoder import DENSENET121, RESNET
 from xpronet.errors import InputError
 from xpronet.evaluation.baselines import BEST_CONSTANT, BUILT_CONSTANT, FINDINGS_CONSTANT, RANDOM_REPORT
-from xpronet.evaluation.scorecard import RETRIEVAL
+from xpronet.evaluation.scoring import RETRIEVAL
 from xpronet.experiment.build import build_backbone, recipe_corpus, recipe_encoder_name
 from xpronet.experiment.recipe import Recipe, shipped_recipe, with_layers
 from xpronet.experiment.run import train_run

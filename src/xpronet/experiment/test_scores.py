@@ -8,13 +8,13 @@ from xpronet.evaluation.inputs import corpus_context, open_scored_model
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
 from xpronet.evaluation.retrieval import most_similar_reports
-from xpronet.evaluation.scorecard import score
+from xpronet.evaluation.scoring import score
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import label_source, recipe_corpus
 from xpronet.experiment.recipe import Recipe
 from xpronet.files import read_json, write_json, write_text
 from xpronet.generation.generator import ReportGenerator
-from xpronet.generation.predictions import write_predictions
+from xpronet.generation.predictions import read_provenance, write_predictions
 from xpronet.model.checkpoint import best_device, load_checkpoint
 from xpronet.progress import Tracker, silent
 
@@ -58,7 +58,14 @@ def score_test_once(
         stamp, notes = context.check(predictions)
         retrieved = None
         if with_retrieval:
-            source = open_scored_model(predictions, run=run, corpus=recipe_corpus(recipe), allow_code=True, track=track)
+            source = open_scored_model(
+                predictions,
+                run=run,
+                corpus=recipe_corpus(recipe),
+                origin=read_provenance(run / PREDICTIONS_FILE),
+                allow_code=True,
+                track=track,
+            )
             retrieved = most_similar_reports(source)
         card = score(
             predictions,

@@ -18,7 +18,7 @@ from typing import Any
 from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
-from xpronet.evaluation.scorecard import RETRIEVAL
+from xpronet.evaluation.scoring import RETRIEVAL
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.build import initial_bank, recipe_corpus, wants_bank
 from xpronet.experiment.recipe import Recipe, differences, read_recipe

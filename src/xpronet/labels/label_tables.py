@@ -1,23 +1,21 @@
 """Label tables: one row a study, one column a finding, joined by name."""
 
 import csv
-import gzip
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from xpronet.csv_files import read_cells
 from xpronet.errors import InputError
 from xpronet.files import new_file
 from xpronet.labels.findings import FINDINGS, IGNORED, SCHEMAS, State, Uncertain, collapse
 from xpronet.labels.pickled_tables import read_pickled
 
 STUDY_COLUMN = "study_id"
-PICTURE_COLUMN = "Path"
+IMAGE_COLUMN = "Path"
 """CheXpert's table has a row an image; the image's folder is the study."""
 
 _STATES = {
@@ -106,38 +104,35 @@ def _keys(study_id: str, pickled: bool) -> tuple[str, ...]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, State]]]:
     """Yield id and states of each study of a table with column names."""
-    with _opened(path) as stream:
-        table = csv.reader(stream, strict=True)
-        header = [name.strip() for name in next(table, [])]
-        id_column, columns = _columns(path, header)
-        per_picture = header[id_column] == PICTURE_COLUMN
-        bad: list[str] = []
-        first_rows: dict[str, list[str]] = {}
-        repeated: list[str] = []
-        for row in table:
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise InputError(f"{path}, line {table.line_num}: {len(row)} values under {len(header)} columns")
-            study_id = row[id_column].strip()
-            if per_picture:
-                study_id = study_id.rpartition("/")[0]
-            values = [row[column].strip() for column in columns]
-            if study_id in first_rows:
-                # CheXpert's table says the same of each image of a study.
-                if not per_picture or first_rows[study_id] != values:
-                    repeated.append(study_id)
-                continue
-            first_rows[study_id] = values if per_picture else []
-            wrong = [value for value in values if value not in _STATES]
-            if wrong:
-                bad.append(f"{wrong[0]!r} for {study_id}")
-                continue
-            yield study_id, {name: _STATES[value] for name, value in zip(FINDINGS, values, strict=True)}
-        if bad:
-            raise InputError(f"{path}: {_counted(bad, 'studies')} have a label that is none of 1, 0, -1 and blank")
-        if repeated:
-            raise InputError(f"{path}: {_counted(repeated, 'studies')} stand twice; keep one row for each")
+    lines = read_cells(path)
+    header = [name.strip() for name in next(lines, ([], ""))[0]]
+    id_column, columns = _columns(path, header)
+    per_image = header[id_column] == IMAGE_COLUMN
+    bad: list[str] = []
+    first_rows: dict[str, list[str]] = {}
+    repeated: list[str] = []
+    for row, where in lines:
+        if len(row) != len(header):
+            raise InputError(f"{where}: {len(row)} values under {len(header)} columns")
+        study_id = row[id_column].strip()
+        if per_image:
+            study_id = study_id.rpartition("/")[0]
+        values = [row[column].strip() for column in columns]
+        if study_id in first_rows:
+            # CheXpert's table says the same of each image of a study.
+            if not per_image or first_rows[study_id] != values:
+                repeated.append(study_id)
+            continue
+        first_rows[study_id] = values if per_image else []
+        wrong = [value for value in values if value not in _STATES]
+        if wrong:
+            bad.append(f"{wrong[0]!r} for {study_id}")
+            continue
+        yield study_id, {name: _STATES[value] for name, value in zip(FINDINGS, values, strict=True)}
+    if bad:
+        raise InputError(f"{path}: {_counted(bad, 'studies')} have a label that is none of 1, 0, -1 and blank")
+    if repeated:
+        raise InputError(f"{path}: {_counted(repeated, 'studies')} stand twice; keep one row for each")
 
 
 def _columns(path: Path, header: list[str]) -> tuple[int, list[int]]:
@@ -150,10 +145,10 @@ def _columns(path: Path, header: list[str]) -> tuple[int, list[int]]:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputError(f"{path}: {_counted(twice, 'columns')} stand twice; keep one of each")
-    for name in (STUDY_COLUMN, PICTURE_COLUMN):
+    for name in (STUDY_COLUMN, IMAGE_COLUMN):
         if name in header:
             return header.index(name), [header.index(finding) for finding in FINDINGS]
-    raise InputError(f"{path}: no column {STUDY_COLUMN!r} (or {PICTURE_COLUMN!r}) to join the studies by")
+    raise InputError(f"{path}: no column {STUDY_COLUMN!r} (or {IMAGE_COLUMN!r}) to join the studies by")
 
 
 def _pickled_rows(path: Path, schema: str | None) -> Iterator[tuple[str, dict[str, State]]]:
@@ -185,23 +180,6 @@ def _numbered_states(values: Any, names: tuple[str, ...]) -> dict[str, State] | 
         return None
     by_name = {name: _STATES[text] for name, text in zip(names, texts, strict=True)}
     return {name: by_name[name] for name in FINDINGS}
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a CSV file, compressed or not, and explain what is wrong with it to its owner."""
-    try:
-        with path.open("rb") as stream:
-            raw: Any = gzip.GzipFile(fileobj=stream) if path.suffix.lower() == ".gz" else stream
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8 CSV") from None
-    except csv.Error as error:
-        raise InputError(f"{path}: not a CSV table ({error})") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
 
 
 def _counted(names: Sequence[str], noun: str) -> str:

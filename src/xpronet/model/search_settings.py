@@ -19,7 +19,7 @@ class BeamSettings:
     max_words: int = 60
     """Longest report, EOS included; IU X-Ray 60, MIMIC-CXR 100."""
     word_reward: float = 0.0
-    """Added to a report's log-probability for each of its words; 0 adds nothing (paper), which prefers short reports."""
+    """Added to a report's log-probability for each of its words; 0 (paper) prefers short reports."""
     choose: Literal["likeliest", "agreeing"] = "likeliest"
     """Of the finished reports of a study, take the likeliest (paper), or of the likeliest, as many as there are beams,
     the one that agrees best with the findings that the search was given."""
