@@ -94,6 +94,9 @@ class RewardObjective(nn.Module):
             if network.findings_head is not None:
                 network.findings_head.requires_grad_(False)
         self._freeze_encoder = freeze_encoder
+        # Not an argument of `forward`, because DistributedDataParallel copies those.
+        self.global_batch: GlobalBatch | None = None
+        """The batch of all processes that the next one is a share of; None in a single process."""
         self.network = network
         self._reward = reward
         self._text = text
@@ -118,14 +121,14 @@ class RewardObjective(nn.Module):
         super().train(False)
         return self
 
-    def forward(self, batch: Batch, seed: int, global_batch: GlobalBatch | None = None) -> RewardTerms:
+    def forward(self, batch: Batch, seed: int) -> RewardTerms:
         """Return the terms of a batch.
 
         Args:
             batch: studies of the train split.
             seed: of the samples.
-            global_batch: the batch of all processes that this one is a share of.
         """
+        global_batch = self.global_batch
         settings = self._reward.settings
         patches = self._patches(batch)
         findings = self._findings(patches, batch)

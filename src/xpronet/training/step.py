@@ -142,8 +142,10 @@ def _losses(
     seed: int,
 ) -> Losses | RewardTerms:
     with forward_precision(batch.images.device, settings.precision):
-        if isinstance(network.module if isinstance(network, DistributedDataParallel) else network, RewardObjective):
-            return network(batch, seed, global_batch)
+        objective = network.module if isinstance(network, DistributedDataParallel) else network
+        if isinstance(objective, RewardObjective):
+            objective.global_batch = global_batch
+            return network(batch, seed)
         outputs = network(batch.images, batch.view_mask, batch.words[:, :-1], batch.findings)
         return losses(outputs, batch.words[:, 1:], batch.word_mask[:, 1:], batch.findings, loss_settings, global_batch)
 
