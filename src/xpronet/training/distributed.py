@@ -49,6 +49,10 @@ class DistributedContext:
     store: Store | None = None
     """Key-value store in which the survivors of a failure find each other."""
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "DistributedContext":
+        # A copied network (for generation, after each epoch) works among the same processes.
+        return self
+
     @property
     def rank(self) -> int:
         """Return the number of this process, from 0."""
