@@ -58,7 +58,7 @@ def test_cider_is_that_of_the_scorecard(phantom: Corpus) -> None:
 
 @given(TEXTS, TEXTS)
 def test_misses_and_false_alarms_are_those_that_the_scorecard_counts(reference: str, report: str) -> None:
-    labels = FindingReader(LABELER.label).labels([reference, report])
+    labels = FindingReader(LABELER).labels([reference, report])
     columns = [FINDINGS.index(name) for name in ABNORMALITIES]
     parts = reward_of({"study": reference}).parts("study", report)
     stated, said = labels[:, columns] == 1
