@@ -69,7 +69,7 @@ class ReportChecker:
         sentences = check_sentences(
             text,
             tokens,
-            hypothesis.word_log_probabilities,
+            self._by_token(hypothesis),
             pieces,
             seen,
             labeler=self._labeler,
@@ -78,6 +78,13 @@ class ReportChecker:
             shares=[_shares(word) for word in words],
         )
         return sentences, find_left_out(self._labeler.label(text), seen, self._thresholds, places)
+
+    def _by_token(self, hypothesis: Hypothesis) -> list[float]:
+        """Return a log-probability for each token; an id that is spelt as several gives its own to the first."""
+        steps: list[float] = []
+        for word, step in zip(hypothesis.words, hypothesis.word_log_probabilities, strict=True):
+            steps += [step, *[0.0] * (len(self._vocabulary.spell(word)) - 1)] if self._vocabulary.spell(word) else []
+        return steps
 
     def vouch(self, report: Report, max_error: float, search: BeamSettings) -> Report:
         """Return a report whose sentences say whether a bound on the share of false claims covers them.
