@@ -1,7 +1,9 @@
-# The two commands to know: `make demo` and `make test`. Both make .venv first, with nothing but Python, pip and make.
+# The two commands to know: `make demo` and `make test`. Both make .venv first, with nothing but Python, pip and make;
+# the demo installs what a demo needs, everything else the rest.
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a test process: two processes share the cores better than their threads would.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
@@ -19,13 +21,19 @@ help:
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make clean   remove .venv and what make demo wrote"
 
-$(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml
+$(BIN)/pip:
 	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
+
+$(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable '.[demo]'
 	touch $@
 
-demo: $(BIN)/installed
+$(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml | $(BIN)/pip
+	$(PIP) --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
+	touch $@ $(BIN)/demo-installed
+
+demo: $(BIN)/demo-installed
 	$(BIN)/xpronet demo --out demo --overwrite
 
 test: $(BIN)/installed
