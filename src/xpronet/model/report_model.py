@@ -119,10 +119,11 @@ class FindingsHead(nn.Module):
 
     def by_view(self, patches: Patches, view_mask: Bool[Tensor, "B V"]) -> Float[Tensor, "B V K"]:
         """Return the logits that each view would have by itself; of absent views those of a black one."""
-        views = patches.features.unflatten(1, (view_mask.shape[1], -1)).flatten(0, 1)
-        alone = Patches(views, views.new_ones(views.shape[:2], dtype=torch.bool))
-        logits: Tensor = self(alone)
-        return logits.unflatten(0, view_mask.shape)
+        studies, num_views = view_mask.shape
+        regions, channels = patches.features.shape[1] // num_views, patches.features.shape[2]
+        views = patches.features.reshape(studies * num_views, regions, channels)
+        logits: Tensor = self(Patches(views, views.new_ones(views.shape[:2], dtype=torch.bool)))
+        return logits.view(studies, num_views, -1)
 
     def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
         """Return the contribution of each region to each logit; as the head is linear, they and the bias add up to it.
