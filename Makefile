@@ -14,7 +14,7 @@ TOGETHER := --numprocesses 2 --dist worksteal
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    draw X-rays, train, write and score reports, make a page (8 minutes on two cores with bf16, 13 without)"
+	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
 	@echo "make test    run all tests"
 	@echo "make test-browser   drive the reading page in Chromium (needs chromium, node and npm)"
 	@echo "make abuse   send 500 hostile uploads to a server"
