@@ -42,7 +42,7 @@ def test_every_step_from_nothing_to_a_report(
     assert len(lines) == 8
     assert all({"id", "report", "reference", "findings", "labels_from"} <= line.keys() for line in lines)
     scorecard = tmp_path / "scorecard.json"
-    assert "BLEU-4" in xpronet("evaluate", predictions, "--corpus", corpus, "--out", scorecard)
+    assert "BLEU-4" in xpronet("evaluate", predictions, "--corpus", corpus, "--out", scorecard, "--skip-meteor")
     assert json.loads(scorecard.read_text())["studies"] == 8
 
     pictures = sorted((corpus / "images").rglob("*.png"))[:2]

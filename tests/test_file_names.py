@@ -61,7 +61,8 @@ def test_names_that_are_not_utf8(
     assert json.loads(answer.read_text())["views"] == [image.name]
     assert json.loads(answer.read_text())["id"] == image.stem
     xpronet("generate", trained, "--corpus", corpus, "--out", place / "predictions.jsonl")
-    xpronet("evaluate", place / "predictions.jsonl", "--corpus", corpus, "--out", place / "scorecard.json")
+    scorecard = place / "scorecard.json"
+    xpronet("evaluate", place / "predictions.jsonl", "--corpus", corpus, "--out", scorecard, "--skip-meteor")
     xpronet("label", corpus, "--overwrite")
     xpronet("prepare", "check", corpus)
     xpronet("watch", trained)

@@ -17,9 +17,11 @@ def recipe_file(tiny_recipe: Recipe, tmp_path: Path) -> Path:
     return path
 
 
-SHORT = ("--set", "train.epochs=1", "--skip-meteor")
+QUICK = ("train.epochs=1", "generate.beams=1", "generate.max_words=12", "gate.fit=false")
+SHORT = (*(part for setting in QUICK for part in ("--set", setting)), "--skip-meteor")
 
 
+@pytest.mark.slow
 def test_ablate(recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "ablation"
     arguments = ["ablate", str(recipe_file), "--corpus", str(phantom_folder), "--out", str(out), *SHORT]
@@ -40,6 +42,7 @@ def test_ablate(recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys:
     assert "begun with another recipe (train.epochs = 1, now 3)" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_sweep_as_the_manual_has_it(
     recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpronet.data import dataset as dataset_module
 from xpronet.data.corpus import Corpus
 from xpronet.data.dataset import WHOLE, Batch, BatchSettings, Shard, StudyDataset, collate_studies
 from xpronet.data.loader import EpochLoader, StudySampler, load_batches
@@ -136,6 +137,27 @@ def test_views_of_a_study_are_cropped_apart(corpus):
     )
     pairs = [same[epoch, 0].images for epoch in range(5)]
     assert any(not np.array_equal(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_kept_images_are_shown_as_if_they_were_read_again(corpus, augment, monkeypatch):
+    read: list[str] = []
+    original = dataset_module.read_grey
+    monkeypatch.setattr(dataset_module, "read_grey", lambda path: read.append(path.name) or original(path))
+    plain, kept, little = (dataset(corpus, augment=augment, seed=3, keep_megabytes=size) for size in (0, 1, 1))
+    little._room = 6000  # of bytes: two or three of these images
+    shown = {}
+    for name, each in (("plain", plain), ("kept", kept), ("little", little)):
+        read.clear()
+        shown[name] = [each[epoch, number].images for epoch in range(3) for number in range(len(each))]
+        shown[name + " reads"] = len(read)
+    views = sum(min(2, len(study.views)) for study in corpus.studies)
+    assert shown["plain reads"] == 3 * views
+    assert shown["kept reads"] == views
+    assert views < shown["little reads"] < 3 * views
+    for first, second, third in zip(shown["plain"], shown["kept"], shown["little"], strict=True):
+        assert np.array_equal(first, second)
+        assert np.array_equal(first, third)
 
 
 def test_workers_read_the_same(corpus):

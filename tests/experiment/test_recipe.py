@@ -24,7 +24,7 @@ def test_every_shipped_recipe_is_read_and_opens_with_its_command(path: Path) -> 
         assert path.read_text().startswith(f"# xpronet pretrain recipes/{path.name} ")
     else:
         read_recipe(path)
-        assert path.read_text().startswith("# xpronet train recipes/")
+        assert f"\n# xpronet train recipes/{path.name} " in "\n" + path.read_text()
 
 
 def test_settings_of_another_kind_are_read_as_strictly_as_a_recipe(tmp_path: Path) -> None:

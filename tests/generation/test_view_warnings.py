@@ -20,14 +20,13 @@ def squares(*greys: int) -> list[np.ndarray]:
     return [np.full((8, 8), grey, np.uint8) for grey in greys]
 
 
-def noting(checkpoint: Checkpoint, counts: dict[str, int], drop_views: float = 0.0) -> Checkpoint:
-    return dataclasses.replace(
-        checkpoint, training={VIEWS: {"counts": counts, "positions": {}, "drop_views": drop_views}}
-    )
+def noting(checkpoint: Checkpoint, counts: dict[str, int], **left_out: float) -> Checkpoint:
+    return dataclasses.replace(checkpoint, training={VIEWS: {"counts": counts, "positions": {}, **left_out}})
 
 
 def test_training_notes_the_views_of_its_studies(checkpoint: Checkpoint) -> None:
-    assert checkpoint.training[VIEWS]["counts"] == {"2": 28}
+    noted = checkpoint.training[VIEWS]
+    assert (noted["counts"], noted["drop_views"], noted["view_dropout"]) == ({"2": 28}, 0.0, 0.0)
 
 
 def test_another_number_of_views_is_warned_of(checkpoint: Checkpoint) -> None:
@@ -38,7 +37,8 @@ def test_another_number_of_views_is_warned_of(checkpoint: Checkpoint) -> None:
     [nine] = view_warnings(always_two, squares(*range(9)), list("abcdefghi"))
     assert nine.startswith("a study of 9 views")
     assert view_warnings(noting(checkpoint, {"1": 50, "2": 50}), squares(1), ["a"]) == ()
-    assert view_warnings(noting(checkpoint, {"2": 9}, drop_views=0.5), squares(1), ["a"]) == ()
+    for left_out in ("drop_views", "view_dropout"):
+        assert view_warnings(noting(checkpoint, {"2": 9}, **{left_out: 0.5}), squares(1), ["a"]) == ()
 
 
 def test_the_same_image_twice_is_warned_of(checkpoint: Checkpoint) -> None:

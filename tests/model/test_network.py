@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xpronet.errors import InputError
-from xpronet.model.report_model import Patches
+from xpronet.model.report_model import Patches, leave_views_out
 from xpronet.model.transformer import sinusoids
 
 WORDS = torch.tensor([[1, 5, 6, 7], [1, 8, 0, 0], [1, 9, 4, 0]])
@@ -136,6 +136,55 @@ def test_findings_head_pools_real_regions_only(make_network):
     with torch.no_grad():
         probabilities = network.predict_findings(Patches(features, mask))
     torch.testing.assert_close(probabilities[0], expected.sigmoid())
+
+
+def test_the_head_sees_each_view_by_itself(make_network):
+    network = make_network()
+    images, view_mask, _ = studies()
+    with torch.no_grad():
+        patches = network.encode_images(images, view_mask)
+        by_view = network.findings_head.by_view(patches, view_mask)
+        assert by_view.shape == (3, 2, 4)
+        for study, view in view_mask.nonzero().tolist():
+            alone = Patches(patches.features[study, 4 * view :][None, :4], torch.ones(1, 4, dtype=torch.bool))
+            torch.testing.assert_close(by_view[study, view], network.findings_head(alone)[0])
+
+
+def test_views_are_left_out_of_the_report_and_of_nothing_else(make_network):
+    network = make_network(view_dropout=0.999, dropout=0.0, patch_dropout=0.0)
+    images, view_mask, findings = studies()
+    network.train()
+    network.backbone.eval()
+    outputs = network(images, view_mask, WORDS, findings)
+    assert outputs.region_mask.sum(1).tolist() == [4, 4, 4]
+    everything = run(network.eval(), images, view_mask, WORDS, findings)
+    assert everything.region_mask.sum(1).tolist() == [8, 4, 8]
+    assert everything.view_finding_logits is None
+    torch.testing.assert_close(outputs.finding_logits, everything.finding_logits)
+    shown = run(network, images, outputs.region_mask[:, ::4], WORDS, findings)
+    torch.testing.assert_close(outputs.logits, shown.logits)
+    assert not torch.allclose(outputs.logits, everything.logits, atol=1e-4)
+
+
+def test_how_many_views_stay_is_drawn_evenly():
+    torch.manual_seed(1)
+    view_mask = torch.tensor([[True, True, True], [True, False, True], [False, True, False]]).repeat(2000, 1)
+    shown = leave_views_out(view_mask, 0.5).view(2000, 3, 3)
+    assert not (shown & ~view_mask.view(2000, 3, 3)).any()
+    three, two, one = shown.sum(2).T
+    for number, share in ((3, 0.5), (2, 0.25), (1, 0.25)):
+        assert three.eq(number).double().mean().item() == pytest.approx(share, abs=0.04)
+    assert two.eq(1).double().mean().item() == pytest.approx(0.5, abs=0.04)
+    assert shown[:, 1][two == 1].double().mean(0).tolist() == pytest.approx([0.5, 0, 0.5], abs=0.05)
+    assert one.eq(1).all()
+
+
+def test_nothing_is_drawn_where_no_view_is_left_out():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    view_mask = torch.ones(3, 2, dtype=torch.bool)
+    assert leave_views_out(view_mask, 0.0) is view_mask
+    assert torch.random.get_rng_state().equal(before)
 
 
 def test_no_head_no_prediction(make_network):

@@ -10,7 +10,15 @@ from torch.nn import functional
 from xpronet.errors import InputError
 from xpronet.model.report_model import Outputs
 from xpronet.training.distributed import DistributedContext
-from xpronet.training.losses import GlobalBatch, LossSettings, contrastive_loss, losses, mean_response, word_loss
+from xpronet.training.losses import (
+    GlobalBatch,
+    LossSettings,
+    contrastive_loss,
+    findings_loss_by_view,
+    losses,
+    mean_response,
+    word_loss,
+)
 
 
 def contrast_by_loops(vectors: Tensor, labels: list[list[bool]], theta: float, margin: float, *, hinge=True) -> Tensor:
@@ -195,6 +203,40 @@ def outputs(**changes) -> Outputs:
 TARGETS = torch.tensor([[1, 2, 3, 4], [5, 4, 0, 0], [3, 4, 0, 0]])
 MASK = TARGETS > 0
 LABELS = torch.tensor([[True, False], [True, True], [False, True]])
+
+
+def test_each_view_by_itself_is_asked_for_the_findings():
+    generator = torch.Generator().manual_seed(5)
+    by_view = torch.randn(3, 2, 2, generator=generator)
+    view_mask = torch.tensor([[True, True], [True, False], [False, True]])
+    views = {"view_finding_logits": by_view, "view_mask": view_mask}
+    costs = functional.binary_cross_entropy_with_logits(
+        by_view, LABELS.float()[:, None].expand(3, 2, 2), reduction="none"
+    )
+    seen = costs.mean(2)
+    expected = (seen[0].mean() + seen[1, 0] + seen[2, 1]) / 3
+    without, with_views = (
+        losses(outputs(**views), TARGETS, MASK, LABELS, LossSettings(findings_by_view=weight)) for weight in (0.0, 0.5)
+    )
+    assert without.findings_by_view is None
+    assert "findings_by_view" not in without.by_name()
+    torch.testing.assert_close(with_views.findings_by_view, expected)
+    torch.testing.assert_close(with_views.total, without.total + expected / 2)
+    # A batch of single views: each is the whole study.
+    alone = losses(outputs(), TARGETS, MASK, LABELS, LossSettings(findings_by_view=0.5))
+    assert alone.findings_by_view is alone.findings
+
+
+def test_shares_of_a_batch_add_up_to_the_findings_seen_in_each_view():
+    generator = torch.Generator().manual_seed(6)
+    logits, findings = torch.randn(5, 2, 3, generator=generator), torch.rand(5, 3, generator=generator) < 0.4
+    view_mask = torch.tensor([[True, True], [True, False], [True, True], [False, True], [True, False]])
+    batch = GlobalBatch(studies=5, words=1, context=DistributedContext(device=torch.device("cpu")))
+    shares = [
+        findings_loss_by_view(logits[rows], view_mask[rows], findings[rows], batch=batch)
+        for rows in (slice(0, 2), slice(2, 5), slice(5, 5))
+    ]
+    torch.testing.assert_close(sum(shares), findings_loss_by_view(logits, view_mask, findings))
 
 
 def test_total_is_the_weighted_sum():

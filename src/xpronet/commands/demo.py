@@ -1,5 +1,6 @@
 """`xpronet demo`: the whole pipeline on drawn X-rays, from nothing to a page that explains reports."""
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -43,4 +44,12 @@ def demo(
         notify=notify,
     )
     console.print(scorecard_view(result.scorecard))
-    notify(f"Done in {time.monotonic() - started:.0f} s. Open this page: {result.page.resolve()}")
+    console.print(f"\n[bold]Done[/bold] in {time.monotonic() - started:.0f} s\n")
+    for line in result.closing_lines(_program()):
+        notify(line)
+
+
+def _program() -> str:
+    """Return how this program was called, which in a virtual environment is not always plain `xpronet`."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "xpronet" else "xpronet"

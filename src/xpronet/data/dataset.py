@@ -17,7 +17,7 @@ from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import Study, View
 from xpronet.errors import InputError
 from xpronet.images.read import read_grey
-from xpronet.images.transforms import ImageSettings, test_view, train_view
+from xpronet.images.transforms import ImageSettings, random_square, resized_for_training, test_view
 from xpronet.text.vocabulary import Vocabulary
 
 
@@ -34,10 +34,13 @@ class BatchSettings:
     drawn for each epoch. A model trained with it loses less where a study has fewer views than the train studies."""
     workers: int = 0
     """Processes that read images; 0 reads them in the main process."""
+    keep_megabytes: int = 0
+    """Memory for train and validation images each, once they are read and resized, in each process that reads; later
+    epochs then read only what found no room. 0 reads every image in every epoch."""
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.max_views < 1 or self.workers < 0:
-            raise InputError("batches: size and max_views must be at least 1, workers at least 0")
+        if self.size < 1 or self.max_views < 1 or self.workers < 0 or self.keep_megabytes < 0:
+            raise InputError("batches: size and max_views must be at least 1, workers and keep_megabytes at least 0")
         if not 0 <= self.drop_views <= 1:
             raise InputError(f"batches.drop_views = {self.drop_views}: must be a probability, between 0 and 1")
 
@@ -128,6 +131,7 @@ class StudyDataset(Dataset[_Item]):
         max_views: int,
         augment: bool,
         drop_views: float = 0.0,
+        keep_megabytes: int = 0,
         seed: int = 0,
         features: FeatureCache | None = None,
         encode: Callable[[str], list[int]] | None = None,
@@ -143,6 +147,7 @@ class StudyDataset(Dataset[_Item]):
             max_views: views used of each study.
             augment: random crops for training, or the one way images are shown in use.
             drop_views: probability of leaving views out, for training.
+            keep_megabytes: memory for images that were read once.
             seed: of the random crops and of the views left out.
             features: read patch features from this cache in place of images.
             encode: turns a report into ids, where the report model has a way of its own; else the vocabulary does.
@@ -171,6 +176,8 @@ class StudyDataset(Dataset[_Item]):
         self._augment = augment
         self._drop_views = drop_views
         self._seed = seed
+        self._kept: dict[str, UInt8[np.ndarray, "_ _"]] = {}
+        self._room = keep_megabytes * 2**20
 
     def __len__(self) -> int:
         return len(self._studies)
@@ -197,10 +204,23 @@ class StudyDataset(Dataset[_Item]):
         self, view: View, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "height width"] | Float[np.ndarray, "regions channels"]:
         if self._features is None:
-            grey = read_grey(self._corpus.view_path(view))
-            return train_view(grey, self._images, rng) if self._augment else test_view(grey, self._images)
+            resized = self._resized(view)
+            return random_square(resized, self._images, rng) if self._augment else resized
         crops = self._features.crops if self._augment else 0
         return self._features.view(view, int(rng.integers(1, crops, endpoint=True)) if crops else 0)
+
+    def _resized(self, view: View) -> UInt8[np.ndarray, "height width"]:
+        """Return what a train view is cut from at random, or the test view; from memory where it was kept."""
+        kept = self._kept.get(view.path)
+        if kept is not None:
+            return kept
+        grey = read_grey(self._corpus.view_path(view))
+        resized = resized_for_training(grey, self._images) if self._augment else test_view(grey, self._images)
+        if resized.nbytes <= self._room:
+            self._room -= resized.nbytes
+            # A copy, because a crop would keep the whole image in memory.
+            self._kept[view.path] = resized.copy()
+        return resized
 
     def view_statistics(self) -> dict[str, Any]:
         """Return what views the studies have, of those that are used of each, as JSON values.

@@ -165,6 +165,7 @@ def prepare(
             max_views=recipe.batches.max_views,
             augment=augment,
             drop_views=recipe.batches.drop_views if augment else 0.0,
+            keep_megabytes=recipe.batches.keep_megabytes,
             seed=recipe.train.seed,
             features=features,
             encode=None if derived is None else derived.encode,

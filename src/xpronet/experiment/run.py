@@ -33,7 +33,7 @@ BANK_FILE = "prototypes.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
 
 MAY_CHANGE = frozenset(
-    {"corpus", "features", "preset", "batches.workers"}
+    {"corpus", "features", "preset", "batches.workers", "batches.keep_megabytes"}
     | {
         f"train.{name}"
         for name in (

@@ -41,7 +41,7 @@ def view_warnings(
 
 def _counts(model: Any) -> dict[int, int]:
     noted = getattr(model, "training", {}).get(VIEWS)
-    if not isinstance(noted, Mapping) or noted.get("drop_views"):
+    if not isinstance(noted, Mapping) or noted.get("drop_views") or noted.get("view_dropout"):
         # A model that learned with views left out knows studies of fewer views.
         return {}
     return {int(number): int(count) for number, count in noted["counts"].items()}

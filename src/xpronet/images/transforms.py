@@ -52,10 +52,20 @@ def train_view(grey: Grey, settings: ImageSettings, rng: np.random.Generator) ->
 
     The resized pixels are those of the field's usual `Resize` of a Pillow image in 8 bits.
     """
+    return random_square(resized_for_training(grey, settings), settings, rng)
+
+
+def resized_for_training(grey: Grey, settings: ImageSettings) -> UInt8[np.ndarray, "new_height new_width"]:
+    """Return the resized image that `train_view` cuts its square from; nothing about it is random."""
     if settings.train == "square":
-        resized = eight_bits(resize(eight_bits(grey), settings.short_side, settings.short_side))
-    else:
-        resized = _resized(grey, settings)
+        return eight_bits(resize(eight_bits(grey), settings.short_side, settings.short_side))
+    return _resized(grey, settings)
+
+
+def random_square(
+    resized: UInt8[np.ndarray, "new_height new_width"], settings: ImageSettings, rng: np.random.Generator
+) -> Square:
+    """Cut the square that the network sees out of a resized image at random."""
     height, width = resized.shape
     top = int(rng.integers(0, height - settings.size, endpoint=True))
     left = int(rng.integers(0, width - settings.size, endpoint=True))

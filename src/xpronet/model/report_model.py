@@ -37,6 +37,10 @@ class Outputs(NamedTuple):
     text_responses: Float[Tensor, "B T width"] | None
     region_mask: Bool[Tensor, "B S"]
     finding_logits: Float[Tensor, "B K"] | None
+    view_finding_logits: Float[Tensor, "B V K"] | None = None
+    """Of each view by itself, in training only; of absent views anything finite."""
+    view_mask: Bool[Tensor, "B V"] | None = None
+    """True on the real views of `view_finding_logits`."""
     extra_losses: Mapping[str, Float[Tensor, ""]] = MappingProxyType({})
     """Terms that a report model adds to the loss, by name, weighted already."""
 
@@ -112,6 +116,14 @@ class FindingsHead(nn.Module):
             highest = patches.features.masked_fill(~mask, -torch.inf).amax(1)
             pooled = torch.cat([pooled, highest], dim=-1)
         return self.linear(pooled)
+
+    def by_view(self, patches: Patches, view_mask: Bool[Tensor, "B V"]) -> Float[Tensor, "B V K"]:
+        """Return the logits that each view would have by itself; of absent views those of a black one."""
+        studies, num_views = view_mask.shape
+        regions, channels = patches.features.shape[1] // num_views, patches.features.shape[2]
+        views = patches.features.reshape(studies * num_views, regions, channels)
+        logits: Tensor = self(Patches(views, views.new_ones(views.shape[:2], dtype=torch.bool)))
+        return logits.view(studies, num_views, -1)
 
     def region_shares(self, patches: Patches) -> Float[Tensor, "B S K"]:
         """Return the contribution of each region to each logit; as the head is linear, they and the bias add up to it.
@@ -239,7 +251,17 @@ class ReportModel(nn.Module):
             words: report ids from BOS on, without the last.
             findings: the findings that a study is said to have.
         """
-        return self.read(self.encode_images(images, view_mask), words, findings)
+        patches = self.encode_images(images, view_mask)
+        if not self.training:
+            return self.read(patches, words, findings)
+        shown = leave_views_out(view_mask, self.settings.view_dropout)
+        regions = patches.mask.shape[1] // view_mask.shape[1]
+        outputs = self.read(patches._replace(mask=shown.repeat_interleave(regions, dim=1)), words, findings)
+        if self.findings_head is None or view_mask.shape[1] == 1:
+            return outputs
+        by_view = self.findings_head.by_view(patches, view_mask)
+        outputs = outputs._replace(view_finding_logits=by_view, view_mask=view_mask)
+        return outputs if shown is view_mask else outputs._replace(finding_logits=self.findings_head(patches))
 
     def encode_images(
         self,
@@ -279,3 +301,22 @@ class ReportModel(nn.Module):
     def calibrate(self, calibration: Float[Tensor, "2 K"]) -> None:
         """Set the scale and shift that calibrate the logits of the findings."""
         self.calibration.copy_(calibration)
+
+
+def leave_views_out(view_mask: Bool[Tensor, "B V"], share: float) -> Bool[Tensor, "B V"]:
+    """Return which views are shown where a share of the studies of several views is shown without some of them.
+
+    How many of a study's views stay, at least one, and which, is drawn from PyTorch's generator; nothing is drawn
+    where the share is 0.
+    """
+    if not share or view_mask.shape[1] == 1:
+        return view_mask
+    studies, views = view_mask.shape
+    # On the CPU, whose generator a step's dropout is seeded by as well, whatever the device.
+    order, some, count = torch.rand(studies, views), torch.rand(studies, 1), torch.rand(studies, 1)
+    real = view_mask.cpu()
+    rank = order.masked_fill(~real, torch.inf).argsort(1).argsort(1)
+    several = real.sum(1, keepdim=True) - 1
+    kept = 1 + (count * several).long()
+    shown = real & ((some >= share) | (several == 0) | (rank < kept))
+    return shown.to(view_mask.device)

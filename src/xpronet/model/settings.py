@@ -35,6 +35,9 @@ class ModelSettings:
     """Dropout of the transformer and of the responding weights."""
     patch_dropout: float = 0.5
     """Dropout after the patch embedding."""
+    view_dropout: float = 0.0
+    """Probability that a report of a train study of several views is learned without some of them; the findings head
+    and the image encoder still see all of them. A study with fewer views than those of the training then costs less."""
     norm: Literal["torch", "published"] = "torch"
     """Layer normalisation: PyTorch's, or the published one (unbiased deviation, epsilon added to it)."""
     visible: Literal["findings", "all", "none"] = "findings"
@@ -67,7 +70,7 @@ class ModelSettings:
                 raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 1")
         if self.width % self.heads or self.width % 2:
             raise InputError(f"model.width = {self.width}: must be even and divisible by model.heads = {self.heads}")
-        for name in ("dropout", "patch_dropout"):
+        for name in ("dropout", "patch_dropout", "view_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"model.{name} = {getattr(self, name)}: must be at least 0 and below 1")
         if self.visible == "findings" and self.bank_rows % self.per_finding:

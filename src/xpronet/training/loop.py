@@ -75,7 +75,7 @@ def fit(
         network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         network.backbone.compile()
-    checkpoint.training[VIEWS] = train_set.view_statistics()
+    checkpoint.training[VIEWS] = train_set.view_statistics() | {"view_dropout": network.settings.view_dropout}
     optimiser = make_optimiser(network, settings)
     scaler = make_scaler(device, settings.precision)
     state = resume(run, checkpoint, optimiser) if resumed else TrainerState()

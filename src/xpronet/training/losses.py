@@ -32,11 +32,14 @@ class LossSettings:
     """Average the cross-entropy over the batch's tokens (published), or within each report first (eq. 19)."""
     findings: float = 1.0
     """Weight of the findings head's binary cross-entropy."""
+    findings_by_view: float = 0.0
+    """Weight of the same on each view by itself, averaged over a study's views, beside all of them together: a study
+    with fewer views than those of the training then costs less. For training on studies of several views."""
 
     def __post_init__(self) -> None:
         if self.theta < 1:
             raise InputError(f"loss.theta = {self.theta}: must be at least 1")
-        for name in ("image_contrast", "text_contrast", "findings"):
+        for name in ("image_contrast", "text_contrast", "findings", "findings_by_view"):
             if getattr(self, name) < 0:
                 raise InputError(f"loss.{name} = {getattr(self, name)}: must not be negative")
 
@@ -64,6 +67,8 @@ class Losses(NamedTuple):
     text_contrast: Float[Tensor, ""]
     findings: Float[Tensor, ""]
     total: Float[Tensor, ""]
+    findings_by_view: Float[Tensor, ""] | None = None
+    """None where it has no weight."""
     extra: Float[Tensor, ""] | None = None
     """Sum of the terms that an outside report model adds, weighted already; None of a model that adds none."""
 
@@ -100,13 +105,19 @@ def losses(
     if outputs.finding_logits is not None:
         head = findings_loss(outputs.finding_logits, findings, batch=batch)
     total = words + settings.image_contrast * image + settings.text_contrast * text + settings.findings * head
+    by_view = None
+    if settings.findings_by_view and outputs.finding_logits is not None:
+        by_view = head
+        if outputs.view_finding_logits is not None and outputs.view_mask is not None:
+            by_view = findings_loss_by_view(outputs.view_finding_logits, outputs.view_mask, findings, batch=batch)
+        total = total + settings.findings_by_view * by_view
     extra = None
     if outputs.extra_losses:
         # Each process has computed means over its own studies: they count by its share of them.
         share = 1.0 if batch is None else len(targets) / batch.studies
         extra = sum(outputs.extra_losses.values(), zero) * share if share else zero
         total = total + extra
-    return Losses(words, image, text, head, total, extra)
+    return Losses(words, image, text, head, total, by_view, extra)
 
 
 def word_loss(
@@ -133,6 +144,21 @@ def findings_loss(
     costs = functional.binary_cross_entropy_with_logits(logits, findings.to(logits.dtype), reduction="sum")
     studies, names = findings.shape
     return costs / ((studies if batch is None else batch.studies) * names)
+
+
+def findings_loss_by_view(
+    logits: Float[Tensor, "B V K"],
+    view_mask: Bool[Tensor, "B V"],
+    findings: Bool[Tensor, "B K"],
+    *,
+    batch: GlobalBatch | None = None,
+) -> Float[Tensor, ""]:
+    """Return the mean binary cross-entropy of the findings seen in each view by itself; all studies count alike."""
+    logits = full_precision(logits)
+    wanted = findings.to(logits.dtype).unsqueeze(1).expand_as(logits)
+    costs = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(2) * view_mask
+    studies, names = findings.shape
+    return (costs.sum(1) / view_mask.sum(1)).sum() / ((studies if batch is None else batch.studies) * names)
 
 
 def mean_response(responses: Float[Tensor, "B L width"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B width"]:
