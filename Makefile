@@ -33,7 +33,7 @@ $(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	touch $@
 
 $(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml | $(BIN)/pip
-	$(PIP) --editable '.[text,dicom,metrics,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
+	$(PIP) --editable '.[text,dicom,metrics,datasets,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
 	touch $@ $(BIN)/demo-installed
 
 demo: $(BIN)/demo-installed
