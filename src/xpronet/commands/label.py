@@ -23,6 +23,7 @@ def label(
     split: str | None = None,
     uncertain: Uncertain = "positive",
     explain: str | None = None,
+    table: str = "labels.csv",
     json: Path | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -42,13 +43,14 @@ def label(
         split: compare the studies of this split only.
         uncertain: what uncertain labels become before they are compared.
         explain: a study's id; print its labels with the sentences and words that led to them, and write nothing.
+        table: name of the table in the corpus folder; a recipe names another than labels.csv as its `labels`.
         json: write the comparison to this file too, with the first ids of each kind of disagreement.
-        overwrite: replace labels.csv, or the file of --json.
+        overwrite: replace the table, or the file of --json.
     """
     from xpronet.commands import label_output
-    from xpronet.data.corpus import LABELS_FILE, open_corpus
+    from xpronet.data.corpus import open_corpus
     from xpronet.errors import InputError
-    from xpronet.files import write_json
+    from xpronet.files import confined, write_json
     from xpronet.labels.label_tables import read_labels
     from xpronet.labels.labelers import explained, make_labeler, unread, write_corpus_labels
     from xpronet.labels.labelled_text import labelled_texts
@@ -69,8 +71,9 @@ def label(
     studies = read.studies if split is None else read.split(split)
     texts = list(labelled_texts(studies, section))
     if against is None:
-        counts = write_corpus_labels(chosen, texts, corpus / LABELS_FILE, overwrite=overwrite, track=on_console)
-        label_output.print_counts(console, corpus / LABELS_FILE, counts, chosen.name)
+        path = confined(corpus, table)
+        counts = write_corpus_labels(chosen, texts, path, overwrite=overwrite, track=on_console)
+        label_output.print_counts(console, path, counts, chosen.name)
         label_output.print_unread(console, unread(chosen, texts))
         return
     truth = read_labels(against, [study.id for study in studies], schema)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xpronet.data.corpus import Corpus
+from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import Study
 from xpronet.errors import InputError
 from xpronet.generation.check_claims import SAID, claim_features, log_odds
@@ -69,6 +70,7 @@ def calibrate_run(
     *,
     split: str = "val",
     evidence: float | None = None,
+    features: FeatureCache | None = None,
     allow_code: bool = False,
     track: Tracker = silent,
 ) -> CalibratedClaims:
@@ -79,6 +81,7 @@ def calibrate_run(
         corpus: holds the studies.
         split: which of them; none that the model was trained on.
         evidence: the weight of evidence; by default it is chosen.
+        features: the images' patch features by the model's image encoder; without them images are read and encoded.
         allow_code: whether the checkpoint may name Python objects of installed packages.
         track: shows progress.
 
@@ -97,14 +100,16 @@ def calibrate_run(
     labeler = RuleLabeler()
     weights = WEIGHTS if evidence is None else (evidence,)
     written = {
-        weight: _write(checkpoint, corpus, fitted, dataclasses.replace(checkpoint.search, evidence=weight), track)
+        weight: _write(
+            checkpoint, corpus, fitted, dataclasses.replace(checkpoint.search, evidence=weight), features, track
+        )
         for weight in weights
     }
     scores = {weight: _macro_f1(reports, fitted, labeler) for weight, reports in written.items()}
     chosen = min(weight for weight, score in scores.items() if score >= max(scores.values()) - ENOUGH)
     search = dataclasses.replace(checkpoint.search, evidence=chosen)
     checkpoint.claims = ClaimCalibration(weights=fit_weights(written[chosen], fitted, labeler))
-    others = _write(checkpoint, corpus, kept_apart, search, track)
+    others = _write(checkpoint, corpus, kept_apart, search, features, track)
     curve = risk_curve([judged_claims(*each, labeler) for each in zip(others, kept_apart, strict=True)])
     claims = dataclasses.replace(checkpoint.claims, curve=curve, search=search)
     return CalibratedClaims(claims=claims, folder=add_claims(run, claims), macro_f1=scores, studies=len(fitted))
@@ -155,9 +160,14 @@ def judged_claims(report: Report, study: Study, labeler: RuleLabeler) -> tuple[S
 
 
 def _write(
-    checkpoint: Checkpoint, corpus: Corpus, studies: Sequence[Study], search: BeamSettings, track: Tracker
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    studies: Sequence[Study],
+    search: BeamSettings,
+    features: FeatureCache | None,
+    track: Tracker,
 ) -> list[Report]:
-    generator = ReportGenerator(checkpoint, device=best_device(), settings=search)
+    generator = ReportGenerator(checkpoint, device=best_device(), settings=search, features=features)
     return list(write_reports(generator, corpus, studies, track=track))
 
 
