@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-browser abuse quick torture check bench clean
+.PHONY: demo test test-browser abuse quick torture check bench iu clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make torture kill a training thirty times and compare what comes of it (a few minutes)"
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
+	@echo "make iu      the experiments on IU X-Ray, from the films to docs/results/iu_xray.md (hours; give it again to go on)"
 	@echo "make clean   remove .venv and what make demo wrote"
 
 $(BIN)/pip:
@@ -66,6 +67,16 @@ bench: $(BIN)/installed
 	$(BIN)/python benchmarks/labeler.py
 	$(BIN)/python benchmarks/latency.py --small --runtimes torch onnxruntime openvino
 	$(BIN)/python benchmarks/table.py --small
+
+# Where the experiments on IU X-Ray find their films and leave their runs.
+IU ?= ../shared/data/iu_xray
+NIH ?= ../shared/data/nih_cxr14
+RESNET ?= ../shared/weights/resnet50_v1_imagenet_fp16.safetensors
+IU_OUT ?= iu_experiment
+
+iu: $(BIN)/installed
+	PATH="$(abspath $(BIN)):$$PATH" sh experiments/iu_xray.sh $(IU) $(NIH) $(RESNET) $(IU_OUT)
+	$(BIN)/python experiments/iu_xray_page.py $(IU_OUT) --out docs/results/iu_xray.md
 
 clean:
 	rm -rf .venv demo
