@@ -10,7 +10,7 @@ from xpronet.errors import InputError
 from xpronet.images.dicom_file import HEAD
 from xpronet.images.dicom_study import check_same_study, read_dicom_image
 from xpronet.images.read import Grey, eight_bits, image_format, read_grey, resize
-from xpronet.images.transforms import ImageSettings, Square, test_view
+from xpronet.images.transforms import ImageSettings, Square, seen_area, test_view
 
 PREVIEW_SIDE = 1400
 """Longest side of the image that the page shows, in pixels; smaller images keep their size."""
@@ -104,14 +104,5 @@ def _preview(grey: Grey, settings: ImageSettings) -> Preview:
         png=stream.getvalue(),
         width=shown.shape[1],
         height=shown.shape[0],
-        seen=_seen(height, width, settings),
+        seen=seen_area(height, width, settings),
     )
-
-
-def _seen(height: int, width: int, settings: ImageSettings) -> tuple[float, float, float, float]:
-    """Return the square the network saw relative to the image; a padded one is larger than the image."""
-    if settings.test == "squash":
-        return (0.0, 0.0, 1.0, 1.0)
-    side = max(height, width) if settings.test == "pad" else min(height, width) * settings.size / settings.short_side
-    across, down = side / width, side / height
-    return ((1 - across) / 2, (1 - down) / 2, across, down)
