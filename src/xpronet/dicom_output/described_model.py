@@ -33,7 +33,9 @@ class DescribedModel:
         return derived_uid("model", self.fingerprint)
 
 
-def describe_model(model: ModelDescription, *, fingerprint: str, labels_from: str, search: Any = None) -> DescribedModel:
+def describe_model(
+    model: ModelDescription, *, fingerprint: str, labels_from: str, search: Any = None
+) -> DescribedModel:
     """Describe a checkpoint or an exported folder.
 
     Args:

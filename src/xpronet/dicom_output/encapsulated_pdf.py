@@ -49,13 +49,13 @@ def encapsulated_pdf(
     check_highdicom()
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
+    from pydicom.uid import UID, ExplicitVRLittleEndian
 
     study = read_sources(sources, anyway=anyway)
     document = Dataset()
     document.file_meta = FileMetaDataset()
     document.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    document.file_meta.MediaStorageSOPClassUID = document.SOPClassUID = STORAGE
+    document.file_meta.MediaStorageSOPClassUID = document.SOPClassUID = UID(STORAGE)
     document.SpecificCharacterSet = "ISO_IR 192"
     for keyword in study.identity:
         setattr(document, keyword, "")

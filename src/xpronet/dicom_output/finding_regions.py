@@ -73,13 +73,14 @@ def strongest_cells(
     regions: Float[np.ndarray, "views rows columns"],
 ) -> Bool[np.ndarray, "views rows columns"]:
     """Return the cell that speaks most for a finding and the cells that touch it by `BRIGHT`; none where none does."""
+    regions = regions.round(5)  # as in JSON: read back from there, a report shows the same region
     cells = np.zeros(regions.shape, bool)
     peak = regions.max()
     if peak <= 0:
         return cells
-    view, row, column = np.unravel_index(int(regions.argmax()), regions.shape)
+    view, row, column = (int(place) for place in np.unravel_index(int(regions.argmax()), regions.shape))
     bright = regions[view] >= BRIGHT * peak
-    waiting = [(int(row), int(column))]
+    waiting = [(row, column)]
     while waiting:
         row, column = waiting.pop()
         if not (0 <= row < bright.shape[0] and 0 <= column < bright.shape[1]):

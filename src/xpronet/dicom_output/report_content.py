@@ -69,6 +69,11 @@ def report_content(
     return root
 
 
+def numbered_views(report: Report) -> Report:
+    """Return a report that calls its images by number: file names may name a patient."""
+    return replace(report, view_names=tuple(f"Image {number}" for number, _ in enumerate(report.gate, 1)))
+
+
 def _observers(model: DescribedModel, edited: EditedText | None) -> list[Any]:
     """Return who observed: the person who edited the text, where there is one, and the model as a device."""
     from highdicom.sr import (
@@ -102,14 +107,18 @@ def _image_library(references: Sequence[SourceImage]) -> list[Any]:
     if not references:
         return []
     pixels = CodedConcept(value="{pixels}", scheme_designator="UCUM", meaning="Pixels")
-    modalities = {"CR": codes.DCM.ComputedRadiography, "DX": codes.DCM.DigitalRadiography, "RG": codes.DCM.RadiographicImaging}
+    modalities = {
+        "CR": codes.DCM.ComputedRadiography,
+        "DX": codes.DCM.DigitalRadiography,
+        "RG": codes.DCM.RadiographicImaging,
+    }
     entries = []
     for image in references:
         entry = ImageContentItem(
             name=CodedConcept(value="260753009", scheme_designator="SCT", meaning="Source"),
             referenced_sop_class_uid=image.reference.SOPClassUID,
             referenced_sop_instance_uid=image.reference.SOPInstanceUID,
-            referenced_frame_numbers=image.frame,
+            referenced_frame_numbers=None if image.frame is None else [image.frame],
             relationship_type="CONTAINS",
         )
         height, width = image.size
@@ -142,9 +151,7 @@ def _measurements(
         name=model.name, version=model.version, parameters=[one_line(line, 1024) for line in model.parameters]
     )
     groups = [
-        item
-        for finding in report.findings
-        for item in _group(finding, study, regions.get(finding.name), series_uid)
+        item for finding in report.findings for item in _group(finding, study, regions.get(finding.name), series_uid)
     ]
     return _container(codes.DCM.ImagingMeasurements, [*algorithm, *groups])
 
@@ -173,7 +180,7 @@ def _group(finding: FindingScore, study: SourceStudy, region: FindingRegion | No
     source = SourceImageForRegion(
         referenced_sop_class_uid=image.reference.SOPClassUID,
         referenced_sop_instance_uid=image.reference.SOPInstanceUID,
-        referenced_frame_numbers=image.frame,
+        referenced_frame_numbers=None if image.frame is None else [image.frame],
     )
     outline = ImageRegion(graphic_type="POLYLINE", graphic_data=_outline(region), source_image=source)
     return PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=outline, **shared)
@@ -222,9 +229,7 @@ def _evaluations(report: Report, study: SourceStudy, edited: EditedText | None) 
     items += [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(text) or [NO_TEXT]]
     for finding in report.findings:
         presence = codes.SCT.Present if finding.present else codes.SCT.Absent
-        items.append(
-            CodeContentItem(name=finding_concept(finding.name), value=presence, relationship_type="CONTAINS")
-        )
+        items.append(CodeContentItem(name=finding_concept(finding.name), value=presence, relationship_type="CONTAINS"))
     name = CodedConcept(value="C0034375", scheme_designator="UMLS", meaning="Qualitative Evaluations")
     return _container(name, items)
 
@@ -234,14 +239,14 @@ def _comments(report: Report, study: SourceStudy, edited: EditedText | None) -> 
     lines = [NOTICE]
     if edited is not None:
         lines.append(EDITED if edited.person else EDITED_BY_NOBODY)
-    # File names may name a patient.
-    numbered = tuple(f"Image {number}" for number, _ in enumerate(report.gate, 1))
-    lines += replace(report, view_names=numbered).warnings
+    lines += numbered_views(report).warnings
     without, count = study.without_reference, len(study.images)
     if without:
         verb, noun = ("has", "image") if len(without) == 1 else ("have", "images")
         numbers = ", ".join(map(str, without))
-        lines.append(f"{len(without)} of {count} images {verb} no DICOM reference: {noun} {numbers} of the study as given")
+        lines.append(
+            f"{len(without)} of {count} images {verb} no DICOM reference: {noun} {numbers} of the study as given"
+        )
     return lines
 
 

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 
 from xpronet.dicom_output.described_model import DescribedModel
 from xpronet.dicom_output.edited_text import EditedText
-from xpronet.dicom_output.finding_regions import strongest_cells
-from xpronet.dicom_output.report_content import EDITED, NOTICE
+from xpronet.dicom_output.finding_regions import finding_regions
+from xpronet.dicom_output.report_content import EDITED, NOTICE, numbered_views
 from xpronet.generation.report import Report
-from xpronet.labels.findings import NO_FINDING
+from xpronet.images.transforms import ImageSettings
 from xpronet.show.figures import ORANGE, check_plots, figure_style
 
 PAGE = (8.27, 11.69)
@@ -48,7 +48,13 @@ def report_pdf(report: Report, *, model: DescribedModel, edited: EditedText | No
 
     stream = io.BytesIO()
     lines = _lines(report, model, edited)
-    metadata = {"Title": "Draft report", "Subject": NOTICE, "Creator": model.name, "CreationDate": None, "Producer": None}
+    metadata = {
+        "Title": "Draft report",
+        "Subject": NOTICE,
+        "Creator": model.name,
+        "CreationDate": None,
+        "Producer": None,
+    }
     with figure_style(), PdfPages(stream, metadata=metadata) as pages:
         top = 1 - MARGIN
         if report.images is not None:
@@ -84,35 +90,22 @@ def _draw_films(figure: Any, report: Report, views: UInt8[np.ndarray, "views hei
             "wspace": 0.02,
         },
     )[0]
-    height, width = views.shape[1:]
+    as_seen = ImageSettings(test="squash")  # the view is the whole image here
     for number, (axis, view) in enumerate(zip(axes, views, strict=True)):
         axis.imshow(view, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
         axis.set_axis_off()
-        for finding in report.findings:
-            if not finding.present or finding.name == NO_FINDING or finding.regions is None:
-                continue
-            cells = strongest_cells(finding.regions)[number]
-            if not cells.any():
-                continue
-            rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
-            x, y = (ends[0] * side / count for ends, side, count in _sides(rows, columns, height, width, cells.shape))
-            right, bottom = (
-                (ends[-1] + 1) * side / count for ends, side, count in _sides(rows, columns, height, width, cells.shape)
-            )
-            axis.add_patch(Rectangle((x, y), right - x, bottom - y, fill=False, edgecolor=ORANGE, linewidth=1))
-            axis.text(x, y, finding.name, size=6, color=ORANGE, va="bottom")
-
-
-def _sides(
-    rows: np.ndarray, columns: np.ndarray, height: int, width: int, shape: tuple[int, ...]
-) -> Sequence[tuple[np.ndarray, int, int]]:
-    return ((columns, width, shape[1]), (rows, height, shape[0]))
+        sizes = [view.shape if each == number else None for each in range(len(views))]
+        for region in finding_regions(report, sizes, as_seen).values():
+            box = region.box
+            width, height = box.right - box.left, box.bottom - box.top
+            axis.add_patch(Rectangle((box.left, box.top), width, height, fill=False, edgecolor=ORANGE, linewidth=1))
+            axis.text(box.left, box.top, region.finding, size=6, color=ORANGE, va="bottom")
 
 
 def _lines(report: Report, model: DescribedModel, edited: EditedText | None) -> Iterator[tuple[str, str]]:
     """Yield each line of the document with its weight."""
     yield NOTICE, "bold"
-    for warning in report.warnings:
+    for warning in numbered_views(report).warnings:
         yield from ((line, "bold") for line in textwrap.wrap(f"Warning: {warning}", CHARACTERS))
     if edited is not None:
         yield EDITED + (f": {edited.person.replace('^', ' ')}" if edited.person else ""), "bold"

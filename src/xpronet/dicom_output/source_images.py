@@ -96,9 +96,7 @@ class SourceStudy:
         return datetime.strptime(self.identity["StudyDate"] + clock.ljust(6, "0"), "%Y%m%d%H%M%S")
 
 
-def read_sources(
-    sources: Sequence[bytes | Path], *, frame: int | None = None, anyway: bool = False
-) -> SourceStudy:
+def read_sources(sources: Sequence[bytes | Path], *, frame: int | None = None, anyway: bool = False) -> SourceStudy:
     """Read the headers of a study's images.
 
     Args:
@@ -141,7 +139,7 @@ def _source_image(source: bytes | Path, header: DicomImage, frame: int | None) -
     for keyword in PATIENT_AND_STUDY:
         # The libraries ask for these; documents get them later, checked.
         setattr(reference, keyword, "")
-    elements = read_header(source, header.name)
+    elements: Any = read_header(source, header.name)
     with refusing_damage(header.name):
         for keyword in DISPLAY:
             if keyword in elements and elements[keyword].value is not None:

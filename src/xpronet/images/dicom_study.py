@@ -30,7 +30,19 @@ UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"
 PATIENT_AND_STUDY = (*TEXT_LENGTHS, *NAMES, *DATES, "StudyTime", "PatientSex")
 """What a document about a study takes over from its images."""
 ELEMENTS = (*UIDS, *PATIENT_AND_STUDY, "BodyPartExamined")
-CHEST_PARTS = ("CHEST", "THORA", "TORA", "LUNG", "PULMO", "HEART", "RIB", "STERNUM", "CLAVICLE", "MEDIASTIN", "WHOLEBODY")
+CHEST_PARTS = (
+    "CHEST",
+    "THORA",
+    "TORA",
+    "LUNG",
+    "PULMO",
+    "HEART",
+    "RIB",
+    "STERNUM",
+    "CLAVICLE",
+    "MEDIASTIN",
+    "WHOLEBODY",
+)
 """What names of body parts hold that a chest film may have: CHESTABDOMEN, T_CHEST_PA, TORAX and the like."""
 UNSAID_PARTS = ("", "UNKNOWN", "OTHER", "NONE", "DEFAULT", "BODY", "TRUNK", "UNSPECIFIED")
 """Body parts that say nothing against a chest film."""
