@@ -1,4 +1,4 @@
-"""The regions of a report's findings as a DICOM Grayscale Softcopy Presentation State: viewers draw them on the images."""
+"""The regions of a report's findings as a DICOM Grayscale Softcopy Presentation State, which viewers draw on images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -98,8 +98,8 @@ def _grey_images(study: SourceStudy) -> list[SourceImage]:
     kinds = {str(image.reference.get("PhotometricInterpretation", "")) for image in grey}
     if len(kinds) > 1:
         raise InputError(
-            f"the study mixes {' and '.join(sorted(kinds))} images, which one presentation state cannot show; report on "
-            "them one by one"
+            f"the study mixes {' and '.join(sorted(kinds))} images, which one presentation state cannot show; report "
+            "on them one by one"
         )
     return grey
 
@@ -138,8 +138,10 @@ def _annotations(
 
 
 def _of_one_size(shown: Sequence[SourceImage]) -> list[Any]:
-    """Return references that all have the first image's size: the library takes no others, and makes one displayed area
-    of it, which is replaced by one for each image."""
+    """Return references that all have the first image's size.
+
+    The library takes no others, and makes one displayed area of it, which is replaced by one for each image.
+    """
     from copy import copy
 
     references = [copy(image.reference) for image in shown]

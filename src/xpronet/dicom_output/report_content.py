@@ -1,8 +1,8 @@
 """The content of a structured report: template 1500, Measurement Report, of DICOM part 16.
 
 Two containers hold what the model says. Qualitative Evaluations has the notice, the text and, for each finding, whether
-it is present; Imaging Measurements has the probabilities and the regions. A finding that is absent is never written as a
-Finding by itself, where a reader of one item could take it for one.
+it is present; Imaging Measurements has the probabilities and the regions. A finding that is absent is never written as
+a Finding by itself, where a reader of one item could take it for one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def report_content(
         series_uid: of the series that the document will be in; what is tracked has its identifiers from it.
         edited: the text as a person left it, instead of the draft.
     """
-    from highdicom.sr import CodedConcept, CodeContentItem, ContainerContentItem, ContentSequence
+    from highdicom.sr import CodeContentItem, CodedConcept, ContainerContentItem, ContentSequence
     from highdicom.sr import LanguageOfContentItemAndDescendants as Language
     from pydicom.sr.codedict import codes
 

@@ -15,7 +15,7 @@ from xpronet.dicom_output.finding_codes import coding_schemes
 from xpronet.dicom_output.finding_regions import finding_regions
 from xpronet.dicom_output.identifiers import PENDING, derived_uid, seal, stamp
 from xpronet.dicom_output.report_content import NOTICE, report_content
-from xpronet.dicom_output.source_images import SourceImage, SourceStudy, read_sources
+from xpronet.dicom_output.source_images import SourceStudy, read_sources
 from xpronet.errors import InputError
 from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings
@@ -58,8 +58,8 @@ def structured_report(
         anyway: take images whose headers name another body part than the chest.
 
     Raises:
-        InputError: highdicom is not installed, an image is damaged, lacks its identifiers or is of another body part, or
-            the images are of several studies or patients.
+        InputError: highdicom is not installed, an image is damaged, lacks its identifiers or is of another body part,
+            or the images are of several studies or patients.
     """
     check_highdicom()
     study = read_sources(sources, frame=frame, anyway=anyway)
@@ -77,8 +77,8 @@ def check_structured_report(sources: Sequence[bytes | Path], *, anyway: bool = F
     """Make sure before long work that DICOM objects about a study can be written.
 
     Raises:
-        InputError: highdicom is not installed, an image is damaged, lacks its identifiers or is of another body part, or
-            the images are of several studies or patients.
+        InputError: highdicom is not installed, an image is damaged, lacks its identifiers or is of another body part,
+            or the images are of several studies or patients.
     """
     check_highdicom()
     read_sources(sources, anyway=anyway)
