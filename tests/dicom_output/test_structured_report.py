@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -314,16 +315,6 @@ def _without_text() -> Report:
     return Report(id="empty", text=" \n", findings=(), labels_from="all", log_probability=0.0)
 
 
-def _checked(tool: str, *options: str, content: bytes, folder: Path) -> str:
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed (Debian: dcmtk, dicom3tools)")
-    path = folder / "report.dcm"
-    path.write_bytes(content)
-    done = subprocess.run([tool, *options, str(path)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
 OPTIONS = "-Djdk.xml.xpathTotalOpLimit=0 -Djdk.xml.xpathExprOpLimit=0 -Djdk.xml.xpathExprGrpLimit=0"
 """What the validator's rules need of Java: they are longer than its limits."""
 
@@ -349,26 +340,26 @@ def test_the_template_has_every_item(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_other_tools_find_no_error(count: int, tmp_path: Path) -> None:
+def test_other_tools_find_no_error(count: int, checked: Callable[..., str]) -> None:
     content = make(*(dicom(number) for number in range(1, count + 1)))
-    output = _checked("dciodvfy", content=content, folder=tmp_path)
+    output = checked("dciodvfy", content=content)
     assert "Comprehensive3DSR" in output
     assert "Error" not in output
     # What we can avoid; a private coding scheme is unknown to all, and unnamed studies cannot be listed.
     warnings = [line for line in output.splitlines() if line.startswith("Warning")]
     assert not [line for line in warnings if "99XPRONET" not in line and "DICOMDIR" not in line]
-    shown = _checked("dsrdump", content=content, folder=tmp_path)
+    shown = checked("dsrdump", content=content)
     assert "PARTIAL" in shown
     assert "UNVERIFIED" in shown
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCI.dcm", "RG1_J2KI.dcm", "RG3_J2KI.dcm", "chest_jpeg_baseline.dcm"])
-def test_public_images_give_reports_without_error(name: str, shared: Path, tmp_path: Path) -> None:
+def test_public_images_give_reports_without_error(name: str, shared: Path, checked: Callable[..., str]) -> None:
     path = shared / "data" / "dicom" / name
     content = make(path, anyway=name.startswith("RG3"))
     assert read(content).PatientName == pydicom.dcmread(path, stop_before_pixels=True).PatientName
-    assert "Error" not in _checked("dciodvfy", content=content, folder=tmp_path)
-    assert "Comprehensive 3D SR" in _checked("dsrdump", content=content, folder=tmp_path)
+    assert "Error" not in checked("dciodvfy", content=content)
+    assert "Comprehensive 3D SR" in checked("dsrdump", content=content)
 
 
 def test_the_command_writes_one_and_never_over_a_file(

@@ -84,7 +84,9 @@ def presentation_state(
     )
     state.DisplayedAreaSelectionSequence = [_displayed_area(image) for image in shown]
     set_identity(state, study)
-    if not any(other_body_part(image.header) for image in shown):
+    if any(other_body_part(image.header) for image in shown):
+        state.Laterality = ""  # asked for unless the part is an unpaired one
+    else:
         state.BodyPartExamined = "CHEST"
     stamp(state, study.moment(written))
     return seal(state)

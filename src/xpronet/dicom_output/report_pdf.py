@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from xpronet.dicom_output.described_model import DescribedModel
 from xpronet.dicom_output.edited_text import EditedText
 from xpronet.dicom_output.finding_regions import finding_regions
+from xpronet.dicom_output.plain_text import paragraphs
 from xpronet.dicom_output.report_content import EDITED, NOTICE, numbered_views
 from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings
@@ -111,8 +112,9 @@ def _lines(report: Report, model: DescribedModel, edited: EditedText | None) -> 
         yield EDITED + (f": {edited.person.replace('^', ' ')}" if edited.person else ""), "bold"
     yield "", "normal"
     text = report.text if edited is None else edited.text
-    for line in text.splitlines():
-        yield from ((part, "normal") for part in textwrap.wrap(line, CHARACTERS) or [""])
+    for paragraph in paragraphs(text):
+        for line in paragraph.splitlines():
+            yield from ((part, "normal") for part in textwrap.wrap(line, CHARACTERS))
     yield "", "normal"
     if report.findings:
         yield "Findings predicted by software (probability, threshold)", "bold"
