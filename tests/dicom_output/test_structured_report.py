@@ -362,17 +362,31 @@ def test_public_images_give_reports_without_error(name: str, shared: Path, check
     assert "Comprehensive 3D SR" in checked("dsrdump", content=content)
 
 
-def test_the_command_writes_one_and_never_over_a_file(
-    tiny_run: Path, view_files: list[list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_writes_all_three_and_never_over_a_file(
+    tiny_run: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = tmp_path / "report.dcm"
-    command = ["report", str(tiny_run), *map(str, view_files[1]), "--sr", str(target)]
+    image = shared / "data" / "dicom" / "RG1_UNCI.dcm"
+    targets = {option: tmp_path / f"{option}.dcm" for option in ("--sr", "--presentation-state", "--dicom-pdf")}
+    command = ["report", str(tiny_run), str(image), *(str(word) for pair in targets.items() for word in pair)]
     assert run_command(command) == 0
-    first = target.read_bytes()
-    assert read(first).ManufacturerModelName == "XProNet report model"
+    first = {option: path.read_bytes() for option, path in targets.items()}
+    assert [read(content).Modality for content in first.values()] == ["SR", "PR", "DOC"]
+    assert read(first["--sr"]).ManufacturerModelName == "XProNet report model"
     assert run_command(command) == 2
     assert "already exists" in capsys.readouterr().err
-    assert target.read_bytes() == first
+    assert run_command([*command, "--overwrite"]) == 0
+    assert {option: path.read_bytes() for option, path in targets.items()} == first
+
+
+def test_the_command_refuses_a_tibia(
+    tiny_run: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["report", str(tiny_run), str(shared / "data" / "dicom" / "RG3_J2KI.dcm"), "--sr", str(tmp_path / "sr")]
+    assert run_command(command) == 2
+    assert "RG3_J2KI.dcm: not a chest film (BodyPartExamined is EXTREMITY)" in capsys.readouterr().err
+    assert not (tmp_path / "sr").exists()
+    assert run_command([*command, "--anyway"]) == 0
+    assert "not a chest film" in capsys.readouterr().err
 
 
 def test_the_command_refuses_mixed_patients_before_it_writes(
