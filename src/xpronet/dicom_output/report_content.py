@@ -218,8 +218,8 @@ def _threshold(finding: FindingScore) -> Any:
 def _evaluations(report: Report, study: SourceStudy, edited: EditedText | None) -> Any:
     """Return notice, warnings, text, and whether each finding is present.
 
-    Further statements of the report about its findings, such as which sentence agrees with which finding, belong here:
-    the template takes any code with any name, and any text.
+    What the report says of its own sentences is in the comments, as text. As codes, each claim's finding with its
+    verdict, it belongs here, too: the template takes any code with any name.
     """
     from highdicom.sr import CodeContentItem, CodedConcept
     from pydicom.sr.codedict import codes
@@ -240,6 +240,8 @@ def _comments(report: Report, study: SourceStudy, edited: EditedText | None) -> 
     if edited is not None:
         lines.append(EDITED if edited.person else EDITED_BY_NOBODY)
     lines += numbered_views(report).warnings
+    if edited is None:
+        lines += report.doubts()
     without, count = study.without_reference, len(study.images)
     if without:
         verb, noun = ("has", "image") if len(without) == 1 else ("have", "images")
