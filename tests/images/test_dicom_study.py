@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpronet.errors import InputError
-from xpronet.images.dicom_study import check_same_study, read_dicom_image
+from xpronet.images.dicom_study import check_body_parts, check_same_study, read_dicom_image
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -97,3 +97,18 @@ def test_messages_name_files_as_given(tmp_path: Path) -> None:
         path.write_bytes(dicom(PatientID=patient))
     with pytest.raises(InputError, match=r"b\.dcm: of another patient than .*a\.dcm"):
         check_same_study([read_dicom_image(path) for path in paths], ["a", "b"])
+
+
+@pytest.mark.parametrize("part", ["CHEST", "Chest", "", "THORAX ABDOMEN", "T_CHEST_PA", "TORAX", "RIBS", "UNKNOWN"])
+def test_films_that_may_be_of_the_chest_are_taken(part: str) -> None:
+    image = read_dicom_image(dicom(BodyPartExamined=part))
+    assert check_body_parts([image, None], ["a.dcm", "b.png"]) == ()
+
+
+@pytest.mark.parametrize("part", ["EXTREMITY", "ABDOMEN", "SKULL", "T SPINE"])
+def test_another_body_part_is_refused_by_name_or_warned_of(part: str) -> None:
+    image = read_dicom_image(dicom(BodyPartExamined=part))
+    with pytest.raises(InputError, match=f"a.dcm: not a chest film .BodyPartExamined is {part}.*--anyway"):
+        check_body_parts([image], ["a.dcm"])
+    [warning] = check_body_parts([image], ["a.dcm"], anyway=True)
+    assert part in warning

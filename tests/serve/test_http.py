@@ -338,3 +338,17 @@ def test_many_threads_may_ask_at_once(address: str):
     for thread in threads:
         thread.join()
     assert statuses == [200] * 20
+
+
+def test_films_of_another_body_part_are_refused_unless_asked_for(opened: Any, dicom_image: Callable[..., bytes]):
+    tibia = dicom_image(BodyPartExamined="EXTREMITY")
+    with opened() as address:
+        refused = post(address, [tibia])
+        assert refused.status == 422
+        assert "not a chest film (BodyPartExamined is EXTREMITY)" in refused.json()["detail"]
+    with opened(anyway=True) as address:
+        assert any("not a chest film" in warning for warning in post(address, [tibia]).json()["warnings"])
+    with opened(anyway=True, strict=True) as address:
+        refused = post(address, [tibia])
+        assert refused.status == 422
+        assert refused.json()["detail"].endswith("this server is strict and refuses such studies")

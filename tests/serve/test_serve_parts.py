@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from xpronet.errors import InputError
 from xpronet.generation.report import FindingScore, Report
 from xpronet.images.transforms import ImageSettings
 from xpronet.serve.counters import Metrics
+from xpronet.serve.server import SILENCED, configure_log
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.stream import find_mentions
 from xpronet.serve.uploaded_images import PREVIEW_SIDE, UploadedView, decode_study
@@ -149,3 +151,26 @@ def test_the_page_asks_for_nothing_elsewhere_and_builds_no_markup():
         assert "innerHTML" not in text, path
         assert " style=" not in text, path
         assert "eval(" not in text, path
+
+
+def test_the_log_never_has_lines_of_the_dicom_libraries() -> None:
+    names = ("", "xpronet", "uvicorn", "asyncio", "py.warnings", *SILENCED)
+    loggers = {name: logging.getLogger(name) for name in names}
+    before = {name: (list(one.handlers), one.level, one.propagate) for name, one in loggers.items()}
+    log, root = io.StringIO(), io.StringIO()
+    try:
+        configure_log(log)
+        # As a library may do at any time.
+        logging.getLogger().addHandler(logging.StreamHandler(root))
+        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger("highdicom.base").info('copy Patient-related attributes from dataset "1.2.3.4"')
+        logging.getLogger("pydicom").warning("the value of 1.2.3.4 is malformed")
+        logging.getLogger("xpronet.serve").info("POST /v1/reports 200")
+    finally:
+        logging.captureWarnings(False)
+        for name, (handlers, level, propagate) in before.items():
+            loggers[name].handlers[:] = handlers
+            loggers[name].setLevel(level)
+            loggers[name].propagate = propagate
+    assert "POST /v1/reports 200" in log.getvalue()
+    assert "1.2.3.4" not in log.getvalue() + root.getvalue()

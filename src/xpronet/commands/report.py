@@ -14,6 +14,8 @@ def report(
     json: Path | None = None,
     html: Path | None = None,
     sr: Path | None = None,
+    presentation_state: Path | None = None,
+    dicom_pdf: Path | None = None,
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
@@ -22,6 +24,7 @@ def report(
     runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     strict: bool = False,
+    anyway: bool = False,
     frame: int | None = None,
     allow_code: bool = False,
     overwrite: bool = False,
@@ -33,7 +36,10 @@ def report(
         images: the study's views, frontal first: PNG, JPEG, TIFF or DICOM files.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with images, findings and evidence to this file.
-        sr: also write the text and the findings to this file, as a DICOM structured report, partial and unverified.
+        sr: also write text, findings and their regions to this file, as a DICOM structured report, preliminary and
+            unverified.
+        presentation_state: also write the regions of the findings to this file, as a DICOM presentation state.
+        dicom_pdf: also write the report to this file, as a PDF in a DICOM object.
         labels_from: what decides which prototypes are visible: the model's own findings, or nothing, so that all are.
         beams: beam hypotheses of the search; by default as the checkpoint says.
         choose: take the likeliest finished hypothesis, or, of as many as there are beams, the one that agrees best with
@@ -45,19 +51,30 @@ def report(
         runtime: what computes the network; by default what the folder was made for.
         precision: arithmetic of the image encoder; bf16 is faster where the device multiplies it itself.
         strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
+        anyway: take images whose headers name another body part than the chest, with a warning.
         frame: which frame of files that hold several (DICOM, TIFF) to read, from 1; such files are refused without.
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace files that are there.
     """
     from xpronet.deploy.load import load
+    from xpronet.dicom_output.described_model import describe_model
     from xpronet.errors import InputError
     from xpronet.generation.study_images import read_study
     from xpronet.serve.report_files import ReportFiles
 
-    files = ReportFiles(json=json, html=html, sr=sr, overwrite=overwrite)
+    files = ReportFiles(
+        json=json,
+        html=html,
+        sr=sr,
+        presentation_state=presentation_state,
+        dicom_pdf=dicom_pdf,
+        frame=frame,
+        anyway=anyway,
+        overwrite=overwrite,
+    )
     files.check()
     # Images first: a wrong file is named before the model is loaded.
-    study = read_study(images, frame=frame)
+    study = read_study(images, frame=frame, anyway=anyway)
     files.check_study(study)
     generator = load(
         run,
@@ -72,7 +89,7 @@ def report(
     )
     if strict and generator.checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
-    written = generator.report(study, with_evidence=json is not None or html is not None)
+    written = generator.report(study, with_evidence=files.need_evidence)
     if strict and written.warnings:
         raise InputError(f"{'; '.join(written.warnings)}; leave out --strict to have a report anyway")
     for warning in written.warnings:
@@ -80,4 +97,10 @@ def report(
     Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
     for line in written.doubts():
         Console(soft_wrap=True).print(line, highlight=False, markup=False)
-    files.write(written, study, model_name=Path(run).resolve().name, checkpoint_hash=generator.fingerprint)
+    model = describe_model(
+        generator.checkpoint,
+        fingerprint=generator.fingerprint,
+        labels_from=labels_from,
+        search=generator.settings,
+    )
+    files.write(written, study, model=model, images=generator.checkpoint.images)

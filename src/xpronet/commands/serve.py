@@ -21,6 +21,8 @@ def serve(
     labels_from: Literal["predicted", "all"] = "predicted",
     beams: int | None = None,
     choose: Literal["likeliest", "agreeing"] | None = None,
+    strict: bool = False,
+    anyway: bool = False,
     allow_code: bool = False,
 ) -> None:
     """Serve a reading page and an HTTP interface until Ctrl-C.
@@ -41,6 +43,8 @@ def serve(
         beams: width of the search; by default as the run's recipe says, else 3.
         choose: which of the reports that the search meets to take; by default as the run's recipe says, else the
             likeliest.
+        strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
+        anyway: take images whose headers name another body part than the chest, with a warning.
         allow_code: let the checkpoint name Python objects of installed packages.
     """
     import os
@@ -66,6 +70,8 @@ def serve(
         max_files=max_files,
         max_upload_bytes=max_megabytes << 20,
         labels_from=labels_from,
+        strict=strict,
+        anyway=anyway,
         allow_code=allow_code,
     )
     try:
@@ -79,6 +85,8 @@ def serve(
     checkpoint = load_checkpoint(run, allow_code=allow_code)
     search = checkpoint.search.override(beams=beams, choose=choose)
     model = served_model(run, checkpoint, search, labels_from=labels_from)
+    if strict and checkpoint.gate is None:
+        raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
     del checkpoint  # the workers have the weights
     configure_log(sys.stderr)
     console = Console(soft_wrap=True)

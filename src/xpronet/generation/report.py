@@ -197,7 +197,7 @@ class Report:
     def from_record(cls, record: Mapping[str, Any]) -> "Report":
         """Return the report that `record` or `answer` gave, without the evidence for its words.
 
-        What the gate said is only in an answer.
+        What the gate said, and warnings, are only in an answer.
         """
         return cls(
             id=record["id"],
@@ -210,6 +210,7 @@ class Report:
             sentences=tuple(CheckedSentence.from_record(sentence) for sentence in record.get("sentences", ())),
             left_out=tuple(LeftOut.from_record(finding) for finding in record.get("left_out", ())),
             guarantee=Guarantee(**record["guarantee"]) if "guarantee" in record else None,
+            study_warnings=tuple(line for line in record.get("warnings", ()) if not line.endswith(f": {WARNING}")),
         )
 
 
@@ -221,7 +222,8 @@ def _finding_record(finding: FindingScore) -> dict[str, Any]:
 
 
 def _finding_score(record: Mapping[str, Any]) -> FindingScore:
-    return FindingScore(**{name: value for name, value in record.items() if name != "regions"})
+    regions = np.array(record["regions"], np.float64) if record.get("regions") else None
+    return FindingScore(**{name: record[name] for name in _SCORE}, regions=regions)
 
 
 def _word_record(word: WordEvidence) -> Mapping[str, Any]:

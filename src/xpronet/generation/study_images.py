@@ -11,7 +11,7 @@ from PIL import Image
 from xpronet.data.corpus import CORPUS_FILE, Corpus, each_study, open_corpus
 from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.images.dicom_study import check_same_study, read_dicom_image
+from xpronet.images.dicom_study import check_body_parts, check_same_study, read_dicom_image
 from xpronet.images.grey_range import low_range_warning
 from xpronet.images.read import Grey, read_grey
 
@@ -51,6 +51,7 @@ def read_study(
     *,
     id: str | None = None,  # noqa: A002 - a study's id
     frame: int | None = None,
+    anyway: bool = False,
 ) -> StudyImages:
     """Read the images of one study.
 
@@ -58,10 +59,11 @@ def read_study(
         images: one image or several, frontal first.
         id: the study's id; by default the name of its first image.
         frame: which frame of files that hold several to read, from 1; without it such files are refused.
+        anyway: warn of images whose headers name another body part than the chest, which are refused otherwise.
 
     Raises:
-        InputError: there is no image, one cannot be read or is no chest image by its form, or two are of different
-            patients or studies.
+        InputError: there is no image, one cannot be read, is no chest image by its form or its header, or two are of
+            different patients or studies.
     """
     if isinstance(images, StudyImages):
         return images
@@ -82,7 +84,7 @@ def read_study(
         names=names,
         images=greys,
         files=files if len(files) == len(sources) else (),
-        warnings=(*check_same_study(headers, names), *low_range),
+        warnings=(*check_same_study(headers, names), *check_body_parts(headers, names, anyway=anyway), *low_range),
     )
 
 
@@ -113,7 +115,8 @@ def as_grey(source: ImageSource, name: str = "image", *, frame: int | None = Non
 def each_study_images(studies: StudiesSource) -> Iterator[StudyImages]:
     """Yield the studies of a folder, a corpus, a mapping from ids to images or a sequence, read one at a time.
 
-    A folder is a corpus folder, or holds one folder or one image a study; names are taken in alphabetical order.
+    A folder is a corpus folder, or holds one folder or one image a study; names are taken in alphabetical order. Images
+    of other body parts, by their headers, are warned of: one odd header must not end a long run.
 
     Raises:
         InputError: there is no study, or an image cannot be read.
@@ -123,13 +126,13 @@ def each_study_images(studies: StudiesSource) -> Iterator[StudyImages]:
             yield _corpus_study(studies, study)
     elif isinstance(studies, Mapping):
         for name, images in studies.items():
-            yield read_study(images, id=str(name))
+            yield read_study(images, id=str(name), anyway=True)
     elif isinstance(studies, str | Path):
         yield from _folder_studies(Path(studies))
     else:
         for number, images in enumerate(studies, 1):
             named = isinstance(images, str | Path) or (isinstance(images, list | tuple) and _named(images))
-            yield read_study(images, id=None if named else f"study-{number}")
+            yield read_study(images, id=None if named else f"study-{number}", anyway=True)
 
 
 def _named(images: Sequence[ImageSource]) -> bool:
@@ -139,7 +142,7 @@ def _named(images: Sequence[ImageSource]) -> bool:
 def _corpus_study(corpus: Corpus, study: Study) -> StudyImages:
     if not study.views:
         raise InputError(f"{corpus.folder}: study {study.id!r} has no view")
-    return read_study([corpus.view_path(view) for view in study.views], id=study.id)
+    return read_study([corpus.view_path(view) for view in study.views], id=study.id, anyway=True)
 
 
 def _folder_studies(folder: Path) -> Iterator[StudyImages]:
@@ -154,7 +157,7 @@ def _folder_studies(folder: Path) -> Iterator[StudyImages]:
         images = _image_files(entry) if entry.is_dir() else [entry] if _is_image(entry) else []
         if images:
             found = True
-            yield read_study(images, id=entry.name if entry.is_dir() else entry.stem)
+            yield read_study(images, id=entry.name if entry.is_dir() else entry.stem, anyway=True)
     if not found:
         raise InputError(f"{folder}: no study here; put each study's images into a folder of its own")
 

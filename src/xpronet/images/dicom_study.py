@@ -27,7 +27,25 @@ DATES = ("PatientBirthDate", "StudyDate")
 TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 SEXES = ("M", "F", "O")
 UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-ELEMENTS = (*UIDS, *TEXT_LENGTHS, *NAMES, *DATES, "StudyTime", "PatientSex")
+PATIENT_AND_STUDY = (*TEXT_LENGTHS, *NAMES, *DATES, "StudyTime", "PatientSex")
+"""What a document about a study takes over from its images."""
+ELEMENTS = (*UIDS, *PATIENT_AND_STUDY, "BodyPartExamined")
+CHEST_PARTS = (
+    "CHEST",
+    "THORA",
+    "TORA",
+    "LUNG",
+    "PULMO",
+    "HEART",
+    "RIB",
+    "STERNUM",
+    "CLAVICLE",
+    "MEDIASTIN",
+    "WHOLEBODY",
+)
+"""What names of body parts hold that a chest film may have: CHESTABDOMEN, T_CHEST_PA, TORAX and the like."""
+UNSAID_PARTS = ("", "UNKNOWN", "OTHER", "NONE", "DEFAULT", "BODY", "TRUNK", "UNSPECIFIED")
+"""Body parts that say nothing against a chest film."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +110,51 @@ def check_same_study(images: Sequence[DicomImage | None], names: Sequence[str]) 
     return tuple(dict.fromkeys(warnings))
 
 
+def other_body_part(image: DicomImage) -> str:
+    """Return the body part in an image's header where it is not the chest; empty where it is, or is not said."""
+    part = re.sub(r"[^A-Z0-9 _-]", "", image.elements["BodyPartExamined"].upper())[:16]
+    letters = re.sub(r"[^A-Z]", "", part)
+    return "" if letters in UNSAID_PARTS or any(name in letters for name in CHEST_PARTS) else part
+
+
+def check_body_parts(
+    images: Sequence[DicomImage | None], names: Sequence[str], *, anyway: bool = False
+) -> tuple[str, ...]:
+    """Refuse images whose headers name another body part than the chest.
+
+    Args:
+        images: as `read_dicom_image` returns them.
+        names: what messages call each image.
+        anyway: warn instead.
+
+    Returns:
+        Warnings, a line for each such image.
+
+    Raises:
+        InputError: an image is of another body part, and `anyway` is false.
+    """
+    warnings = []
+    for image, name in zip(images, names, strict=True):
+        part = "" if image is None else other_body_part(image)
+        if part and not anyway:
+            raise InputError(
+                f"{name}: not a chest film (BodyPartExamined is {part}); give chest films, or add --anyway"
+            )
+        if part:
+            warnings.append(f"{name}: not a chest film by its header (BodyPartExamined is {part})")
+    return tuple(warnings)
+
+
 def is_uid(value: str) -> bool:
     """Tell whether a value is a unique identifier (DICOM part 5, section 9.1)."""
     return re.fullmatch(r"(?=.{1,64}$)[0-2](\.(0|[1-9]\d*))+", value) is not None
+
+
+def is_person_name(value: str) -> bool:
+    """Tell whether a value is a person's name as DICOM has it (PN): Family^Given^Middle^Prefix^Suffix."""
+    groups = value.split("=")
+    plain = "\\" not in value and not any(is_control(character) for character in value)
+    return plain and len(groups) <= 3 and all(len(g) <= NAME_LENGTH and g.count("^") <= 4 for g in groups)
 
 
 def is_control(character: str) -> bool:
@@ -116,8 +176,7 @@ def _is_valid(keyword: str, value: str) -> bool:
     if keyword in TEXT_LENGTHS:
         return len(value) <= TEXT_LENGTHS[keyword]
     if keyword in NAMES:
-        groups = value.split("=")
-        return len(groups) <= 3 and all(len(group) <= NAME_LENGTH and group.count("^") <= 4 for group in groups)
+        return is_person_name(value)
     if keyword in DATES:
         return _is_date(value)
     return TIME.fullmatch(value) is not None if keyword == "StudyTime" else value in SEXES

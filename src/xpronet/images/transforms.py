@@ -86,6 +86,24 @@ def test_view(grey: Grey, settings: ImageSettings) -> Square:
     return resized[top : top + size, left : left + size]
 
 
+def seen_area(height: int, width: int, settings: ImageSettings) -> tuple[float, float, float, float]:
+    """Return which part of an image its test view shows; a padded view is larger than the image.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        settings: how the test view is made.
+
+    Returns:
+        Left, top, width and height of the square, relative to the image's width and height.
+    """
+    if settings.test == "squash":
+        return (0.0, 0.0, 1.0, 1.0)
+    side = max(height, width) if settings.test == "pad" else min(height, width) * settings.size / settings.short_side
+    across, down = side / width, side / height
+    return ((1 - across) / 2, (1 - down) / 2, across, down)
+
+
 def mirrored(square: Square) -> Square:
     """Return the left-right mirror image, which prototypes are also made from (paper, section 3.2)."""
     return square[:, ::-1].copy()

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -113,7 +112,8 @@ def _add_reports(router: APIRouter, service: Service) -> None:
 
 
 def _add_structured_reports(router: APIRouter, service: Service) -> None:
-    from xpronet.serve.structured_report import structured_report
+    from xpronet.dicom_output.edited_text import EditedText
+    from xpronet.dicom_output.structured_report import structured_report
 
     @router.post(
         "/v1/structured-reports",
@@ -122,22 +122,22 @@ def _add_structured_reports(router: APIRouter, service: Service) -> None:
         openapi_extra=upload_body(),
     )
     async def structured(request: Request) -> Response:
-        """Generate a DICOM structured report, partial and unverified; a field `text` replaces the draft."""
+        """Generate a DICOM structured report, preliminary and unverified; a field `text` replaces the draft."""
         with service.admitted():
             upload = await _upload(request, service)
             started = time.monotonic()
             study = await service.decode(upload.files)
             record = parse_answer(await service.generate(study, started))
-            report = replace(Report.from_record(record), study_warnings=study.warnings)
-            if upload.text is not None:
-                report = replace(report, text=upload.text)
+            edited = EditedText(text=upload.text) if upload.text is not None else None
             try:
                 content = await asyncio.to_thread(
                     structured_report,
-                    report,
+                    Report.from_record(record),
                     upload.files,
-                    model_name=service.model.name,
-                    checkpoint_hash=service.model.fingerprint,
+                    model=service.model.described,
+                    images=service.model.images,
+                    edited=edited,
+                    anyway=service.settings.anyway,
                 )
             except InputError as error:
                 raise RefusedError(422, " ".join(str(error).split())) from None

@@ -24,6 +24,8 @@ SPARE_SECONDS = 60.0
 """Time beyond upload and answer in which a client must have read its answer."""
 MAX_CONNECTIONS = 512
 CLOSING_SECONDS = 10
+SILENCED = ("highdicom", "pydicom", "pylibjpeg", "openjpeg", "py.warnings")
+"""Loggers that name identifiers and values of patients' images; the last has the warnings that are captured."""
 
 
 def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Callable[[str], None]) -> None:
@@ -59,7 +61,8 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
 def configure_log(stream: TextIO) -> None:
     """Write the server's log to a stream, and nothing else.
 
-    Other libraries' loggers get no handler: pydicom and highdicom log identifiers and values of patients' images.
+    Other libraries' loggers get no handler: pydicom and highdicom log identifiers and values of patients' images. Where
+    something gave the root logger a handler of its own, their lines would still reach it, so they end before it.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -70,6 +73,10 @@ def configure_log(stream: TextIO) -> None:
         logger.propagate = False
     # Without any handler, Python prints warnings of a logger to stderr.
     logging.getLogger().addHandler(logging.NullHandler())
+    for name in SILENCED:
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
     logging.captureWarnings(True)
 
 

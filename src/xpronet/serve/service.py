@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xpronet import __version__
+from xpronet.dicom_output.described_model import DescribedModel, describe_model
 from xpronet.errors import InputError
 from xpronet.files import read_json
 from xpronet.images.transforms import ImageSettings
@@ -48,6 +49,8 @@ class ServedModel:
     """The run folder's name."""
     fingerprint: str
     """First digits of the weights' SHA-256."""
+    described: DescribedModel
+    """What DICOM objects say about it."""
     images: ImageSettings
     max_views: int
     """Most views that a study had in training."""
@@ -81,6 +84,7 @@ def served_model(
     return ServedModel(
         name=run.resolve().name,
         fingerprint=model,
+        described=describe_model(checkpoint, fingerprint=model, labels_from=labels_from, search=search),
         images=checkpoint.images,
         max_views=checkpoint.max_views,
         search=search,
@@ -153,7 +157,13 @@ class Service:
 
         def run() -> UploadedStudy:
             settings = self.settings
-            return decode_study(files, self.model.images, max_pixels=settings.max_pixels, with_preview=with_preview)
+            return decode_study(
+                files,
+                self.model.images,
+                max_pixels=settings.max_pixels,
+                with_preview=with_preview,
+                anyway=settings.anyway,
+            )
 
         self.batcher.decoding += 1
         try:
@@ -171,7 +181,8 @@ class Service:
             started: when the upload was complete, by the monotonic clock.
 
         Raises:
-            RefusedError: 504, not in time; 503, the model failed on the batch.
+            RefusedError: 504, not in time; 503, the model failed on the batch; 422, the server is strict and there is a
+                warning.
         """
         job = Job(
             views=tuple(view.square for view in study.views),
@@ -186,6 +197,8 @@ class Service:
         except WorkerError:
             raise RefusedError(503, "the model failed on this batch; send it again", retry_after=5) from None
         self.metrics.answer_seconds.observe(time.monotonic() - started)
+        if self.settings.strict and (warnings := parse_answer(answer).get("warnings")):
+            raise RefusedError(422, f"{'; '.join(warnings)}; this server is strict and refuses such studies")
         return answer
 
     def describe(self) -> ModelAnswer:

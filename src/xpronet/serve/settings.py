@@ -46,6 +46,10 @@ class ServeSettings:
     """Largest image in pixels; the largest digitised films have 21 million."""
     labels_from: Literal["predicted", "all"] = "predicted"
     """What decides which prototypes are visible, as in `xpronet report`."""
+    strict: bool = False
+    """Refuse a study with a warning."""
+    anyway: bool = False
+    """Take images whose headers name another body part than the chest, with a warning."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "batch", "queue", "max_files", "max_upload_bytes", "max_held_bytes", "max_pixels"):

@@ -8,9 +8,9 @@ from PIL import Image
 
 from xpronet.errors import InputError
 from xpronet.images.dicom_file import HEAD
-from xpronet.images.dicom_study import check_same_study, read_dicom_image
+from xpronet.images.dicom_study import check_body_parts, check_same_study, read_dicom_image
 from xpronet.images.read import Grey, eight_bits, image_format, read_grey, resize
-from xpronet.images.transforms import ImageSettings, Square, test_view
+from xpronet.images.transforms import ImageSettings, Square, seen_area, test_view
 
 PREVIEW_SIDE = 1400
 """Longest side of the image that the page shows, in pixels; smaller images keep their size."""
@@ -60,7 +60,12 @@ class _NamedBytes(io.BytesIO):
 
 
 def decode_study(
-    files: Sequence[bytes], settings: ImageSettings, *, max_pixels: int, with_preview: bool = False
+    files: Sequence[bytes],
+    settings: ImageSettings,
+    *,
+    max_pixels: int,
+    with_preview: bool = False,
+    anyway: bool = False,
 ) -> UploadedStudy:
     """Decode the images of one study and make sure that they belong together.
 
@@ -69,16 +74,20 @@ def decode_study(
         settings: how the network sees images.
         max_pixels: larger images are refused before they are decoded.
         with_preview: also make what the page shows.
+        anyway: warn of images of another body part, which are refused otherwise.
 
     Raises:
-        InputError: an image is damaged, too large or of no known format, or two are of different patients or studies.
+        InputError: an image is damaged, too large, of no known format or of another body part, or two are of different
+            patients or studies.
     """
     headers = [read_dicom_image(content, f"view {number}") for number, content in enumerate(files, 1)]
+    parts = check_body_parts(headers, [f"view {number}" for number, _ in enumerate(files, 1)], anyway=anyway)
     views = tuple(
         _decode_view(content, number, settings, max_pixels=max_pixels, with_preview=with_preview)
         for number, content in enumerate(files, 1)
     )
-    return UploadedStudy(views=views, warnings=check_same_study(headers, [view.name for view in views]))
+    same_study = check_same_study(headers, [view.name for view in views])
+    return UploadedStudy(views=views, warnings=(*same_study, *parts))
 
 
 def _decode_view(
@@ -104,14 +113,5 @@ def _preview(grey: Grey, settings: ImageSettings) -> Preview:
         png=stream.getvalue(),
         width=shown.shape[1],
         height=shown.shape[0],
-        seen=_seen(height, width, settings),
+        seen=seen_area(height, width, settings),
     )
-
-
-def _seen(height: int, width: int, settings: ImageSettings) -> tuple[float, float, float, float]:
-    """Return the square the network saw relative to the image; a padded one is larger than the image."""
-    if settings.test == "squash":
-        return (0.0, 0.0, 1.0, 1.0)
-    side = max(height, width) if settings.test == "pad" else min(height, width) * settings.size / settings.short_side
-    across, down = side / width, side / height
-    return ((1 - across) / 2, (1 - down) / 2, across, down)

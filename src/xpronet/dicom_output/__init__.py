@@ -1,0 +1,1 @@
+"""DICOM objects about a study: structured report, presentation state, encapsulated PDF."""
