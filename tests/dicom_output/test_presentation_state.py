@@ -117,4 +117,4 @@ def test_a_long_report_takes_more_pages() -> None:
         return io.BytesIO(read(pdf(dicom(), report=report)).EncapsulatedDocument).getvalue().count(b"/Type /Page ")
 
     assert pages(VIEWED) == 1
-    assert pages(replace(VIEWED, text="line\n" * 100)) == 3
+    assert 1 < pages(replace(VIEWED, text="line\n" * 60)) < pages(replace(VIEWED, text="line\n" * 200))

@@ -144,9 +144,9 @@ def _of_one_size(shown: Sequence[SourceImage]) -> list[Any]:
 
     The library takes no others, and makes one displayed area of it, which is replaced by one for each image.
     """
-    from copy import copy
+    from copy import deepcopy
 
-    references = [copy(image.reference) for image in shown]
+    references = [deepcopy(image.reference) for image in shown]
     for reference in references:
         reference.Rows, reference.Columns = references[0].Rows, references[0].Columns
     return references
