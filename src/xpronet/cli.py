@@ -65,6 +65,8 @@ app.command("xpronet.commands.calibrate:calibrate", name="calibrate", help="Cali
 app.command("xpronet.commands.report:report", name="report", help="Generate a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
+app.command("xpronet.commands.pack:pack", name="pack", help="Write a model into one folder to hand over.")
+app.command("xpronet.commands.info:info", name="info", help="Say what a run, model, corpus or feature cache is.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.convert:convert", name="convert", help="Write predictions in another project's form.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")

@@ -13,8 +13,10 @@ from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
 from xpronet.experiment.first_stage import FROM_BANK, find_first_stage, keep_first_stage, load_first_stage
+from xpronet.experiment.pack import write_run_card
 from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
+from xpronet.experiment.training_data import note_training_data
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
@@ -151,6 +153,8 @@ def train_and_test(
     if test:
         protocol = protocol_of(recipe.vocabulary.cleaning)
         card = score_test_once(recipe, run, title=str(run), protocol=protocol, with_meteor=with_meteor, track=track)
+        if not was_scored:
+            write_run_card(run)
     return TrainingOutcome(state=state, was_finished=before is not None, scorecard=card, was_scored=was_scored)
 
 
@@ -268,6 +272,7 @@ def train_run(
     with sole_trainer(run):
         write_text(run / RECIPE_FILE, prepared.recipe.to_toml(), overwrite=resumed)
         write_json(run / VOCABULARY_FILE, prepared.checkpoint.vocabulary.record(), overwrite=resumed)
+        note_training_data(run, prepared.train_set.corpus, weights=recipe.weights, first_stage=first_stage)
         if prepared.bank is not None:
             prepared.bank.save(run / BANK_FILE, overwrite=True)
         if prepared.derived is not None:
@@ -290,6 +295,7 @@ def train_run(
         state = prepared.fit(run, resumed=from_checkpoint, track=track)
         with context.while_others_wait():
             _fit_gate(recipe, run, track=track, notify=notify)
+            write_run_card(run)
         return state
 
 
