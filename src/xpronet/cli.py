@@ -10,17 +10,24 @@ import time
 
 from cyclopts import App, CycloptsError, Parameter
 
-from xpronet import __version__
 from xpronet.errors import InputError, WorkError
 from xpronet.launch import let_threads_sleep, read_launch
 
 SECONDS_BEHIND_THE_FIRST = 3.0
 """How long other processes than the first wait before they tell of a mistake."""
 
+
+def _version() -> str:
+    from xpronet.commands.version import version_line  # imports torch
+
+    return version_line()
+
+
 app = App(
     name="xpronet",
-    help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.",
-    version=__version__,
+    help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.\n\n"
+    "Exit status: 0 done; 1 the work failed; 2 the input or a setting is wrong; 130 interrupted.",
+    version=_version,
     # A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file
     # name, as browsers and copies make them, and no JSON.
     default_parameter=Parameter(negative=(), json_list=False, json_dict=False),

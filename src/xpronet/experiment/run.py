@@ -14,7 +14,7 @@ from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
 from xpronet.experiment.first_stage import FROM_BANK, find_first_stage, keep_first_stage, load_first_stage
 from xpronet.experiment.pack import write_run_card
-from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
+from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
 from xpronet.experiment.training_data import note_training_data
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
@@ -73,8 +73,7 @@ def train(
         InputError: the recipe, corpus or labels do not fit each other, or the folder is taken.
     """
     if not isinstance(recipe, Recipe):
-        path = Path(recipe)
-        recipe = read_recipe(path if path.suffix == ".toml" else shipped_recipe(str(recipe)), overrides)
+        recipe = read_recipe(recipe, overrides)
     elif overrides:
         raise InputError("overrides are for a recipe file; change the recipe's own fields instead")
     if corpus is not None:
