@@ -121,7 +121,8 @@ def train_and_test(
         with_meteor: whether METEOR is scored, which starts Java.
         processes: as `train_together` takes it.
         track: shows progress, in the main process.
-        notify: takes a line about the gate, or about what the report model derived from the train studies.
+        notify: takes a line about what the report model derived from the train studies, the validation scores of each
+            epoch, and the gate.
 
     Returns:
         The outcome in the main process, None in the others.
@@ -180,7 +181,7 @@ def train_together(
         resumed: as `train_run` takes it.
         processes: how many share each batch on a CPU; by default see `xpronet.launch.divide`.
         track: shows progress, in the main process.
-        notify: takes a line about the gate, in the main process.
+        notify: takes lines as in `train_run`, in the main process.
 
     Raises:
         InputError: as in `train_run`.
@@ -236,7 +237,8 @@ def train_run(
         context: the processes that train together; by default this process is alone. Only the main one writes, and all
             must see the same corpus and run folder.
         track: shows progress.
-        notify: takes a line about the gate, or about what the report model derived from the train studies.
+        notify: takes a line about what the report model derived from the train studies, the validation scores of each
+            epoch, and the gate.
 
     Raises:
         InputError: recipe, corpus, labels, prototypes or the resumed run do not fit each other, or the folder is taken.
@@ -291,7 +293,7 @@ def train_run(
                 "patience": recipe.train.patience,
             },
         )
-        state = prepared.fit(run, resumed=from_checkpoint, track=track)
+        state = prepared.fit(run, resumed=from_checkpoint, track=track, notify=notify)
         with context.while_others_wait():
             _fit_gate(recipe, run, track=track, notify=notify)
             write_run_card(run)
