@@ -127,7 +127,7 @@ def main() -> None:
     if arguments.workers:
         command += ["--workers", str(arguments.workers)]
     if arguments.batch:
-        command += ["--batch", str(arguments.batch)]
+        command += ["--batch-size", str(arguments.batch)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

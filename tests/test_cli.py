@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
+import xpronet
 from xpronet.cli import run
 from xpronet.files import read_json_lines
 from xpronet.training import loop as train_loop
@@ -24,30 +27,30 @@ def test_every_step_from_nothing_to_a_report(
     corpus, out = tmp_path / "corpus", tmp_path / "run"
     predictions = tmp_path / "predictions.jsonl"
 
-    def xpronet(*arguments: object) -> str:
+    def call(*arguments: object) -> str:
         status = run([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         assert status == 0, printed.err
         return printed.out
 
-    xpronet("prepare", "phantom", "--out", corpus, "--studies", 40, "--prevalence", "balanced", "--size", 64)
-    xpronet("label", corpus, "--overwrite")
+    call("prepare", "phantom", "--out", corpus, "--studies", 40, "--prevalence", "balanced", "--size", 64)
+    call("label", corpus, "--overwrite")
     bank = tmp_path / "bank.safetensors"
-    xpronet("prototypes", tiny_recipe_file, "--corpus", corpus, "--out", bank)
+    call("prototypes", tiny_recipe_file, "--corpus", corpus, "--out", bank)
     train = ("train", tiny_recipe_file, "--corpus", corpus, "--out", out)
-    assert "Trained 4 steps" in xpronet(*train, "--prototypes", bank, "--set", "train.epochs=1")
-    assert "Trained 8 steps" in xpronet(*train, "--resume")
-    xpronet("generate", out, "--corpus", corpus, "--out", predictions)
+    assert "Trained 4 steps" in call(*train, "--prototypes", bank, "--set", "train.epochs=1")
+    assert "Trained 8 steps" in call(*train, "--resume")
+    call("generate", out, "--corpus", corpus, "--out", predictions)
     lines = read_json_lines(predictions)
     assert len(lines) == 8
     assert all({"id", "report", "reference", "findings", "labels_from"} <= line.keys() for line in lines)
     scorecard = tmp_path / "scorecard.json"
-    assert "BLEU-4" in xpronet("evaluate", predictions, "--corpus", corpus, "--out", scorecard, "--skip-meteor")
+    assert "BLEU-4" in call("evaluate", predictions, "--corpus", corpus, "--out", scorecard, "--skip-meteor")
     assert json.loads(scorecard.read_text())["studies"] == 8
 
     pictures = sorted((corpus / "images").rglob("*.png"))[:2]
     answer, page = tmp_path / "report.json", tmp_path / "report.html"
-    text = xpronet("report", out, *pictures, "--json", answer, "--html", page)
+    text = call("report", out, *pictures, "--json", answer, "--html", page)
     record = json.loads(answer.read_text())
     assert record["report"] == text.strip()
     assert len(record["findings"]) == 14
@@ -145,7 +148,14 @@ def test_help_is_quick_and_needs_no_torch() -> None:
 
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "xpronet", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().count(".") == 2
+    assert done.stdout.startswith(f"xpronet {xpronet.__version__}, torch {torch.__version__}, Python 3.")
+    assert done.stdout.strip().endswith(("precision fp32", "precision bf16"))
+
+
+def test_the_version_of_the_citation_is_the_package_s() -> None:
+    citation = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
+    assert citation["version"] == xpronet.__version__
+    assert {"cff-version", "message", "title", "authors", "license", "preferred-citation"} <= citation.keys()
 
 
 def test_an_interrupt_says_how_to_go_on(
@@ -171,13 +181,13 @@ def test_an_interrupt_says_how_to_go_on(
 
 
 def test_an_interrupt_without_a_word_is_told_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("xpronet.experiment.recipe.read_recipe", interrupted)
-    assert run(["train", "any.toml", "--out", "nowhere"]) == 130
+    assert run(["train", str(tiny_recipe_file), "--out", "nowhere"]) == 130
     assert capsys.readouterr().err == "xpronet: interrupted\n"
 
 

@@ -10,17 +10,24 @@ import time
 
 from cyclopts import App, CycloptsError, Parameter
 
-from xpronet import __version__
 from xpronet.errors import InputError, WorkError
 from xpronet.launch import let_threads_sleep, read_launch
 
 SECONDS_BEHIND_THE_FIRST = 3.0
 """How long other processes than the first wait before they tell of a mistake."""
 
+
+def _version() -> str:
+    from xpronet.commands.version import version_line  # imports torch
+
+    return version_line()
+
+
 app = App(
     name="xpronet",
-    help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.",
-    version=__version__,
+    help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.\n\n"
+    "Exit status: 0 done; 1 the work failed; 2 the input or a setting is wrong; 130 interrupted.",
+    version=_version,
     # A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file
     # name, as browsers and copies make them, and no JSON.
     default_parameter=Parameter(negative=(), json_list=False, json_dict=False),
@@ -65,6 +72,8 @@ app.command("xpronet.commands.calibrate:calibrate", name="calibrate", help="Cali
 app.command("xpronet.commands.report:report", name="report", help="Generate a draft report about one study.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
+app.command("xpronet.commands.pack:pack", name="pack", help="Write a model into one folder to hand over.")
+app.command("xpronet.commands.info:info", name="info", help="Say what a run, model, corpus or feature cache is.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.convert:convert", name="convert", help="Write predictions in another project's form.")
 app.command("xpronet.commands.ablate:ablate", name="ablate", help="Train and score a model without each of its parts.")

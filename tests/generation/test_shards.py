@@ -24,7 +24,7 @@ from xpronet.generation.shards import PredictionShards, read_shard
 from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.search_settings import BeamSettings
 
-SETTINGS = GenerationSettings(batch=4)
+SETTINGS = GenerationSettings(batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_shards_are_joined_by_the_command_without_shard(
 ) -> None:
     def generate(out: str, *more: str) -> str:
         where = ("--corpus", str(phantom_folder), "--out", str(tmp_path / out), "--beams", "1", "--split", "train")
-        assert xpronet(["generate", str(tiny_run), *where, "--part-size", "8", "--batch", "8", *more]) == 0
+        assert xpronet(["generate", str(tiny_run), *where, "--part-size", "8", "--batch-size", "8", *more]) == 0
         return capsys.readouterr().out
 
     generate("one.jsonl")

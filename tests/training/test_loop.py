@@ -36,6 +36,8 @@ def test_the_run_folder_holds_what_the_design_says(tiny_run: Path) -> None:
         "prototypes.safetensors",
         "journal.jsonl",
         "run.json",
+        "training_data.json",
+        "README.md",
         "checkpoints",
     }
     files = {
@@ -128,8 +130,13 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_recipe: Recipe, tmp_path: 
             tiny_recipe.train, epochs=6, patience=1, learning_rate=0.0, backbone_learning_rate=0.0, freeze_backbone=True
         ),
     )
-    train_run(still, tmp_path / "run")
+    lines: list[str] = []
+    train_run(still, tmp_path / "run", notify=lines.append)
     assert len(read_journal(tmp_path / "run", "epoch")) == 2
+    first, second = (line for line in lines if line.startswith("epoch"))
+    assert first.startswith("epoch 1/6, validation: word_loss ")
+    assert "the best word_loss so far" in first or "the best findings_f1 so far" in first
+    assert "the best stays that of epoch 1" in second
     assert read_state(tmp_path / "run").status == "finished early: no better score within train.patience"
 
 

@@ -76,7 +76,7 @@ def test_they_learn_what_one_does_and_a_resumed_run_is_divided_as_before(
 
 def test_they_write_the_reports_that_one_does(tiny_run: Path, phantom_folder: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "xpronet", "generate", str(tiny_run), "--corpus", str(phantom_folder)]
-    line += ["--split", "train", "--batch", "4", "--out"]
+    line += ["--split", "train", "--batch-size", "4", "--out"]
     run([*line, str(tmp_path / "alone.jsonl")])
     program = tmp_path / "two.py"
     program.write_text(

@@ -23,7 +23,7 @@ def ablate(
     Finished runs are not repeated and interrupted ones are continued: give the same command again.
 
     Args:
-        recipe: TOML file of the full model; see recipes/.
+        recipe: TOML file of the full model, or the name of a recipe that comes with the package, such as phantom.
         out: folder for all runs and the table; new, or begun with the same recipe.
         corpus: corpus folder, in place of the recipe's.
         seeds: of training, each for every variant: --seeds 0 1 2; by default the recipe's own.
@@ -32,6 +32,10 @@ def ablate(
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     import dataclasses
 
     from xpronet.evaluation.epoch_score import protocol_of

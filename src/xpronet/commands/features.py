@@ -25,7 +25,8 @@ def features(
 
     Args:
         corpus: corpus folder.
-        recipe: TOML file that names the image encoder, its weights and the image settings.
+        recipe: TOML file that names the image encoder, its weights and the image settings, or the name of a recipe that
+            comes with the package, such as phantom.
         out: folder to make, or to go on with.
         crops: random crops of each image beside its test view; training draws one of them for each epoch.
         seed: of the crops.
@@ -33,6 +34,10 @@ def features(
         storage: number format of the file; fp16 is half as large and exact to three digits.
         set_: change a value of the recipe: --set weights=encoder.safetensors; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     from xpronet.data.corpus import open_corpus
     from xpronet.data.feature_cache import describe_feature_cache
     from xpronet.encoders.extract import CacheSettings, write_feature_cache

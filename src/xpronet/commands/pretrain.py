@@ -18,7 +18,7 @@ def pretrain(
     """Train an image encoder on the findings of a corpus's films, and measure it.
 
     Args:
-        recipe: TOML file; see recipes/iu_xray_encoder.toml.
+        recipe: TOML file, or the name of a recipe that comes with the package, such as iu_xray_encoder.
         out: the run folder to make, or to go on with; its encoder.safetensors is what recipes name as `weights`, its
             scorecard.md says what it is worth.
         corpus: corpus folder, in place of the recipe's.
@@ -27,6 +27,10 @@ def pretrain(
             validation studies; may be given several times.
         set_: change a value of the recipe: --set fit.epochs=3; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     import dataclasses
     import shlex
     import sys

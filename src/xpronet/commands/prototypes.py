@@ -20,12 +20,16 @@ def prototypes(
     `xpronet train RECIPE --prototypes FILE` then starts from them: for a large corpus, or for many runs.
 
     Args:
-        recipe: TOML file; see recipes/.
+        recipe: TOML file, or the name of a recipe that comes with the package, such as phantom.
         out: the file to write, such as prototypes.safetensors.
         corpus: corpus folder with labels.csv (`xpronet label` writes it), in place of the recipe's.
         set_: change a value of the recipe: --set prototypes.per_finding=10; may be given several times.
         overwrite: replace the file if it is there.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     from dataclasses import replace
 
     from xpronet.experiment.build import initial_bank

@@ -11,6 +11,7 @@ def report(
     images: tuple[Path, ...],
     /,
     *,
+    out: Path | None = None,
     json: Path | None = None,
     html: Path | None = None,
     sr: Path | None = None,
@@ -29,11 +30,16 @@ def report(
     allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write a draft report about one study.
+    """Write a draft report about one study, or about each study of a folder.
+
+    For example: xpronet report model frontal.png lateral.png --html report.html, or xpronet report model films --out
+    reports. Of a folder's studies, those that cannot be read are named and left out, and the exit status is 1.
 
     Args:
         run: run or checkpoint folder, a folder that `xpronet export` wrote, or hub:owner/name.
-        images: the study's views, frontal first: PNG, JPEG, TIFF or DICOM files.
+        images: the study's views, frontal first: PNG, JPEG, TIFF or DICOM files; or, with --out, one folder in which
+            each sub-folder of images, taken in alphabetical order, or each image is a study.
+        out: folder to write for a folder of studies: of each study its text, and findings and evidence as JSON.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with images, findings and evidence to this file.
         sr: also write text, findings and their regions to this file, as a DICOM structured report, preliminary and
@@ -56,27 +62,21 @@ def report(
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace files that are there.
     """
+    from functools import partial
+
     from xpronet.deploy.load import load
     from xpronet.dicom_output.described_model import describe_model
-    from xpronet.errors import InputError
+    from xpronet.errors import InputError, WorkError
+    from xpronet.generation.report_folder import open_folder, report_folder
     from xpronet.generation.study_images import read_study
+    from xpronet.progress import on_console
     from xpronet.serve.report_files import ReportFiles
 
-    files = ReportFiles(
-        json=json,
-        html=html,
-        sr=sr,
-        presentation_state=presentation_state,
-        dicom_pdf=dicom_pdf,
-        frame=frame,
-        anyway=anyway,
-        overwrite=overwrite,
+    console, errors = (
+        Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False) for stderr in (False, True)
     )
-    files.check()
-    # Images first: a wrong file is named before the model is loaded.
-    study = read_study(images, frame=frame, anyway=anyway)
-    files.check_study(study)
-    generator = load(
+    open_model = partial(
+        load,
         run,
         beams=beams,
         choose=choose,
@@ -87,16 +87,56 @@ def report(
         runtime=runtime,
         allow_code=allow_code,
     )
+    # Images first: a wrong file is named before the model is loaded.
+    if out is None:
+        if len(images) == 1 and images[0].is_dir():
+            raise InputError(f"{images[0]}: a folder; add --out FOLDER for a report about each of its studies")
+        files = ReportFiles(
+            json=json,
+            html=html,
+            sr=sr,
+            presentation_state=presentation_state,
+            dicom_pdf=dicom_pdf,
+            frame=frame,
+            anyway=anyway,
+            overwrite=overwrite,
+        )
+        files.check()
+        study = read_study(images, frame=frame, anyway=anyway)
+        files.check_study(study)
+    else:
+        if len(images) != 1 or not images[0].is_dir():
+            raise InputError("--out is for one folder of studies; for the images of one study give --json or --html")
+        if any((json, html, sr, presentation_state, dicom_pdf)):
+            raise InputError("--json, --html and the DICOM files are for one study; leave them out, or leave out --out")
+        studies = open_folder(images[0], out, overwrite=overwrite)
+    generator = open_model()
     if strict and generator.checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
+    if out is not None:
+        outcome = report_folder(
+            generator,
+            studies,
+            out,
+            frame=frame,
+            anyway=anyway,
+            strict=strict,
+            overwrite=overwrite,
+            track=on_console,
+            warn=errors.print,
+        )
+        console.print(f"Wrote {outcome.written} reports to {out}")
+        if outcome.refused:
+            raise WorkError(f"{len(outcome.refused)} of {len(studies)} studies have no report, for the reasons above")
+        return
     written = generator.report(study, with_evidence=files.need_evidence)
     if strict and written.warnings:
         raise InputError(f"{'; '.join(written.warnings)}; leave out --strict to have a report anyway")
     for warning in written.warnings:
-        Console(stderr=True, soft_wrap=True).print(f"warning: {warning}", highlight=False, markup=False)
-    Console(soft_wrap=True).print(written.text, highlight=False, markup=False)
+        errors.print(f"warning: {warning}")
+    console.print(written.text)
     for line in written.doubts():
-        Console(soft_wrap=True).print(line, highlight=False, markup=False)
+        console.print(line)
     model = describe_model(
         generator.checkpoint,
         fingerprint=generator.fingerprint,

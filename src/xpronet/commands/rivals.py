@@ -25,7 +25,8 @@ def rivals(
     is the recipe's own where it is frozen; else the recipe is trained once for it. Its features are computed once.
 
     Args:
-        recipe: TOML file of XProNet; see recipes/. Each other model's own settings are those of recipes/rivals/.
+        recipe: TOML file of XProNet, or the name of a recipe that comes with the package, such as phantom. Each other
+            model's own settings are those of recipes/rivals/.
         out: folder for all runs and the table; new, or begun with the same recipe.
         corpus: corpus folder, in place of the recipe's.
         only: rows of the table: --only st adaatt; by default all.
@@ -35,6 +36,10 @@ def rivals(
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         set_: change a value of all rows' recipes: --set train.epochs=5; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     import dataclasses
 
     from xpronet.evaluation.epoch_score import protocol_of

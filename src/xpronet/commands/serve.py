@@ -12,7 +12,7 @@ def serve(
     port: int = 8000,
     token_file: Path | None = None,
     workers: int | None = None,
-    batch: int = 16,
+    batch_size: int = 16,
     queue: int = 64,
     answer_seconds: float = 90.0,
     upload_seconds: float = 30.0,
@@ -33,7 +33,7 @@ def serve(
         port: TCP port; 0 takes a free one.
         token_file: file whose first line every client must know; or set XPRONET_TOKEN.
         workers: model processes; one a GPU, or one for every four cores, if left out.
-        batch: studies a worker writes about at a time.
+        batch_size: studies a worker writes about at a time.
         queue: requests taken at a time; more are told to come again.
         answer_seconds: longest time to an answer.
         upload_seconds: longest time that an upload may take.
@@ -63,7 +63,7 @@ def serve(
         port=port,
         token=token.strip(),
         workers=_default_workers() if workers is None else workers,
-        batch=batch,
+        batch=batch_size,
         queue=queue,
         answer_seconds=answer_seconds,
         upload_seconds=upload_seconds,

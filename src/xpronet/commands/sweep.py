@@ -30,7 +30,7 @@ def sweep(
     Finished runs are not repeated and interrupted ones are continued: give the same command again, or with more values.
 
     Args:
-        recipe: TOML file of the model; see recipes/.
+        recipe: TOML file of the model, or the name of a recipe that comes with the package, such as phantom.
         values: of the setting: --over gamma 5 10 15 17.
         over: γ, the prototypes that respond; θ, the tolerance for differing findings; or the number of prototypes of
             each finding.
@@ -42,6 +42,10 @@ def sweep(
         skip_meteor: leave METEOR out, and with it the seconds that Java takes.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     import dataclasses
 
     from xpronet.evaluation.epoch_score import protocol_of

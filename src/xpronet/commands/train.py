@@ -32,7 +32,7 @@ def train(
     machines train together: torchrun --nproc-per-node 8 -m xpronet train ...
 
     Args:
-        recipe: TOML file; see recipes/.
+        recipe: TOML file, or the name of a recipe that comes with the package, such as phantom.
         out: the run folder to make, or to resume.
         corpus: corpus folder, in place of the recipe's.
         from_: run or checkpoint to start from: its weights, vocabulary and thresholds are taken. A recipe with [reward]
@@ -49,6 +49,10 @@ def train(
             OMP_NUM_THREADS is set and this is not, one process has that many threads.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
+    from xpronet.experiment.recipe_files import recipe_file
+
+    recipe = recipe_file(recipe)  # before torch is imported: a misspelt name is told at once
+
     from dataclasses import replace
 
     from xpronet.evaluation.finding_f1 import MAIN

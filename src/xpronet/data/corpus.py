@@ -46,6 +46,17 @@ class Corpus:
     studies: tuple[Study, ...] = ()
     """All studies, in file order; none where it was only opened."""
 
+    @property
+    def drawn(self) -> bool:
+        """Whether its images were drawn by `xpronet prepare phantom`: they show no person."""
+        return self.made.get("command") == "xpronet prepare phantom"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of studies in each split; all 0 where it was only opened."""
+        counted = Counter(study.split for study in self.studies)
+        return {split: counted[split] for split in SPLITS}
+
     def split(self, name: str) -> tuple[Study, ...]:
         """Return the studies of one split.
 

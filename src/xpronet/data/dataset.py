@@ -222,6 +222,11 @@ class StudyDataset(Dataset[_Item]):
             self._kept[view.path] = resized.copy()
         return resized
 
+    @property
+    def corpus(self) -> Corpus:
+        """Return the corpus that the studies belong to."""
+        return self._corpus
+
     def view_statistics(self) -> dict[str, Any]:
         """Return what views the studies have, of those that are used of each, as JSON values.
 

@@ -85,7 +85,14 @@ class PreparedExperiment:
         """Return the device to compute on."""
         return self.context.device
 
-    def fit(self, run: Path, *, resumed: bool, track: Tracker = silent) -> TrainerState:
+    def fit(
+        self,
+        run: Path,
+        *,
+        resumed: bool,
+        track: Tracker = silent,
+        notify: Callable[[str], object] = lambda _: None,
+    ) -> TrainerState:
         """Train in a run folder; see `xpronet.training.loop.fit`."""
         return fit(
             run,
@@ -101,6 +108,7 @@ class PreparedExperiment:
             objective=self.objective,
             resumed=resumed,
             track=track,
+            notify=notify,
         )
 
     def _generate_samples(self, checkpoint: Checkpoint) -> list[Sample]:

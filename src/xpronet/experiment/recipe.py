@@ -13,6 +13,8 @@ from xpronet.data.dataset import BatchSettings
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.encoders.text_encoders import TextSettings
 from xpronet.errors import InputError
+from xpronet.experiment.recipe_files import recipe_file
+from xpronet.experiment.recipe_files import shipped_recipe as shipped_recipe
 from xpronet.files import read_text
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.build import check_report_model
@@ -110,52 +112,41 @@ class Recipe:
         return text
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file.
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
 
     Args:
-        path: TOML file; with `base = "other.toml"` it inherits from another file beside it, with
-            `base = ["first.toml", "second.toml"]` from several, of which a later one stands above those before it.
+        path: TOML file, or the name of a recipe that comes with the package; with `base = "other.toml"` a file inherits
+            from another beside it, with `base = ["first.toml", "second.toml"]` from several, of which a later one
+            stands above those before it.
         overrides: "section.key=value" with a TOML value; they take precedence over the file.
 
     Raises:
         InputError: the file is missing or not TOML, or a key or value is wrong.
     """
-    tree = _read_tree(path, ())
+    file = recipe_file(path)
+    tree = _read_tree(file, ())
     for override in overrides:
         _merge(tree, _parse_override(override))
-    return make_recipe(tree, where=str(path))
+    return make_recipe(tree, where=str(file))
 
 
-def read_settings(kind: type[Settings], path: Path, overrides: Sequence[str] = ()) -> Settings:
+def read_settings(kind: type[Settings], path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     """Read a file of settings of any kind, as strictly as a recipe.
 
     Args:
         kind: a settings dataclass; its fields may be such classes, which are tables of the file.
-        path: TOML, with `base` as in a recipe.
+        path: TOML, with `base` as in a recipe; or the name of such a file that comes with the package.
         overrides: "section.key=value", each on top of the file.
 
     Raises:
         InputError: the file is missing or no TOML, or a key or value is wrong.
     """
-    tree = _read_tree(path, ())
+    file = recipe_file(path)
+    tree = _read_tree(file, ())
     for override in overrides:
         _merge(tree, _parse_override(override))
-    return read_table(kind, tree, where=str(path))
-
-
-def shipped_recipe(name: str) -> Path:
-    """Return the file of a recipe that comes with the package, such as "phantom".
-
-    Raises:
-        InputError: there is no such recipe.
-    """
-    package = Path(__file__).parents[1]
-    # In a wheel the recipes lie inside the package, in a checkout beside its source folder.
-    for folder in (package / "recipes", package.parents[1] / "recipes"):
-        if (folder / f"{name}.toml").is_file():
-            return folder / f"{name}.toml"
-    raise InputError(f"no recipe {name!r} comes with this package")
+    return read_table(kind, tree, where=str(file))
 
 
 def with_layers(recipe: Recipe, layers: Sequence[Path], overrides: Sequence[str] = ()) -> Recipe:

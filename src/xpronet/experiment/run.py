@@ -13,8 +13,10 @@ from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.experiment.build import prepare, recipe_corpus, steps_per_epoch, wants_bank, with_precision
 from xpronet.experiment.first_stage import FROM_BANK, find_first_stage, keep_first_stage, load_first_stage
-from xpronet.experiment.recipe import Recipe, differences, read_recipe, shipped_recipe
+from xpronet.experiment.pack import write_run_card
+from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
+from xpronet.experiment.training_data import note_training_data
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
@@ -71,8 +73,7 @@ def train(
         InputError: the recipe, corpus or labels do not fit each other, or the folder is taken.
     """
     if not isinstance(recipe, Recipe):
-        path = Path(recipe)
-        recipe = read_recipe(path if path.suffix == ".toml" else shipped_recipe(str(recipe)), overrides)
+        recipe = read_recipe(recipe, overrides)
     elif overrides:
         raise InputError("overrides are for a recipe file; change the recipe's own fields instead")
     if corpus is not None:
@@ -120,7 +121,8 @@ def train_and_test(
         with_meteor: whether METEOR is scored, which starts Java.
         processes: as `train_together` takes it.
         track: shows progress, in the main process.
-        notify: takes a line about the gate, or about what the report model derived from the train studies.
+        notify: takes a line about what the report model derived from the train studies, the validation scores of each
+            epoch, and the gate.
 
     Returns:
         The outcome in the main process, None in the others.
@@ -151,6 +153,8 @@ def train_and_test(
     if test:
         protocol = protocol_of(recipe.vocabulary.cleaning)
         card = score_test_once(recipe, run, title=str(run), protocol=protocol, with_meteor=with_meteor, track=track)
+        if not was_scored:
+            write_run_card(run)
     return TrainingOutcome(state=state, was_finished=before is not None, scorecard=card, was_scored=was_scored)
 
 
@@ -177,7 +181,7 @@ def train_together(
         resumed: as `train_run` takes it.
         processes: how many share each batch on a CPU; by default see `xpronet.launch.divide`.
         track: shows progress, in the main process.
-        notify: takes a line about the gate, in the main process.
+        notify: takes lines as in `train_run`, in the main process.
 
     Raises:
         InputError: as in `train_run`.
@@ -233,7 +237,8 @@ def train_run(
         context: the processes that train together; by default this process is alone. Only the main one writes, and all
             must see the same corpus and run folder.
         track: shows progress.
-        notify: takes a line about the gate, or about what the report model derived from the train studies.
+        notify: takes a line about what the report model derived from the train studies, the validation scores of each
+            epoch, and the gate.
 
     Raises:
         InputError: recipe, corpus, labels, prototypes or the resumed run do not fit each other, or the folder is taken.
@@ -268,6 +273,7 @@ def train_run(
     with sole_trainer(run):
         write_text(run / RECIPE_FILE, prepared.recipe.to_toml(), overwrite=resumed)
         write_json(run / VOCABULARY_FILE, prepared.checkpoint.vocabulary.record(), overwrite=resumed)
+        note_training_data(run, prepared.train_set.corpus, weights=recipe.weights, first_stage=first_stage)
         if prepared.bank is not None:
             prepared.bank.save(run / BANK_FILE, overwrite=True)
         if prepared.derived is not None:
@@ -287,9 +293,10 @@ def train_run(
                 "patience": recipe.train.patience,
             },
         )
-        state = prepared.fit(run, resumed=from_checkpoint, track=track)
+        state = prepared.fit(run, resumed=from_checkpoint, track=track, notify=notify)
         with context.while_others_wait():
             _fit_gate(recipe, run, track=track, notify=notify)
+            write_run_card(run)
         return state
 
 

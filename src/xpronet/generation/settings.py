@@ -26,7 +26,7 @@ class GenerationSettings:
     calibrated model."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the image encoder."""
-    batch: int = 32
+    batch_size: int = 32
     """Studies whose images are in memory at a time, and as many again for each worker."""
     workers: int = 0
     """Processes that read images, for each that generates reports."""
@@ -34,5 +34,5 @@ class GenerationSettings:
     """Studies in a part, which is written whole; bounds what is in memory and what a kill can lose."""
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.part_size < 1 or self.workers < 0:
-            raise InputError("--batch and --part-size must be at least 1, --workers at least 0")
+        if self.batch_size < 1 or self.part_size < 1 or self.workers < 0:
+            raise InputError("--batch-size and --part-size must be at least 1, --workers at least 0")

@@ -108,7 +108,7 @@ class PredictionShards:
         missing = [part for gap in self._gaps(own) for part in _cut(gap, self.part_size)]
         for part, studies in self._studies(missing):
             lines = predictions(
-                self.generator, self.corpus, studies, batch=settings.batch, workers=settings.workers, track=track
+                self.generator, self.corpus, studies, batch=settings.batch_size, workers=settings.workers, track=track
             )
             write_json_lines(self.folder / f"part-{part.start:08d}-{part.stop:08d}.jsonl", lines)
         return sum(map(len, missing))

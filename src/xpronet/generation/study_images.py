@@ -151,15 +151,34 @@ def _folder_studies(folder: Path) -> Iterator[StudyImages]:
     if (folder / CORPUS_FILE).is_file():
         yield from each_study_images(open_corpus(folder))
         return
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    found = False
-    for entry in entries:
+    for name, images in folder_studies(folder).items():
+        yield read_study(images, id=name, anyway=True)
+
+
+def folder_studies(folder: Path) -> dict[str, list[ImageSource]]:
+    """Return the image files of each study of a folder, by the study's id, both in alphabetical order.
+
+    A sub-folder is a study of its images, named as the folder; an image is a study of its own, named as the file
+    without its extension. What begins with a dot, and files that are no images by their name, are left out.
+
+    Raises:
+        InputError: there is no study, or two have one name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of studies")
+    studies: dict[str, list[ImageSource]] = {}
+    entries: dict[str, Path] = {}
+    for entry in sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")):
         images = _image_files(entry) if entry.is_dir() else [entry] if _is_image(entry) else []
-        if images:
-            found = True
-            yield read_study(images, id=entry.name if entry.is_dir() else entry.stem, anyway=True)
-    if not found:
+        if not images:
+            continue
+        name = entry.name if entry.is_dir() else entry.stem
+        if name in studies:
+            raise InputError(f"{folder}: {entries[name].name} and {entry.name} are studies of one name; rename one")
+        studies[name], entries[name] = images, entry
+    if not studies:
         raise InputError(f"{folder}: no study here; put each study's images into a folder of its own")
+    return studies
 
 
 def _image_files(folder: Path) -> list[ImageSource]:

@@ -14,7 +14,7 @@ from xpronet.errors import InputError
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import speed_up
 from xpronet.precision import make_scaler
-from xpronet.progress import Noted, Tracker, silent
+from xpronet.progress import Noted, Tracker, format_duration, silent
 from xpronet.training.checkpoints import VIEWS, TrainerState, clean_up, resume, save_best, save_last
 from xpronet.training.distributed import DistributedContext
 from xpronet.training.interrupts import Interrupted, collect_interrupts
@@ -43,6 +43,7 @@ def fit(
     objective: RewardObjective | None = None,
     resumed: bool = False,
     track: Tracker = silent,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> TrainerState:
     """Train a network, and save its last and best checkpoint in the run folder.
 
@@ -61,6 +62,7 @@ def fit(
         objective: of a stage with reward, around the checkpoint's network; by default the loss of the first stage.
         resumed: continue from the run's last checkpoint.
         track: shows the progress of each epoch.
+        notify: takes a line with the validation scores after each epoch, in the main process.
 
     Raises:
         InputError: the run cannot be resumed, or the loss is not finite.
@@ -126,7 +128,9 @@ def fit(
             scores: Mapping[str, float] = (
                 {settings.best_by: _score(validation, settings)} if score_reports is None else score_reports(checkpoint)
             )
-            trainer.end_epoch(epoch, validation, scores, seconds=time.monotonic() - started)
+            line = trainer.end_epoch(epoch, validation, scores, seconds=time.monotonic() - started)
+            if context.is_main:
+                notify(line)
             if trainer.recorder.wants_samples and generate_samples is not None:
                 trainer.recorder.samples(generate_samples(checkpoint), step=state.step)
             if context.any(bool(interrupts)):
@@ -191,8 +195,10 @@ class _Trainer:
                 if stop:
                     raise Interrupted(f"stopped at step {state.step}; continue with --resume")
 
-    def end_epoch(self, epoch: int, validation: Validation, scores: Mapping[str, float], *, seconds: float) -> None:
+    def end_epoch(self, epoch: int, validation: Validation, scores: Mapping[str, float], *, seconds: float) -> str:
         """Save and record an epoch: the best checkpoint, the journal's line, the last checkpoint, in this order.
+
+        Returns the epoch's validation scores in a line.
 
         Whatever a kill leaves undone is repeated from the last checkpoint, which comes last.
         """
@@ -205,20 +211,20 @@ class _Trainer:
             state.best_score, state.best_epoch = score, epoch + 1
             if self.context.is_main:
                 save_best(self.run, self.checkpoint, state)
+        val = {"word_loss": validation.word_loss, "findings_f1": validation.findings_f1, **scores}
         self.recorder.epoch(
             epoch + 1,
             step=state.step,
             train=means,
-            val={
-                "word_loss": validation.word_loss,
-                "findings_f1": validation.findings_f1,
-                **scores,
-            },
+            val=val,
             best=better,
             learning_rate=self.optimiser.param_groups[0]["lr"],
             seconds=round(seconds, 2),
         )
         self._save()
+        told = ", ".join(f"{name} {value:.4f}" for name, value in val.items() if value is not None)
+        best = f"the best {settings.best_by} so far" if better else f"the best stays that of epoch {state.best_epoch}"
+        return f"epoch {epoch + 1}/{settings.epochs}, validation: {told}; {best}; {format_duration(seconds)}"
 
     def _add(self, result: StepResult) -> None:
         """Add a step to the state; raise where the step is not finite and the settings want the run to end."""
