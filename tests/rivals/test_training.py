@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.rivals.conftest import HIERARCHICAL, OPTIONS
 from xpronet.data.corpus import Corpus
 from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches
@@ -18,6 +18,7 @@ from xpronet.experiment.run import train_run
 from xpronet.generation.beam import beam_search
 from xpronet.generation.generator import ReportGenerator
 from xpronet.images.transforms import ImageSettings
+from xpronet.model.build import BUILT_IN
 from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
 from xpronet.model.report_model import Patches
 from xpronet.model.search_settings import BeamSettings
@@ -27,7 +28,10 @@ from xpronet.training.losses import LossSettings, losses
 
 def as_rival(recipe: Recipe, name: str, **options: object) -> Recipe:
     model = dataclasses.replace(recipe.model, name=name, visible="none", options=options)
-    return dataclasses.replace(recipe, model=model)
+    train = dataclasses.replace(
+        recipe.train, freeze_backbone=True, optimiser="plain-adam", learning_rate=2e-3, clip_value=1.0, save_steps=1
+    )
+    return dataclasses.replace(recipe, model=model, train=train)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +54,7 @@ def seen(phantom: Corpus, studies, backbone) -> Patches:
     return Patches(regions @ wide, torch.ones(8, 8, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("name", ["coat", "hrgr", "cmas", "sentsat_kg", "kerp", "ratchet"])
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_eight_studies_are_learned_by_heart(name, make_rival, pad, seen, studies):
     # In evaluation mode: nothing is dropped.
     rival = make_rival(name, width=48)
@@ -91,15 +95,11 @@ def killed_at(step: int):
     return track
 
 
-RUNS = {"hrgr": {"template_share": 0.1}, "cmas": {}, "ratchet": {"head_width": 8}}
-
-
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_a_kill_and_a_resume_give_the_same_bytes_and_a_checkpoint_stands_alone(
     name: str, tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path
 ):
-    recipe = as_rival(tiny_recipe, name, **RUNS[name])
-    recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, save_steps=1))
+    recipe = as_rival(tiny_recipe, name, **OPTIONS.get(name, {}))
     said: list[str] = []
     train_run(recipe, tmp_path / "whole", notify=said.append)
     with pytest.raises(KilledError):
@@ -109,7 +109,7 @@ def test_a_kill_and_a_resume_give_the_same_bytes_and_a_checkpoint_stands_alone(
         whole, killed = (find_checkpoint(tmp_path / run) / file for run in ("whole", "killed"))
         assert whole.read_bytes() == killed.read_bytes(), file
     kept = tmp_path / "whole" / "derived.json"
-    if name == "ratchet":
+    if name not in HIERARCHICAL:
         assert not kept.exists()
     else:
         assert said[0].startswith("Sentences: ")
@@ -180,12 +180,3 @@ def test_a_mark_counts_as_no_word():
     settings = BeamSettings(beams=1, max_words=3)
     [[report]] = beam_search(Script(), num_studies=1, begin=1, end=2, settings=settings, lengths=[1, 1, 1, 1, 0])
     assert report.words == (4, 3, 4, 3, 4, 3)
-
-
-def test_recipes_name_each_rival_and_say_how_close_it_is():
-    for name in ("coat", "hrgr", "cmas", "sentsat_kg", "kerp", "ratchet"):
-        text = (Path(__file__).parents[2] / "recipes" / "rivals" / f"{name}.toml").read_text()
-        assert text.startswith(("# exact:", "# close:", "# nearest:"))
-        tree = tomllib.loads(text)
-        assert tree["model"]["name"] == name
-        assert tree["model"]["visible"] == "none"
