@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from xpronet.errors import InputError
 from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.generation.beam import beam_search
+from xpronet.generation.evidence import trace_words
 from xpronet.generation.generator import ReportGenerator
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.build import BUILT_IN
@@ -138,6 +140,11 @@ def check_words(checkpoint: Path, phantom: Corpus) -> None:
     for word in report.words:
         assert word.attention.shape == (2, 2, 2)
         assert word.attention.sum() == pytest.approx(1, abs=1e-4)
+    # Words of a template, too, are drawn where the model says that it looked.
+    images, present = torch.zeros(1, 2, 64, 64, dtype=torch.uint8), np.zeros(len(loaded.findings), dtype=bool)
+    traces = trace_words(loaded, report, images, present, device=torch.device("cpu"))
+    assert [trace.text for trace in traces] == written
+    assert all((trace.attention == word.attention).all() for trace, word in zip(traces, report.words, strict=True))
     # What is missing is the probability of EOS.
     assert sum(word.log_probability for word in report.words) >= report.log_probability - 1e-3
 
