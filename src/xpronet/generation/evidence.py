@@ -70,16 +70,16 @@ def explain_words(
                 prototypes=_named(strongest[row][place], findings, per_finding) if strongest is not None else (),
                 language=language[row][place] if language is not None else None,
             )
-            for place, text, log_probability in _written(report.words, log_probabilities[row], vocabulary)
+            for place, text, log_probability in each_written(report.words, log_probabilities[row], vocabulary)
         )
         for row, report in enumerate(found)
     ]
 
 
-def _written(
+def each_written(
     ids: Sequence[int], log_probabilities: Sequence[float], vocabulary: Vocabulary
 ) -> Iterator[tuple[int, str, float]]:
-    """Yield place, text and log-probability of each word that is written.
+    """Yield place, text and log-probability of each word that is written by ids.
 
     The probability of a phrase is that of its first word: the others follow for certain. That of an id that is written
     as nothing goes to the word after it.
