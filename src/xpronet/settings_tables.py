@@ -29,7 +29,8 @@ def read_table(kind: type[Settings], values: Any, *, where: str = "", prefix: st
     for key in values:
         if key not in hints:
             close = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {prefix}{close[0]}?" if close else f"; it has {', '.join(hints)}"
+            known = f"; it has {', '.join(hints)}" if hints else "; it has none"
+            hint = f"; did you mean {prefix}{close[0]}?" if close else known
             raise InputError(f"{begin}unknown key {prefix}{key}{hint}")
     given = {
         key: read_table(hints[key], value, where=where, prefix=f"{prefix}{key}.")
@@ -48,6 +49,10 @@ def _checked(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise InputError(f"{where}; a table is needed")
         return value
+    if get_origin(kind) is list:
+        if not isinstance(value, list):
+            raise InputError(f"{where}; a list is needed")
+        return [_checked(get_args(kind)[0], item, where) for item in value]
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise InputError(f"{where}; choose one of {', '.join(map(str, get_args(kind)))}")

@@ -78,6 +78,7 @@ def test_every_built_in_model_has_notes_and_a_recipe(tiny_recipe: Recipe) -> Non
         for name in BUILT_IN:
             alone = read_recipe(shipped_recipe(f"rivals/{base}_{name}"))
             row = rows.recipes[CATALOGUE[name].title]
+            assert (RECIPES / "rivals" / f"{name}.toml").read_text().startswith(f"# {CATALOGUE[name].exactness}: ")
             assert (alone.model, alone.train.learning_rate) == (row.model, row.train.learning_rate)
 
 

@@ -1,5 +1,8 @@
 """Search by evidence: what partial reports claim is read, paid for once, and steers the search where it is asked to."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from xpronet.generation.claim_guide import ClaimGuide, ClaimReader, _cost
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
 from xpronet.model.search_settings import BeamSettings
-from xpronet.text.vocabulary import Vocabulary, VocabularySettings
+from xpronet.text.vocabulary import Phrase, Vocabulary, VocabularySettings
 
 WORDS = (".", "a", "cardiomegaly", "edema", "fracture", "is", "no", "seen")
 VOCABULARY = Vocabulary(WORDS, VocabularySettings())
@@ -62,6 +65,18 @@ def test_claims_are_bits_of_findings_and_words_that_deny_are_known():
     assert reader().read(ids("a is seen")) == 0
     assert reader().denials == {*ids("no")}
     assert reader().stop == ids(".")[0]
+
+
+def test_a_template_closes_a_sentence_and_a_mark_does_not():
+    vocabulary = VOCABULARY.with_phrases([Phrase("<one>", "no edema ."), Phrase("<mark>", "")])
+    template = vocabulary.first_phrase
+    reads = ClaimReader(vocabulary, FINDINGS, LABELER)
+    assert reads.templates == {template}
+    guide = ClaimGuide(reads, torch.full((1, 14), 0.9), torch.full((14,), 0.5), weight=1.0)
+    totals = torch.full((1, len(vocabulary)), -100.0)
+    totals[0, template] = 0.0
+    _, costs = guide.choose([0], totals, beams=1, vocabulary=len(vocabulary), end=vocabulary.eos, last=False)
+    assert costs.item() == pytest.approx(math.log(9))
 
 
 def test_equal_beginnings_are_one_sentence_and_deny_from_their_denial_on():

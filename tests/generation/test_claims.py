@@ -27,7 +27,7 @@ from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.risk_control import RiskCurve
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.cleaning import readable
-from xpronet.text.vocabulary import VocabularySettings, build_vocabulary
+from xpronet.text.vocabulary import Phrase, VocabularySettings, build_vocabulary
 
 TEXT = "no edema . a left fracture is seen . the patient is rotated ."
 VOCABULARY = build_vocabulary([TEXT], VocabularySettings(min_count=1))
@@ -69,6 +69,20 @@ def test_each_sentence_has_its_claims_their_probability_and_a_verdict():
     assert denial.words == pytest.approx(-0.1)
     assert "Edema denied; seen with probability 0.90" in denial.reason
     assert [sentence.doubted for sentence in report.sentences] == [True, True, False]
+
+
+def test_a_template_is_a_sentence_whose_words_share_its_probability():
+    vocabulary = VOCABULARY.with_phrases([Phrase("<one>", "no edema ."), Phrase("<mark>", "")])
+    one, mark = vocabulary.first_phrase, vocabulary.first_phrase + 1
+    rest = vocabulary.ids_of(["a", "left", "fracture", "is", "seen", "."])
+    hypothesis = Hypothesis((one, mark, *rest), -1.0, (-0.3, -0.5, *[-0.1] * len(rest)))
+    checks = ReportChecker(vocabulary, HALF, ClaimCalibration(), RuleLabeler())
+    sentences, _ = checks.check(hypothesis, vocabulary.text(hypothesis.words), SEEN, {}, ())
+    assert [(claim.finding, claim.affirmed) for each in sentences for claim in each.claims] == [
+        ("Edema", False),
+        ("Fracture", True),
+    ]
+    assert [each.words for each in sentences] == pytest.approx([-0.3 / 3, (-0.5 - 0.6) / 6])
 
 
 def test_what_is_seen_and_not_said_is_left_out_and_so_is_what_is_denied():

@@ -1,6 +1,7 @@
 """A small model of each rival on drawn reports, and regions of two studies with one view and two with two."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,26 @@ from xpronet.encoders.build import build_image_encoder
 from xpronet.encoders.image_encoder import ImageEncoder, ImageEncoderSettings
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
-from xpronet.model.build import build_report_model, derive_data
+from xpronet.model.build import BUILT_IN, build_report_model, derive_data
 from xpronet.model.report_model import DerivedData, Patches, ReportModel, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.rivals.sentences import MOST_SENTENCES
 from xpronet.text.vocabulary import VocabularySettings, build_vocabulary
 
 HIERARCHICAL = ("coat", "hrgr", "cmas", "sentsat_kg", "kerp")
-RIVALS = (*HIERARCHICAL, "ratchet")
-OPTIONS = {"hrgr": {"template_share": 0.1}, "kerp": {"template_share": 0.1}, "ratchet": {"head_width": 8}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "hrgr": {"template_share": 0.1},
+    "kerp": {"template_share": 0.1},
+    "ratchet": {"head_width": 8},
+}
+"""What a model needs on so few and so small studies."""
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in BUILT_IN} | {
+    "st, maxout": ("st", {"maxout": True, "word_width": 12}),
+    "adaatt, maxout": ("adaatt", {"maxout": True, "attention_width": 12}),
+    "att2in, raw regions": ("att2in", {"raw_regions": True}),
+    "topdown, narrow": ("topdown", {"word_width": 12, "attention_width": 10}),
+}
+"""Name and options of what keeps the contract."""
 
 Rival = tuple[ReportModel, DerivedData | None]
 
@@ -72,9 +84,10 @@ def make_rival(studies: TrainStudies, backbone: ImageEncoder) -> Callable[..., R
     return make
 
 
-@pytest.fixture(params=RIVALS)
+@pytest.fixture(params=MODELS)
 def rival(request: pytest.FixtureRequest, make_rival: Callable[..., Rival]) -> Rival:
-    return make_rival(request.param)
+    name, options = MODELS[request.param]
+    return make_rival(name, **options)
 
 
 @pytest.fixture(params=HIERARCHICAL)

@@ -127,13 +127,20 @@ TWO = ("The lungs are clear. Moderate cardiomegaly.", "No effusion. Heart size i
         ("hrgr", TWO, {"template_share": 0.9}, "no normal sentence is in so many of the train reports; the commonest"),
         ("kerp", TWO, {"template_share": 0.9, "nodes": ["No Finding"]}, "no normal sentence is in so many"),
         ("hrgr", TWO, {"template_share": 0.0}, "model.options.template_share = 0.0: must be a share"),
-        ("hrgr", TWO, {"share": 0.1}, "model.options: no share; there are template_share"),
+        ("hrgr", TWO, {"share": 0.1}, "unknown key model.options.share; did you mean model.options.template_share?"),
         ("hrgr", TWO, {"template_share": "high"}, "model.options.template_share = 'high': a value of type float"),
-        ("cmas", TWO, {"tags": 1}, "model.options: no tags; cmas has none"),
+        ("cmas", TWO, {"tags": 1}, "unknown key model.options.tags; it has none"),
+        ("coat", TWO, {"tags": 0}, "model.options.tags = 0: must be at least 1"),
+        ("sentsat_kg", TWO, {"nodes": "Edema"}, "model.options.nodes = 'Edema'; a list is needed"),
         ("sentsat_kg", TWO, {"nodes": ["Gout"]}, "model.options.nodes: 'Gout' is no finding"),
         ("sentsat_kg", TWO, {"nodes": ["Fracture"]}, "no train study has Fracture; leave it out"),
         ("kerp", TWO, {"nodes": ["Fracture"]}, "no train study has Fracture; leave it out"),
-        ("sentsat_kg", TWO, {"normalise": "rows"}, "choose self-loops or published"),
+        (
+            "sentsat_kg",
+            TWO,
+            {"normalise": "rows"},
+            "model.options.normalise = 'rows'; choose one of self-loops, published",
+        ),
     ],
 )
 def test_what_cannot_be_derived_is_one_line(name, reports, options, line):

@@ -129,6 +129,7 @@ def test_readable_text_cleans_to_itself(sentences):
     ("cleaned", "text"),
     [
         ("the heart is normal . no effusion .", "The heart is normal. No effusion."),
+        (". the heart is normal . . . no effusion . .", "The heart is normal. No effusion."),
         ("cut off in the mid", "Cut off in the mid."),
         ("3.7 cm mass .", "3.7 cm mass."),
         ("twice . .", "Twice."),

@@ -13,6 +13,7 @@ def rivals(
     *,
     out: Path,
     corpus: Path | None = None,
+    features: Path | None = None,
     only: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     seeds: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (),
     protocol: Literal["full-text", "published-iu", "published-mimic"] | None = None,
@@ -29,6 +30,8 @@ def rivals(
             model's own settings are those of recipes/rivals/.
         out: folder for all runs and the table; new, or begun with the same recipe.
         corpus: corpus folder, in place of the recipe's.
+        features: feature cache made by `xpronet features`, in place of one in `out`; the image encoder is that of the
+            recipe, frozen.
         only: rows of the table: --only st adaatt; by default all.
         seeds: of training, each for every model: --seeds 0 1 2; by default the recipe's own.
         protocol: the form in which texts are compared; by default full-text, or the published one that belongs to the
@@ -54,6 +57,9 @@ def rivals(
     base = read_recipe(recipe, set_)
     if corpus is not None:
         base = dataclasses.replace(base, corpus=str(corpus))
+    if features is not None:
+        frozen = dataclasses.replace(base.train, freeze_backbone=True)
+        base = dataclasses.replace(base, features=str(features), train=frozen)
     seeds = seeds or (base.train.seed,)
     trials = open_trials(
         out,

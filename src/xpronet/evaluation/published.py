@@ -51,7 +51,7 @@ class PublishedNumbers:
     truncation: str = "not stated"
     """How references are cut."""
     corrected: dict[str, float] = field(default_factory=dict)
-    """Scores that are wrong where table 1 prints them."""
+    """Scores that are wrong where they are printed: what they are."""
     correction: str = ""
     """Why."""
     unsure: str = ""

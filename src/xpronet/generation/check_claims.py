@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from xpronet.generation.beam import Hypothesis
 from xpronet.generation.checked_claims import CheckedClaim, CheckedSentence, LeftOut, Place
+from xpronet.generation.evidence import each_written
 from xpronet.generation.report import Guarantee, Report, WordEvidence
 from xpronet.labels.findings import ABNORMALITIES, State
 from xpronet.labels.rules import RuleLabeler
@@ -66,10 +67,12 @@ class ReportChecker:
         pieces = [" ".join(tokens[start:end]) for start, end in split_sentences(tokens)]
         if self._vocabulary.settings.cleaning == "xpronet":
             pieces = [readable(piece) for piece in pieces]
+        steps = each_written(hypothesis.words, hypothesis.word_log_probabilities, self._vocabulary)
+        token_scores = [score for _, _, score in steps]
         sentences = check_sentences(
             text,
             tokens,
-            self._by_token(hypothesis),
+            token_scores,
             pieces,
             seen,
             labeler=self._labeler,
@@ -78,13 +81,6 @@ class ReportChecker:
             shares=[_shares(word) for word in words],
         )
         return sentences, find_left_out(self._labeler.label(text), seen, self._thresholds, places)
-
-    def _by_token(self, hypothesis: Hypothesis) -> list[float]:
-        """Return a log-probability for each token; an id that is spelt as several gives its own to the first."""
-        steps: list[float] = []
-        for word, step in zip(hypothesis.words, hypothesis.word_log_probabilities, strict=True):
-            steps += [step, *[0.0] * (len(self._vocabulary.spell(word)) - 1)] if self._vocabulary.spell(word) else []
-        return steps
 
     def vouch(self, report: Report, max_error: float, search: BeamSettings) -> Report:
         """Return a report whose sentences say whether a bound on the share of false claims covers them.

@@ -93,6 +93,12 @@ class ClaimReader:
         return self._vocabulary.ids_of(["."])[0] if "." in self._vocabulary.words else -1
 
     @cached_property
+    def templates(self) -> frozenset[int]:
+        """Return the ids that are written as a whole sentence, its full stop included."""
+        phrases = enumerate(self._vocabulary.phrases, self._vocabulary.first_phrase)
+        return frozenset(number for number, phrase in phrases if phrase.text.endswith("."))
+
+    @cached_property
     def denials(self) -> frozenset[int]:
         """Return the words that deny a finding which is named behind them, as the labeler reads them."""
         words = [word for word in self._vocabulary.words if word.isalpha()]
@@ -197,12 +203,12 @@ class ClaimGuide:
         last: bool,
     ) -> list[tuple[int, _Partial]]:
         before, odds, weight = self._beams[study], self._odds[study], self._weight
-        stop = self._reader.stop
+        stop, templates = self._reader.stop, self._reader.templates
         ranked: list[tuple[float, int, int, _Partial]] = []
         for place, (value, index) in enumerate(zip(values, indices, strict=True)):
             beam, word = divmod(index, vocabulary)
             partial = before[beam] if beam < len(before) else before[0]
-            if word in (end, stop) or last:
+            if word in (end, stop) or word in templates or last:
                 open_sentence = partial.sentence if word in (end, stop) else partial.sentence.then(word)
                 grown = self._closed(partial, open_sentence, odds, finished=word == end or last)
                 value -= weight * (grown.cost - partial.cost)

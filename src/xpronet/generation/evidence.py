@@ -18,7 +18,7 @@ from xpronet.generation.report import PrototypeUse, Report, WordEvidence
 from xpronet.model.checkpoint import Checkpoint
 from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.network import XProNet
-from xpronet.model.report_model import ReportModel, WordReading
+from xpronet.model.report_model import WordReading
 from xpronet.text.vocabulary import Vocabulary
 
 PROTOTYPES_SHOWN = 10
@@ -70,16 +70,16 @@ def explain_words(
                 prototypes=_named(strongest[row][place], findings, per_finding) if strongest is not None else (),
                 language=language[row][place] if language is not None else None,
             )
-            for place, text, log_probability in _written(report.words, log_probabilities[row], vocabulary)
+            for place, text, log_probability in each_written(report.words, log_probabilities[row], vocabulary)
         )
         for row, report in enumerate(found)
     ]
 
 
-def _written(
+def each_written(
     ids: Sequence[int], log_probabilities: Sequence[float], vocabulary: Vocabulary
 ) -> Iterator[tuple[int, str, float]]:
-    """Yield place, text and log-probability of each word that is written.
+    """Yield place, text and log-probability of each word that is written by ids.
 
     The probability of a phrase is that of its first word: the others follow for certain. That of an id that is written
     as nothing goes to the word after it.
@@ -182,7 +182,9 @@ def trace_words(
     layer: int | None = None,
     head: int | None = None,
 ) -> tuple[WordTrace, ...]:
-    """Read a written report once more and note how each word met the image.
+    """Read a written report of XProNet once more and note how each word met the image.
+
+    Of any other report model, what it noted when it wrote is returned.
 
     Attention is taken where the word was chosen: at the word before it. Prototypes are taken where the word stands as
     input (paper, eq. 10 to 13), as in `WordEvidence`.
@@ -199,9 +201,10 @@ def trace_words(
     Raises:
         InputError: there is no such layer or head, or the model does not note where its words come from.
     """
+    if not isinstance(checkpoint.network, XProNet):
+        return _stored_traces(report, checkpoint.network.settings.name, layer=layer, head=head)
     network = fast_copy(checkpoint.network.to(device)).eval()
-    if not isinstance(network, XProNet):
-        return _traces_of_reading(network, checkpoint, report, images, present, device=device, layer=layer, head=head)
+    assert isinstance(network, XProNet), "a copy is of the same kind"
     for name, number, most in (("layer", layer, network.settings.layers), ("head", head, network.settings.heads)):
         if number is not None and not 1 <= number <= most:
             raise InputError(f"--{name} {number}: the model has {name}s 1 to {most}")
@@ -246,45 +249,27 @@ def trace_words(
     )
 
 
-def _traces_of_reading(
-    network: ReportModel,
-    checkpoint: Checkpoint,
-    report: Report,
-    images: UInt8[Tensor, "1 views height width"],
-    present: Bool[np.ndarray, " findings"],
-    *,
-    device: torch.device,
-    layer: int | None,
-    head: int | None,
-) -> tuple[WordTrace, ...]:
-    """Do what `trace_words` does with any report model's own account of its words."""
-    for name, number in (("layer", layer), ("head", head)):
+def _stored_traces(report: Report, name: str, *, layer: int | None, head: int | None) -> tuple[WordTrace, ...]:
+    """Do what `trace_words` does with any report model's own account of its words: the report has it already.
+
+    It is not read again: of words that a phrase was spelled out to, nobody can tell the phrase.
+    """
+    for option, number in (("layer", layer), ("head", head)):
         if number is not None:
-            raise InputError(
-                f"--{name} {number}: {checkpoint.network.settings.name} has no {name}s; leave --{name} out"
-            )
-    if not report.words:
-        return ()
-    num_views = images.shape[1]
-    with torch.inference_mode():
-        patches = network.encode_images(images.to(device), torch.ones(1, num_views, dtype=torch.bool, device=device))
-        encoded = network.encode(patches, torch.from_numpy(present).to(device)[None], network.prepare_decoding())
-        reading = network.reread(encoded, _words_of(report, checkpoint, device))
-    if reading is None:
-        raise InputError(f"{checkpoint.network.settings.name}: does not note where its words come from")
-    attention = by_view(reading.attention, num_views)[0]
-    language = reading.language[0].tolist() if reading.language is not None else [None] * len(report.words)
+            raise InputError(f"--{option} {number}: {name} has no {option}s; leave --{option} out")
+    if report.text and not report.words:
+        raise InputError(f"{name}: does not note where its words come from")
     return tuple(
         WordTrace(
             text=word.text,
             probability=math.exp(word.log_probability),
-            attention=attention[place],
+            attention=word.attention,
             word_shares=None,
             region_shares=None,
             visible=0,
-            language=language[place],
+            language=word.language,
         )
-        for place, word in enumerate(report.words)
+        for word in report.words
     )
 
 

@@ -82,11 +82,8 @@ class Captioner(ReportModel):
         elif kind in (ADAPTIVE, TOP_DOWN):
             self.pooled_embedding = _embedding(channels, state, options.dropout)
         self.region_embedding: nn.Module | None = None
-        self.region_keys: nn.Linear | None = None
-        if kind != SHOW_AND_TELL:
-            if not options.raw_regions:
-                self.region_embedding = _embedding(channels, state, options.dropout)
-            self.region_keys = nn.Linear(channels if options.raw_regions else state, keys)
+        if kind != SHOW_AND_TELL and not options.raw_regions:
+            self.region_embedding = _embedding(channels, state, options.dropout)
         regions = channels if options.raw_regions else state
         self.cell = _make_cell(kind, options, words=words, state=state, regions=regions, keys=keys)
         self.word_output = nn.Linear(state, num_words)
@@ -118,7 +115,7 @@ class Captioner(ReportModel):
         regions = self.region_embedding(features) if self.region_embedding is not None else features
         return EncodedRegions(
             regions=regions,
-            keys=self.region_keys(regions) if self.region_keys is not None else None,
+            keys=self.cell.region_keys(regions),
             mask=mask,
             pooled=pooled,
             image_gates=self.cell.image_inputs(pooled) if pooled is not None else None,

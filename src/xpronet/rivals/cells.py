@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from xpronet.rivals.attention import RegionAttention, advance, region_scores
+from xpronet.precision import full_precision
+from xpronet.rivals.layers import AdditiveAttention, advance
 
 State = tuple[Float[Tensor, "B N H"], ...]
 """What a cell keeps between words, for each beam."""
@@ -71,6 +72,10 @@ class Cell(nn.Module):
 
     def image_inputs(self, pooled: Float[Tensor, "B width"]) -> Float[Tensor, "B G"] | None:
         """Return what the pooled feature adds to the gates of every step; None for nothing."""
+        return None
+
+    def region_keys(self, regions: Float[Tensor, "B S D"]) -> Float[Tensor, "B S A"] | None:
+        """Return the regions' keys; None of a cell without attention."""
         return None
 
     @abstractmethod
@@ -152,8 +157,7 @@ class AdaptiveCell(Cell):
         self.sentinel_row = nn.Linear(state, words)
         self.sentinel_key = nn.Linear(words, attention)
         self.query_row = nn.Linear(state, words)
-        self.query = nn.Linear(words, attention)
-        self.score = nn.Linear(attention, 1)
+        self.attention = AdditiveAttention(sources=state, state=words, width=attention)
         self.output = nn.Linear(words, state)
 
     def word_inputs(self, words: Float[Tensor, "B T E"]) -> Float[Tensor, "B T G"]:
@@ -163,6 +167,10 @@ class AdaptiveCell(Cell):
     def image_inputs(self, pooled: Float[Tensor, "B width"]) -> Float[Tensor, "B G"]:
         """Return the pooled feature's gates and, behind them, the sentinel's gate."""
         return torch.cat([self.image_gates(pooled), self.image_sentinel(pooled)], dim=-1)
+
+    def region_keys(self, regions: Float[Tensor, "B S D"]) -> Float[Tensor, "B S A"]:
+        """Return the regions' keys."""
+        return self.attention.key(regions)
 
     def forward(self, inputs: Float[Tensor, "B N G"], encoded: EncodedRegions, state: State) -> CellStep:
         """Take a step; the hidden state recurs, not the output."""
@@ -175,12 +183,13 @@ class AdaptiveCell(Cell):
         sentinel = (inputs[..., -width:] + self.state_sentinel(before)).sigmoid() * torch.tanh(cell)
         row = self.dropout(self.sentinel_row(self.dropout(sentinel)).relu())
         asking = self.dropout(torch.tanh(self.query_row(self.dropout(hidden))))
-        query = self.query(asking)
-        of_sentinel = self.score(torch.tanh(self.sentinel_key(row) + query))
-        scores = torch.cat([of_sentinel, region_scores(self.score, query, encoded.keys, encoded.mask)], dim=-1)
-        attention = scores.softmax(-1)
+        query = self.attention.query(asking)
+        # Of the sentinel, which each beam has of its own, and of the regions, which all share.
+        own = full_precision(self.attention.score(torch.tanh(self.sentinel_key(row) + query)))
+        shared = self.attention.energies(query, encoded.keys, encoded.mask)
+        attention = torch.cat([own, shared], dim=-1).softmax(-1)
         language, regions = attention[..., :1], attention[..., 1:]
-        seen = regions @ encoded.regions + language * row
+        seen = regions.to(encoded.regions.dtype) @ encoded.regions + language * row
         output = torch.tanh(self.output(seen + asking))
         return CellStep(self.dropout(output), (hidden, cell), regions, language.squeeze(-1))
 
@@ -203,12 +212,16 @@ class InputCell(Cell):
         super().__init__(dropout)
         self.word_gates = nn.Linear(words, 5 * state)
         self.state_gates = nn.Linear(state, 5 * state)
-        self.attention = RegionAttention(state=state, width=attention)
+        self.attention = AdditiveAttention(sources=regions, state=state, width=attention)
         self.context_candidates = nn.Linear(regions, 2 * state)
 
     def word_inputs(self, words: Float[Tensor, "B T E"]) -> Float[Tensor, "B T G"]:
         """Return the words' gates."""
         return self.word_gates(words)
+
+    def region_keys(self, regions: Float[Tensor, "B S D"]) -> Float[Tensor, "B S A"]:
+        """Return the regions' keys."""
+        return self.attention.key(regions)
 
     def forward(self, inputs: Float[Tensor, "B N G"], encoded: EncodedRegions, state: State) -> CellStep:
         """Take a step."""
@@ -243,7 +256,7 @@ class TopDownCell(Cell):
         self.image_gates = nn.Linear(state, gates, bias=False)
         self.feedback_gates = nn.Linear(state, gates)
         self.asking_gates = nn.Linear(state, gates)
-        self.attention = RegionAttention(state=state, width=attention)
+        self.attention = AdditiveAttention(sources=regions, state=state, width=attention)
         self.context_gates = nn.Linear(regions, gates)
         self.asked_gates = nn.Linear(state, gates, bias=False)
         self.writing_gates = nn.Linear(state, gates)
@@ -255,6 +268,10 @@ class TopDownCell(Cell):
     def image_inputs(self, pooled: Float[Tensor, "B width"]) -> Float[Tensor, "B G"]:
         """Return what the pooled feature adds to the gates of the LSTM that asks."""
         return self.image_gates(pooled)
+
+    def region_keys(self, regions: Float[Tensor, "B S D"]) -> Float[Tensor, "B S A"]:
+        """Return the regions' keys."""
+        return self.attention.key(regions)
 
     def forward(self, inputs: Float[Tensor, "B N G"], encoded: EncodedRegions, state: State) -> CellStep:
         """Take a step of both."""

@@ -23,7 +23,7 @@ GROUPS = (
 """Findings of one organ are neighbours; fractures and devices stand alone, and No Finding is next to all."""
 
 
-def graph_nodes(studies: TrainStudies, wanted: Sequence[Any]) -> list[str]:
+def graph_nodes(studies: TrainStudies, wanted: Sequence[str]) -> list[str]:
     """Return the findings that are nodes: those wanted, or all that the train studies have if none are.
 
     Raises:
@@ -92,19 +92,6 @@ def _normalised(edges: Float[Tensor, "M M"], normalise: str) -> Float[Tensor, "M
         return edges
     if normalise == "self-loops":
         edges = edges + torch.eye(len(edges))
-    elif normalise != "published":
-        raise InputError(f"model.options.normalise = {normalise!r}: choose self-loops or published")
     sums = edges.sum(1)
     factor = torch.where(sums > 0, sums.clamp(min=1).rsqrt(), 0.0)
     return factor.unsqueeze(1) * edges * factor.unsqueeze(0)
-
-
-def choose_normalise(options: Mapping[str, Any]) -> str:
-    """Return the option `normalise`.
-
-    Raises:
-        InputError: it has another value.
-    """
-    normalise = str(options["normalise"])
-    adjacency([NO_FINDING], normalise)
-    return normalise

@@ -7,6 +7,7 @@ P templates and none of them, L words of the longest template, W width, K findin
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -22,17 +23,29 @@ from xpronet.precision import full_precision
 from xpronet.rivals.flat import NEVER, FlatModel, State, either, zeros
 from xpronet.rivals.graph_findings import graph_nodes, graph_record, graph_summary
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
-from xpronet.rivals.options import read_options, share_option
 from xpronet.rivals.sentences import derive_sentences
-from xpronet.rivals.templates import SHARE, TemplateChoice, derive_templates
+from xpronet.rivals.templates import SHARE, TemplateChoice, check_share, derive_templates
+from xpronet.settings_tables import read_table
 from xpronet.text.vocabulary import Phrase
 
-OPTIONS: dict[str, Any] = {"nodes": [], "template_share": SHARE, "node_loss": 1.0}
-"""`nodes`: findings of the graph, all that the train studies have by default; `template_share`: of the train reports
-that must have a template's meaning; `node_loss`: weight of the loss of the findings that are read from the graph."""
 NODE_LAYERS = 2
 FAINT = 1e-3
 """Added to a probability before its logarithm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KERPSettings:
+    """The `[model.options]` of kerp; its nodes and states are `model.width` wide."""
+
+    nodes: list[str] = field(default_factory=list)
+    """Findings of the graph; none named are all that the train studies have."""
+    template_share: float = SHARE
+    """Of the train reports that must have a template's meaning."""
+    node_loss: float = 1.0
+    """Weight of the loss of the findings that are read from the graph."""
+
+    def __post_init__(self) -> None:
+        check_share(self.template_share)
 
 
 class NodeLayer(nn.Module):
@@ -85,10 +98,9 @@ class KERP(FlatModel):
         Raises:
             InputError: a finding that is wanted is not there, no sentence is in so many reports, or no report has two.
         """
-        options = read_options(settings, OPTIONS)
-        share = share_option(options, "template_share")
-        graph = graph_record(studies, graph_nodes(studies, options["nodes"]))
-        templates = derive_templates(studies, share=share, name=settings.name)
+        options = read_table(KERPSettings, settings.options, prefix="model.options.")
+        graph = graph_record(studies, graph_nodes(studies, options.nodes))
+        templates = derive_templates(studies, share=options.template_share, name=settings.name)
         marks = [Phrase("<no template>", ""), *(Phrase(phrase.name, "") for phrase in templates.phrases())]
         ids = [studies.vocabulary.ids_of(each.text.split()) for each in templates.templates]
         return derive_sentences(
@@ -119,7 +131,7 @@ class KERP(FlatModel):
             num_findings=num_findings,
             derived=derived,
         )
-        self.node_weight = float(read_options(settings, OPTIONS)["node_loss"])
+        self.node_weight = read_table(KERPSettings, settings.options, prefix="model.options.").node_loss
         self.columns = [int(column) for column in derived["graph"]["columns"]]
         self.prior: Tensor
         self.register_buffer("prior", (torch.tensor(derived["graph"]["given"]) + FAINT).log(), persistent=False)

@@ -5,7 +5,8 @@ nodes with the global one, D width of a node, W width of a state, K findings.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,19 +21,27 @@ from xpronet.rivals.flat import FlatModel, State, either, zeros
 from xpronet.rivals.graph_findings import (
     adjacency,
     backward_adjacency,
-    choose_normalise,
     graph_nodes,
     graph_record,
     graph_summary,
 )
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
-from xpronet.rivals.options import read_options
 from xpronet.rivals.sentences import derive_sentences
+from xpronet.settings_tables import read_table
 
-OPTIONS: dict[str, Any] = {"nodes": [], "normalise": "self-loops", "node_loss": 1.0}
-"""`nodes`: findings of the graph, all that the train studies have by default; `normalise`: of its edges, "self-loops"
-or "published"; `node_loss`: weight of the loss of the findings that are read from the graph."""
 GRAPH_LAYERS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentSATSettings:
+    """The `[model.options]` of sentsat_kg; its states are `model.width` wide, its nodes twice that."""
+
+    nodes: list[str] = field(default_factory=list)
+    """Findings of the graph; none named are all that the train studies have."""
+    normalise: Literal["self-loops", "published"] = "self-loops"
+    """Of the edges, with an edge from each node to itself or, as published, without."""
+    node_loss: float = 1.0
+    """Weight of the loss of the findings that are read from the graph."""
 
 
 class NodePooling(nn.Module):
@@ -101,9 +110,8 @@ class SentSATKG(FlatModel):
         Raises:
             InputError: a finding that is wanted is not there, or no report has two sentences.
         """
-        options = read_options(settings, OPTIONS)
-        choose_normalise(options)
-        graph = graph_record(studies, graph_nodes(studies, options["nodes"]))
+        options = read_table(SentSATSettings, settings.options, prefix="model.options.")
+        graph = graph_record(studies, graph_nodes(studies, options.nodes))
         return derive_sentences(studies, name=settings.name, record={"graph": graph}, summary=graph_summary(graph))
 
     def __init__(
@@ -125,14 +133,14 @@ class SentSATKG(FlatModel):
             num_findings=num_findings,
             derived=derived,
         )
-        options = read_options(settings, OPTIONS)
-        normalise, self.node_weight = choose_normalise(options), float(options["node_loss"])
+        options = read_table(SentSATSettings, settings.options, prefix="model.options.")
+        self.node_weight = options.node_loss
         nodes = derived["graph"]["nodes"]
         self.columns = [int(column) for column in derived["graph"]["columns"]]
         self.along: Tensor
         self.against: Tensor
-        self.register_buffer("along", adjacency(nodes, normalise), persistent=False)
-        self.register_buffer("against", backward_adjacency(nodes, normalise), persistent=False)
+        self.register_buffer("along", adjacency(nodes, options.normalise), persistent=False)
+        self.register_buffer("against", backward_adjacency(nodes, options.normalise), persistent=False)
         width, node_width = settings.width, 2 * settings.width
         self.pooling = NodePooling(backbone.width_out, len(nodes))
         self.project_nodes = nn.Linear(backbone.width_out, node_width)

@@ -6,6 +6,7 @@ Shape legend: B studies, N beams, S regions of all views, W width.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,13 +20,18 @@ from xpronet.precision import full_precision
 from xpronet.rivals.flat import NEVER, FlatModel, State, either, zeros
 from xpronet.rivals.hierarchical_hrgr import RegionStudies
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
-from xpronet.rivals.options import read_options
 from xpronet.rivals.sentences import derive_sentences, sentences_of
 from xpronet.rivals.templates import is_abnormal
+from xpronet.settings_tables import read_table
 from xpronet.text.vocabulary import Phrase
 
 WRITERS = ("<normal>", "<abnormal>")
 """The marks of both writers, by their numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CMASSettings:
+    """The `[model.options]` of cmas: none."""
 
 
 def writer_of(sentence: str) -> int:
@@ -45,7 +51,7 @@ class CMAS(FlatModel):
         Raises:
             InputError: no report has two sentences.
         """
-        read_options(settings, {})
+        read_table(CMASSettings, settings.options, prefix="model.options.")
         abnormal = [
             [writer_of(" ".join(words)) for words in sentences_of(studies.vocabulary.clean(report))]
             for report in studies.reports

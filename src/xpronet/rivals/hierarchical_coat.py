@@ -4,6 +4,7 @@ Shape legend: B studies, N beams, S regions of all views, F width of a region, K
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -12,17 +13,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xpronet.encoders.image_encoder import ImageEncoder
+from xpronet.errors import InputError
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
 from xpronet.rivals.flat import FlatModel, State, begun_sentences, either, zeros
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
-from xpronet.rivals.options import read_options
 from xpronet.rivals.sentences import derive_sentences
+from xpronet.settings_tables import read_table
 
-OPTIONS = {"tags": 5, "tag_loss": 1.0, "spread_loss": 1.0}
-"""`tags`: how many of the likeliest findings are attended to; the weights of the loss of the tags, and of the loss that
-spreads the attention of all sentences over all regions and tags."""
+
+@dataclass(frozen=True, kw_only=True)
+class CoATSettings:
+    """The `[model.options]` of coat; all its states are `model.width` wide."""
+
+    tags: int = 5
+    """How many of the likeliest findings are attended to."""
+    tag_loss: float = 1.0
+    """Weight of the loss of the tags."""
+    spread_loss: float = 1.0
+    """Weight of the loss that spreads the attention of all sentences over all regions and tags."""
+
+    def __post_init__(self) -> None:
+        if self.tags < 1:
+            raise InputError(f"model.options.tags = {self.tags}: must be at least 1")
 
 
 class CoATStudies(NamedTuple):
@@ -44,7 +58,7 @@ class CoAT(FlatModel):
     @staticmethod
     def derive(studies: TrainStudies, settings: ModelSettings) -> DerivedData:
         """Return the marks of sentences; the tags are the findings."""
-        read_options(settings, OPTIONS)
+        read_table(CoATSettings, settings.options, prefix="model.options.")
         return derive_sentences(studies, name=settings.name)
 
     def __init__(
@@ -66,9 +80,9 @@ class CoAT(FlatModel):
             num_findings=num_findings,
             derived=derived,
         )
-        options = read_options(settings, OPTIONS)
-        self.num_tags = min(int(options["tags"]), num_findings)
-        self.tag_weight, self.spread_weight = float(options["tag_loss"]), float(options["spread_loss"])
+        options = read_table(CoATSettings, settings.options, prefix="model.options.")
+        self.num_tags = min(options.tags, num_findings)
+        self.tag_weight, self.spread_weight = options.tag_loss, options.spread_loss
         width, channels = settings.width, backbone.width_out
         self.tag_output = nn.Linear(channels, num_findings)
         self.tag_embedding = nn.Embedding(num_findings, width)

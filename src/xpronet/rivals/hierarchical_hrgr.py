@@ -7,6 +7,7 @@ Shape legend: B studies, N beams, S regions of all views, W width.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -20,12 +21,20 @@ from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
 from xpronet.rivals.flat import FlatModel, State, either, zeros
 from xpronet.rivals.layers import AdditiveAttention, LSTMCell
-from xpronet.rivals.options import read_options, share_option
 from xpronet.rivals.sentences import derive_sentences
-from xpronet.rivals.templates import SHARE, TemplateChoice, derive_templates
+from xpronet.rivals.templates import SHARE, TemplateChoice, check_share, derive_templates
+from xpronet.settings_tables import read_table
 
-OPTIONS = {"template_share": SHARE}
-"""`template_share`: of the train reports that must have a template's meaning."""
+
+@dataclass(frozen=True, kw_only=True)
+class HRGRSettings:
+    """The `[model.options]` of hrgr; all its states are `model.width` wide."""
+
+    template_share: float = SHARE
+    """Of the train reports that must have a template's meaning."""
+
+    def __post_init__(self) -> None:
+        check_share(self.template_share)
 
 
 class RegionStudies(NamedTuple):
@@ -49,8 +58,8 @@ class HRGR(FlatModel):
         Raises:
             InputError: no sentence is in so many reports, or no report has two sentences.
         """
-        share = share_option(read_options(settings, OPTIONS), "template_share")
-        templates = derive_templates(studies, share=share, name=settings.name)
+        options = read_table(HRGRSettings, settings.options, prefix="model.options.")
+        templates = derive_templates(studies, share=options.template_share, name=settings.name)
         return derive_sentences(
             studies,
             name=settings.name,
@@ -79,7 +88,7 @@ class HRGR(FlatModel):
             num_findings=num_findings,
             derived=derived,
         )
-        read_options(settings, OPTIONS)
+        read_table(HRGRSettings, settings.options, prefix="model.options.")
         width = settings.width
         self.embed_regions = nn.Linear(backbone.width_out, width)
         self.region_dropout = nn.Dropout(settings.patch_dropout)

@@ -1,6 +1,6 @@
-"""The two layers that the recurrent rivals are made of: an LSTM cell, and additive attention.
+"""What the recurrent rivals are made of: a step of an LSTM, and additive attention.
 
-Shape legend: B studies, N beams, S sources of a study, W width of a state.
+Shape legend: B studies, N beams of each (or one), S sources of a study, A attention width, H state width.
 """
 
 from typing import NamedTuple
@@ -12,6 +12,23 @@ from torch import Tensor, nn
 from xpronet.precision import full_precision
 
 
+def advance(
+    gates: Float[Tensor, "B N gates"], cell: Float[Tensor, "B N H"]
+) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B N H"]]:
+    """Return the hidden state and cell of an LSTM after a step.
+
+    Args:
+        gates: input, forget and output gate before the sigmoid, then one candidate, which passes a tanh, or two, of
+            which the larger is taken as it is (maxout).
+        cell: before the step.
+    """
+    num_candidates = gates.shape[-1] // cell.shape[-1] - 3
+    admit, retain, expose, *candidates = full_precision(gates).chunk(3 + num_candidates, dim=-1)
+    candidate = torch.maximum(*candidates) if num_candidates == 2 else torch.tanh(candidates[0])
+    cell = retain.sigmoid() * cell + admit.sigmoid() * candidate
+    return expose.sigmoid() * torch.tanh(cell), cell
+
+
 class LSTMCell(nn.Module):
     """One step of an LSTM; plain products, so that autocast knows them on every device."""
 
@@ -21,13 +38,10 @@ class LSTMCell(nn.Module):
         self.from_state = nn.Linear(width, 4 * width)
 
     def forward(
-        self, inputs: Float[Tensor, "B N inputs"], state: Float[Tensor, "B N W"], cell: Float[Tensor, "B N W"]
-    ) -> tuple[Float[Tensor, "B N W"], Float[Tensor, "B N W"]]:
+        self, inputs: Float[Tensor, "B N inputs"], state: Float[Tensor, "B N H"], cell: Float[Tensor, "B N H"]
+    ) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B N H"]]:
         """Return the next state and cell."""
-        gates = full_precision(self.from_input(inputs) + self.from_state(state))
-        enter, forget, new, leave = gates.chunk(4, dim=-1)
-        cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
-        return leave.sigmoid() * cell.tanh(), cell
+        return advance(self.from_input(inputs) + self.from_state(state), cell)
 
 
 class Attended(NamedTuple):
@@ -39,7 +53,10 @@ class Attended(NamedTuple):
 
 
 class AdditiveAttention(nn.Module):
-    """e = w·tanh(W_v v + W_h h), softmax over the sources; the sources of a study exist once for all its beams."""
+    """e = w·tanh(W_v v + W_h h), softmax over the sources; the sources of a study exist once for all its beams.
+
+    The constants in e that public weights have change nothing.
+    """
 
     def __init__(self, *, sources: int, state: int, width: int) -> None:
         """Make the layers.
@@ -47,12 +64,12 @@ class AdditiveAttention(nn.Module):
         Args:
             sources: width of what is attended to.
             state: width of what attends.
-            width: of the space in which both meet.
+            width: A, of the space in which both meet.
         """
         super().__init__()
-        self.key = nn.Linear(sources, width, bias=False)
+        self.key = nn.Linear(sources, width)
         self.query = nn.Linear(state, width)
-        self.energy = nn.Linear(width, 1, bias=False)
+        self.score = nn.Linear(width, 1)
 
     def forward(
         self,
@@ -71,11 +88,15 @@ class AdditiveAttention(nn.Module):
             mask: true on the sources that are there; all by default.
             bias: added to the energies.
         """
-        meeting = torch.tanh(keys.unsqueeze(1) + self.query(state).unsqueeze(2))
-        energy = full_precision(self.energy(meeting)).squeeze(-1)
+        energies = self.energies(self.query(state), keys, mask)
         if bias is not None:
-            energy = energy + bias.unsqueeze(1)
-        if mask is not None:
-            energy = energy.masked_fill(~mask.unsqueeze(1), -torch.inf)
-        weights = energy.softmax(-1)
+            energies = energies + bias.unsqueeze(1)
+        weights = energies.softmax(-1)
         return Attended(weights.to(sources.dtype) @ sources, weights)
+
+    def energies(
+        self, query: Float[Tensor, "B N A"], keys: Float[Tensor, "B S A"], mask: Bool[Tensor, "B S"] | None = None
+    ) -> Float[Tensor, "B N S"]:
+        """Return the energy of every source for every query, minus infinity on those that are not there."""
+        energies = full_precision(self.score(torch.tanh(keys.unsqueeze(1) + query.unsqueeze(2)))).squeeze(-1)
+        return energies if mask is None else energies.masked_fill(~mask.unsqueeze(1), -torch.inf)

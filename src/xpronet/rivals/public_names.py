@@ -4,17 +4,18 @@
 | --- | --- |
 | `word_embedding`, `word_output` | `embed` or `embed.0`, `logit` |
 | `pooled_embedding` | `img_embed` (ST), `fc_embed` or `fc_embed.0` |
-| `region_embedding`, `region_keys` | `att_embed.0`, `ctx2att` |
+| `region_embedding` | `att_embed.0` |
 | ST: `cell.word_gates`, `state_gates` | `core.weight_ih_l0`, `core.weight_hh_l0` (maxout: `_core.i2h`, `_core.h2h`) |
 | ADAATT: `cell.word_gates`, `image_gates`, `state_gates` | `core.lstm.w2h`, `v2h`, `h2h.0` |
 | ADAATT: `cell.word_sentinel`, `image_sentinel`, `state_sentinel` | `core.lstm.r_w2h`, `r_v2h`, `r_h2h` |
 | ADAATT: `cell.sentinel_row`, `sentinel_key` | `core.attention.fr_linear.0`, `fr_embed` |
-| ADAATT: `cell.query_row`, `query`, `output` | `core.attention.ho_linear.0`, `ho_embed`, `att2h` |
+| ADAATT: `cell.query_row`, `output` | `core.attention.ho_linear.0`, `att2h` |
 | ATT2IN: `cell.word_gates`, `state_gates`, `context_candidates` | `core.i2h`, `core.h2h`, `core.a2c` |
 | TopDown: `cell.feedback_gates`, `image_gates`, `word_gates` | columns of `core.att_lstm.weight_ih`, in this order |
 | TopDown: `cell.context_gates`, `asked_gates` | columns of `core.lang_lstm.weight_ih`, in this order |
 | TopDown: `cell.asking_gates`, `writing_gates` | `weight_hh`, `bias_hh` of the two |
-| `cell.attention.query`, `cell.attention.score` (ADAATT: `cell.score`) | `core.attention.h2att`, `alpha_net` |
+| `cell.attention.key`, `score` | `ctx2att`, `core.attention.alpha_net` |
+| `cell.attention.query` | `core.attention.h2att` (ADAATT: `ho_embed`) |
 
 PyTorch's own LSTM orders its gates input, forget, candidate, output: the rows of those weights change places.
 """
@@ -35,13 +36,14 @@ RENAMED = {
     "fc_embed": "pooled_embedding",
     "fc_embed.0": "pooled_embedding.0",
     "att_embed.0": "region_embedding.0",
-    "ctx2att": "region_keys",
+    "ctx2att": "cell.attention.key",
     "_core.i2h": "cell.word_gates",
     "_core.h2h": "cell.state_gates",
     "core.i2h": "cell.word_gates",
     "core.h2h": "cell.state_gates",
     "core.a2c": "cell.context_candidates",
     "core.attention.h2att": "cell.attention.query",
+    "core.attention.alpha_net": "cell.attention.score",
     "core.lstm.w2h": "cell.word_gates",
     "core.lstm.v2h": "cell.image_gates",
     "core.lstm.h2h.0": "cell.state_gates",
@@ -51,7 +53,7 @@ RENAMED = {
     "core.attention.fr_linear.0": "cell.sentinel_row",
     "core.attention.fr_embed": "cell.sentinel_key",
     "core.attention.ho_linear.0": "cell.query_row",
-    "core.attention.ho_embed": "cell.query",
+    "core.attention.ho_embed": "cell.attention.query",
     "core.attention.att2h": "cell.output",
 }
 """Layers that are the same but for their name."""
@@ -112,9 +114,6 @@ def _ours(model: Captioner, name: str, tensor: Tensor, own: Mapping[str, Tensor]
             )
         return dict(zip(parts, torch.split(rows, widths, dim=1), strict=True))
     layer, _, kind = name.rpartition(".")
-    if layer == "core.attention.alpha_net":
-        inner = "cell.attention.score" if "cell.attention.score.weight" in own else "cell.score"
-        return {f"{inner}.{kind}": tensor}
     return {f"{RENAMED.get(layer, layer)}.{kind}": tensor}
 
 

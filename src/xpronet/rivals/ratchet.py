@@ -7,6 +7,7 @@ Shape legend: B studies, N beams, T words, S regions of all views, L layers, H h
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -20,12 +21,22 @@ from xpronet.model.decoding import WordCache
 from xpronet.model.report_model import FindingsHead, Outputs, Patches, ReportModel, WordReading
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
-from xpronet.rivals.options import read_options
+from xpronet.settings_tables import read_table
 
-OPTIONS = {"head_width": 0}
-"""`head_width`: of each head's queries, keys and values; 0: the model's width, as in the original."""
 FEED_FORWARD_DROPOUT = 0.1
 """Fixed in the original."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatchetSettings:
+    """The `[model.options]` of ratchet; other sizes are those of `[model]`."""
+
+    head_width: int = 0
+    """Of each head's queries, keys and values; 0 is the model's width, as in the original."""
+
+    def __post_init__(self) -> None:
+        if self.head_width < 0:
+            raise InputError(f"model.options.head_width = {self.head_width}: must not be negative")
 
 
 class RatchetStudies(NamedTuple):
@@ -82,9 +93,7 @@ class Ratchet(ReportModel):
         super().__init__(
             backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
         )
-        head_width = int(read_options(settings, OPTIONS)["head_width"])
-        if head_width < 0:
-            raise InputError(f"model.options.head_width = {head_width}: must be at least 1, or 0 for the model's width")
+        head_width = read_table(RatchetSettings, settings.options, prefix="model.options.").head_width
         self.memory = nn.Linear(backbone.width_out, settings.width)
         self.word_embedding = nn.Embedding(num_words, settings.width)
         self.dropout = nn.Dropout(settings.dropout)

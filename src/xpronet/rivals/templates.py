@@ -19,7 +19,6 @@ from xpronet.text.vocabulary import Phrase
 
 SHARE = 0.024
 """Of the train reports, 50 of IU X-Ray's 2,069: 27 templates there; HRGR's own were 28, made by hand."""
-
 SENTENCES_KEPT = 50_000
 """Whose reading is kept: reports repeat each other's, and each epoch reads all of them again."""
 
@@ -54,6 +53,16 @@ _WITHIN_LIMITS = "within normal limits"
 
 Meaning = tuple[tuple[str, ...], tuple[str, ...]]
 """The findings that a sentence denies and the anatomy that it names, each sorted."""
+
+
+def check_share(share: float) -> None:
+    """See that `model.options.template_share` is a share.
+
+    Raises:
+        InputError: it is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise InputError(f"model.options.template_share = {share}: must be a share, above 0 and at most 1")
 
 
 class Template(NamedTuple):

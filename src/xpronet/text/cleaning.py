@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 
 LIST_NUMBER = re.compile(
     r"""
@@ -52,10 +53,13 @@ def clean(report: str, *, lower_case: bool = True) -> str:
 
 
 def readable(cleaned: str) -> str:
-    """Return cleaned text as people write it: capitals after full stops, no space before them."""
-    sentences = [sentence.strip() for sentence in cleaned.split(" . ")]
-    sentences[-1] = sentences[-1].removesuffix(".").strip()
-    return " ".join(sentence[0].upper() + sentence[1:] + "." for sentence in sentences if sentence)
+    """Return cleaned text as people write it: capitals after full stops, no space before them.
+
+    Full stops without a word between them, which a model may generate, are one.
+    """
+    groups = groupby(cleaned.split(), key=lambda word: word == ".")
+    sentences = [" ".join(words) for is_stop, words in groups if not is_stop]
+    return " ".join(sentence[0].upper() + sentence[1:].removesuffix(".") + "." for sentence in sentences)
 
 
 PUBLISHED_DELETED = str.maketrans("", "", ".,?;*!%^&_+():<=>@[]{}\"/\\'")
