@@ -169,7 +169,8 @@ def folder_studies(folder: Path) -> dict[str, list[ImageSource]]:
     studies: dict[str, list[ImageSource]] = {}
     entries: dict[str, Path] = {}
     for entry in sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")):
-        images = _image_files(entry) if entry.is_dir() else [entry] if _is_image(entry) else []
+        own: list[ImageSource] = [entry] if _is_image(entry) else []
+        images = _image_files(entry) if entry.is_dir() else own
         if not images:
             continue
         name = entry.name if entry.is_dir() else entry.stem
