@@ -9,7 +9,7 @@ from typing import Any
 
 STAGES = {"words": "cross-entropy (the paper)", "reward": "and reward, search by evidence"}
 PROTOCOLS = ("published-iu", "full-text")
-SCORES = ("BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "macro-F1 of 13")
+SCORES = ("BLEU-4", "ROUGE-L", "CIDEr", "METEOR", "macro-F1 of 13")
 ABNORMAL = ("BLEU-4", "macro-F1 of 13")
 HEAD = """# IU X-Ray on two CPU cores
 
