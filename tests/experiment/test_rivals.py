@@ -6,7 +6,7 @@ import pytest
 
 from xpronet.cli import run
 from xpronet.errors import InputError
-from xpronet.evaluation.scorecard import RETRIEVAL
+from xpronet.evaluation.scoring import RETRIEVAL
 from xpronet.experiment.recipe import Recipe, read_recipe, shipped_recipe
 from xpronet.experiment.rivals import BASELINES, choose_rivals, rival_rows
 from xpronet.files import read_json
