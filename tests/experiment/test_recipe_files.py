@@ -27,7 +27,7 @@ def test_a_folder_of_that_name_is_no_recipe(tmp_path: Path, monkeypatch: pytest.
     ("name", "told"),
     [
         ("phantm", "no recipe 'phantm' comes with this package; did you mean phantom?"),
-        ("recipes/phantm.toml", "did you mean phantom?"),
+        ("recipes/phantm.toml", "did you mean recipes/phantom.toml?"),
         ("../phantom", "no recipe '../phantom' comes with this package"),
         ("qqqq", "name a TOML file, or one of covid_chestxray, iu_xray,"),
     ],

@@ -130,11 +130,11 @@ def keep_writing(loaded: Checkpoint) -> None:
     network = loaded.network
     with torch.no_grad():
         if network.settings.name in ("coat", "hrgr", "kerp"):
-            network.stop.bias[0] = -100.0
+            network.stop.bias[0] = -1e4
         elif network.settings.name == "cmas":
-            network.choice.bias[0] = -100.0
+            network.choice.bias[0] = -1e4
         else:
-            network.word_output.bias[loaded.vocabulary.eos] = -100.0
+            network.word_output.bias[loaded.vocabulary.eos] = -1e4
 
 
 def check_words(checkpoint: Path, phantom: Corpus) -> None:
@@ -162,8 +162,8 @@ def check_words(checkpoint: Path, phantom: Corpus) -> None:
 def test_the_words_of_a_template_count_against_the_limit(make_rival, patches, findings):
     model, derived = make_rival("hrgr")
     with torch.no_grad():
-        model.policy.bias[0] = -100.0
-        model.stop.bias[0] = -100.0
+        model.policy.bias[0] = -1e4
+        model.stop.bias[0] = -1e4
     vocabulary = derived.vocabulary
     lengths = [len(vocabulary.spell(number)) for number in range(len(vocabulary))]
     with torch.inference_mode():

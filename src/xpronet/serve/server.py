@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import torch
 import uvicorn
@@ -58,7 +58,7 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
     Listener(model, workers, settings, ready=ready).run()
 
 
-def configure_log(stream: TextIO) -> None:
+def configure_log(stream: IO[str]) -> None:
     """Write the server's log to a stream, and nothing else.
 
     Other libraries' loggers get no handler: pydicom and highdicom log identifiers and values of patients' images. Where
