@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.experiment.recipe import Recipe, make_recipe
 from xpronet.experiment.run import train_run
 from xpronet.generation.fit_gate import fit_run_gate
+from xpronet.labels.findings import FINDINGS
 from xpronet.launch import THREADS_VARIABLE
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
@@ -117,3 +119,48 @@ def gated_run(tiny_run: Path, phantom: Corpus, tmp_path_factory: pytest.TempPath
         patch.setattr("xpronet.model.out_of_distribution.FEWEST", 2)
         fit_run_gate(run, phantom, GateSettings(quantile=1.0, margin=1.0))
     return run
+
+
+CHEXBERT_PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "pneumo", "##thorax", "effusion", "enlarged"]
+CHEXBERT_WORDS = [
+    *CHEXBERT_PIECES,
+    "no",
+    "small",
+    "large",
+    "left",
+    "right",
+    "pleural",
+    "heart",
+    "is",
+    "normal",
+    "the",
+    "opacity",
+    "acute",
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_chexbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with BERT's configuration and words, and random weights in the published layout."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("chexbert")
+    (folder / "vocab.txt").write_text("\n".join(CHEXBERT_WORDS) + "\n", encoding="utf-8")
+    config = BertConfig(
+        vocab_size=len(CHEXBERT_WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+        initializer_range=0.8,
+    )
+    config.save_pretrained(folder)
+    torch.manual_seed(0)
+    bert = BertModel(config)
+    heads = nn.ModuleList(nn.Linear(16, 2 if name == "No Finding" else 4) for name in FINDINGS)
+    weights = {f"module.bert.{name}": tensor for name, tensor in bert.state_dict().items()}
+    weights |= {f"module.linear_heads.{name}": tensor for name, tensor in heads.state_dict().items()}
+    weights["module.bert.embeddings.position_ids"] = torch.arange(40).unsqueeze(0)
+    torch.save({"epoch": 8, "model_state_dict": weights}, folder / "chexbert.pth")
+    return folder

@@ -1,4 +1,4 @@
-"""A small CheXbert of our own making, and the impressions of the real reports."""
+"""The impressions of the real reports."""
 
 import csv
 import json
@@ -9,60 +9,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import torch
-from torch import nn
 
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
-
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "pneumo", "##thorax", "effusion", "enlarged"]
-WORDS = [
-    *SPECIAL,
-    "no",
-    "small",
-    "large",
-    "left",
-    "right",
-    "pleural",
-    "heart",
-    "is",
-    "normal",
-    "the",
-    "opacity",
-    "acute",
-]
 
 
 @pytest.fixture(scope="session")
 def rules() -> RuleLabeler:
     return RuleLabeler()
-
-
-@pytest.fixture(scope="session")
-def tiny_chexbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with BERT's configuration and words, and random weights in the published layout."""
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("chexbert")
-    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=40,
-        initializer_range=0.8,
-    )
-    config.save_pretrained(folder)
-    torch.manual_seed(0)
-    bert = BertModel(config)
-    heads = nn.ModuleList(nn.Linear(16, 2 if name == "No Finding" else 4) for name in FINDINGS)
-    weights = {f"module.bert.{name}": tensor for name, tensor in bert.state_dict().items()}
-    weights |= {f"module.linear_heads.{name}": tensor for name, tensor in heads.state_dict().items()}
-    weights["module.bert.embeddings.position_ids"] = torch.arange(40).unsqueeze(0)
-    torch.save({"epoch": 8, "model_state_dict": weights}, folder / "chexbert.pth")
-    return folder
 
 
 @dataclass(frozen=True)
