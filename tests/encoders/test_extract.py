@@ -107,10 +107,11 @@ def test_other_features_are_refused(phantom: Corpus, tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_before_the_work(phantom: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status = extract.os.statvfs(tmp_path)
-    full = type("Full", (), {"f_bavail": 1, "f_frsize": status.f_frsize})
+    full = type("Full", (), {"f_bavail": 0, "f_frsize": status.f_frsize})
     monkeypatch.setattr(extract.os, "statvfs", lambda _: full)
-    with pytest.raises(InputError, match=r"GiB are needed and 0\.0 GiB are free"):
+    with pytest.raises(InputError, match=r"MiB are needed and 0 MiB are free"):
         write(phantom, tmp_path / "features")
+    assert not (tmp_path / "features").exists()
 
 
 def test_a_missing_image_is_named(phantom: Corpus, tmp_path: Path) -> None:

@@ -138,8 +138,7 @@ def write_feature_cache(
     views = [view for study in studies for view in study.views]
     if not views:
         raise InputError(f"{corpus.folder}: no images to compute features of; was it made with --no-images?")
-    check_writable(folder)
-    make_folder(folder)
+    nearest = check_writable(folder)
     # One forward pass tells the size of the maps.
     regions, channels = fast(np.zeros((1, images.size, images.size), np.uint8)).shape[1:]
     paths = [corpus.view_path(view) for view in views]
@@ -161,6 +160,9 @@ def write_feature_cache(
             raise InputError(f"{folder}: holds other features, finished before; choose another folder or remove it")
         return open_feature_cache(folder)
     done = _done_before(folder, info)
+    if not done:
+        _check_space(folder, nearest, info)
+    make_folder(folder)
     features, mirrored = _files(folder, info, fresh=not done)
     squares = read_ahead(
         enumerate(views[done:], done),
@@ -212,18 +214,27 @@ def _files(folder: Path, info: dict[str, Any], *, fresh: bool) -> tuple[np.memma
         return features, mirrored
     files, crops, regions, channels = info["files"], info["crops"], info["regions"], info["channels"]
     shape = (len(files), 1 + crops, regions, channels)
-    needed = int(np.prod(shape)) * np.dtype(TYPES[info["storage"]]).itemsize
-    status = os.statvfs(folder)
-    free = status.f_bavail * status.f_frsize
-    if needed > free:
-        raise InputError(
-            f"{folder}: {needed / 2**30:.1f} GiB are needed and {free / 2**30:.1f} GiB are free; choose another disk "
-            "or fewer --crops"
-        )
     return (
         np.lib.format.open_memmap(folder / FEATURES_FILE, "w+", TYPES[info["storage"]], shape),
         np.lib.format.open_memmap(folder / MIRRORED_FILE, "w+", np.float32, (len(files), channels)),
     )
+
+
+def _check_space(folder: Path, nearest: Path, info: dict[str, Any]) -> None:
+    """See that the features will fit on the disk.
+
+    Raises:
+        InputError: they will not.
+    """
+    numbers = len(info["files"]) * (1 + info["crops"]) * info["regions"] * info["channels"]
+    needed = numbers * np.dtype(TYPES[info["storage"]]).itemsize
+    status = os.statvfs(nearest)
+    free = status.f_bavail * status.f_frsize
+    if needed > free:
+        raise InputError(
+            f"{folder}: {needed / 2**20:,.0f} MiB are needed and {free / 2**20:,.0f} MiB are free; choose another disk "
+            "or fewer --crops"
+        )
 
 
 def _done_before(folder: Path, info: dict[str, Any]) -> int:
@@ -234,7 +245,7 @@ def _done_before(folder: Path, info: dict[str, Any]) -> int:
     """
     path = folder / PROGRESS_FILE
     if not path.is_file():
-        if any(folder.iterdir()):
+        if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty and no begun feature cache; choose another folder")
         return 0
     record = read_json(path)
