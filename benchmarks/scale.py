@@ -48,7 +48,7 @@ REPEATS = 2
 RECORDS = """
 import gc, json, os, sys
 from pathlib import Path
-from xpronet.experiment.build import recipe_corpus
+from xpronet.experiment.recipe_parts import recipe_corpus
 from xpronet.experiment.recipe import make_recipe
 
 def resident():

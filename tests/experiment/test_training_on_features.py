@@ -11,8 +11,8 @@ from xpronet.cli import run as command
 from xpronet.data.corpus import open_corpus
 from xpronet.encoders.extract import CacheSettings, write_feature_cache
 from xpronet.errors import InputError
-from xpronet.experiment.build import build_backbone, recipe_encoder_name
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.recipe_parts import build_backbone, recipe_encoder_name
 from xpronet.experiment.run import train_run
 from xpronet.experiment.test_scores import write_test_reports
 

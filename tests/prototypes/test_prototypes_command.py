@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from xpronet.cli import run
-from xpronet.experiment.build import build_backbone, load_bank
+from xpronet.experiment.initial_prototypes import load_bank
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.recipe_parts import build_backbone
 from xpronet.labels.findings import FINDINGS, SCHEMAS
 from xpronet.prototypes.bank import PrototypeBank
 

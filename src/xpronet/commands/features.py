@@ -41,8 +41,8 @@ def features(
     from xpronet.data.corpus import open_corpus
     from xpronet.data.feature_cache import describe_feature_cache
     from xpronet.encoders.extract import CacheSettings, write_feature_cache
-    from xpronet.experiment.build import build_backbone, recipe_encoder_name
     from xpronet.experiment.recipe import read_recipe
+    from xpronet.experiment.recipe_parts import build_backbone, recipe_encoder_name
     from xpronet.model.checkpoint import best_device
     from xpronet.progress import on_console
 

@@ -32,7 +32,7 @@ def prototypes(
 
     from dataclasses import replace
 
-    from xpronet.experiment.build import initial_bank
+    from xpronet.experiment.initial_prototypes import initial_bank
     from xpronet.experiment.recipe import read_recipe
     from xpronet.files import new_file
     from xpronet.progress import on_console

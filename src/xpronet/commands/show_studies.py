@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 
 from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
 from xpronet.errors import InputError
-from xpronet.experiment.build import label_source
+from xpronet.experiment.recipe_parts import label_source
 from xpronet.generation.generator import ReportGenerator, pad_views
 from xpronet.generation.report import Report
 from xpronet.generation.study_images import read_study

@@ -13,9 +13,10 @@ import torch
 
 from xpronet.encoders.text_encoders import TFIDF, build_text_encoder
 from xpronet.errors import InputError
-from xpronet.experiment.build import build_backbone, label_source, prepare, recipe_corpus, wants_bank
+from xpronet.experiment.build import prepare
 from xpronet.experiment.first_stage import find_first_stage, load_first_stage
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.recipe_parts import build_backbone, label_source, recipe_corpus, wants_bank
 from xpronet.extensions import is_outside
 from xpronet.files import check_writable
 from xpronet.generation.generator import ReportGenerator

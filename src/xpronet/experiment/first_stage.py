@@ -7,8 +7,8 @@ from typing import Any
 
 from xpronet.encoders.build import image_encoder_record
 from xpronet.errors import InputError
-from xpronet.experiment.build import wants_bank
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.recipe_parts import wants_bank
 from xpronet.files import new_folder
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.checkpoint import Checkpoint, find_checkpoint, fingerprint, load_checkpoint

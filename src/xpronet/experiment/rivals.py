@@ -10,8 +10,8 @@ from xpronet.encoders.image_encoder import DENSENET121, RESNET
 from xpronet.errors import InputError
 from xpronet.evaluation.baselines import BEST_CONSTANT, BUILT_CONSTANT, FINDINGS_CONSTANT, RANDOM_REPORT
 from xpronet.evaluation.scoring import RETRIEVAL
-from xpronet.experiment.build import build_backbone, recipe_corpus, recipe_encoder_name
 from xpronet.experiment.recipe import Recipe, shipped_recipe, with_layers
+from xpronet.experiment.recipe_parts import build_backbone, recipe_corpus, recipe_encoder_name
 from xpronet.experiment.run import train_run
 from xpronet.experiment.variant_table import RowNotes
 from xpronet.experiment.variants import memory_variant

@@ -10,8 +10,8 @@ from xpronet.evaluation.render import scorecard_markdown
 from xpronet.evaluation.retrieval import most_similar_reports
 from xpronet.evaluation.scoring import score
 from xpronet.evaluation.text_protocol import ProtocolName
-from xpronet.experiment.build import label_source, recipe_corpus
 from xpronet.experiment.recipe import Recipe
+from xpronet.experiment.recipe_parts import label_source, recipe_corpus
 from xpronet.files import read_json, write_json, write_text
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import read_provenance, write_predictions

@@ -20,8 +20,9 @@ from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.scoring import RETRIEVAL
 from xpronet.evaluation.text_protocol import ProtocolName
-from xpronet.experiment.build import initial_bank, recipe_corpus, wants_bank
+from xpronet.experiment.initial_prototypes import initial_bank
 from xpronet.experiment.recipe import Recipe, differences, read_recipe
+from xpronet.experiment.recipe_parts import recipe_corpus, wants_bank
 from xpronet.experiment.run import RECIPE_FILE, train_together
 from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
 from xpronet.experiment.variant_table import RowNotes, VariantTable, baseline_rows, best_constants, make_variant
