@@ -36,9 +36,10 @@ def test_the_demo_makes_everything_and_a_page(
     assert run(["demo", "--out", str(out), "--studies", "40", "--epochs", "1"]) == 0
     printed = capsys.readouterr().out
     for text in (
-        "1 of 6",
+        "1 of 7",
         "40 studies (28 train, 4 val, 8 test)",
         "micro-F1 1.000",
+        "fewer than 20 validation studies: reports are searched for by their wording alone",
         "8 reports",
         "BLEU-4",
         "can do: write a report about a drawn chest X-ray",

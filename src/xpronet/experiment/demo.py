@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xpronet.data.corpus import LABELS_FILE, open_corpus
+from xpronet.deploy.load import load
 from xpronet.errors import InputError
 from xpronet.evaluation.baselines import BEST_CONSTANT, FINDINGS_CONSTANT
 from xpronet.evaluation.evaluate import evaluate
@@ -16,12 +17,11 @@ from xpronet.evaluation.settings import EvaluationSettings
 from xpronet.experiment.demo_page import write_demo_page
 from xpronet.experiment.recipe import read_recipe, shipped_recipe
 from xpronet.experiment.run import train_together
+from xpronet.generation.fit_claims import FEWEST, calibrate_run
 from xpronet.generation.generate import divide_split, generate, generate_arguments
-from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.settings import GenerationSettings
 from xpronet.labels.label_tables import read_labels
 from xpronet.labels.labelers import make_labeler
-from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.progress import Tracker, silent
 from xpronet.training.processes import work_together
@@ -99,21 +99,28 @@ def run_demo(
     _clear(out, overwrite=overwrite)
     corpus, run = out / CORPUS, out / RUN
 
-    start_step("1 of 6  Draw studies")
+    start_step("1 of 7  Draw studies")
     settings = PhantomSettings(studies=studies, seed=seed, prevalence="balanced", size=IMAGE_SIZE)
     counts = make_phantom(corpus, settings, track=track)
     notify(f"{corpus}: {studies} studies ({', '.join(f'{count} {split}' for split, count in counts.items())})")
 
-    start_step("2 of 6  Read the findings from the reports, and compare them with the drawings")
+    start_step("2 of 7  Read the findings from the reports, and compare them with the drawings")
     notify(_labeler_agreement(corpus, track=track))
 
-    start_step("3 of 6  Make prototypes and train")
+    start_step("3 of 7  Make prototypes and train")
     recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
     train_together(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
 
-    start_step("4 of 6  Generate reports about the test studies")
-    checkpoint = load_checkpoint(run)
-    generator = ReportGenerator(checkpoint, device=best_device(), fingerprint=fingerprint(run))
+    start_step("4 of 7  Weigh the findings against the wording, on validation studies")
+    drawn = open_corpus(corpus)
+    if len(drawn.split("val")) >= FEWEST:
+        for line in calibrate_run(run, drawn, track=track).lines():
+            notify(line)
+    else:
+        notify(f"fewer than {FEWEST} validation studies: reports are searched for by their wording alone")
+
+    start_step("5 of 7  Generate reports about the test studies")
+    generator = load(run)
     arguments = generate_arguments(run, corpus=corpus, out=out / PREDICTIONS, settings=GenerationSettings())
     with work_together(lambda _: arguments, divide_split(corpus, "test")) as context:
         summary = generate(
@@ -127,17 +134,16 @@ def run_demo(
         )
     notify(f"{summary.reports} reports, {summary.rate:.1f} a second, in {out / PREDICTIONS}")
 
-    start_step("5 of 6  Score them")
+    start_step("6 of 7  Score them")
     # METEOR would take Java, and a third of the scoring's time.
     card = evaluate(out / PREDICTIONS, corpus=corpus, settings=EvaluationSettings(skip_meteor=True), track=track)
     write_scorecard_files(out / SCORECARD, card)
 
-    start_step("6 of 6  Explain some of them")
-    studies_drawn = open_corpus(corpus)
-    write_demo_page(out / PAGE, generator=generator, corpus=studies_drawn, scorecard=card)
-    shown = studies_drawn.split("test")[0]
+    start_step("7 of 7  Explain some of them")
+    write_demo_page(out / PAGE, generator=generator, corpus=drawn, scorecard=card)
+    shown = drawn.split("test")[0]
     return DemoResult(
-        scorecard=card, page=out / PAGE, run=run, views=tuple(studies_drawn.view_path(view) for view in shown.views)
+        scorecard=card, page=out / PAGE, run=run, views=tuple(drawn.view_path(view) for view in shown.views)
     )
 
 
