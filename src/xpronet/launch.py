@@ -2,7 +2,8 @@
 
 Several threads of one process wait for each other by spinning, at each of the hundreds of small products of a step; a
 thread that has lost its core to another program then keeps all others waiting. Processes of one thread each wait
-asleep. Commands therefore divide their batches among processes where they can, and elsewhere let threads wait asleep.
+asleep. Commands therefore work with one thread, or with processes of one thread each where these gain something, and
+elsewhere let threads wait asleep.
 """
 
 import os

@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prefix_model import Prefixes
 
-from tests.generation.test_beam import Prefixes
 from xpronet.generation.beam import beam_search
 from xpronet.generation.claim_guide import ClaimGuide, ClaimReader, _cost
 from xpronet.labels.findings import FINDINGS, State

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rival_options import HIERARCHICAL, OPTIONS
 
 from xpronet.data.corpus import Corpus
 from xpronet.encoders.build import build_image_encoder
@@ -18,13 +19,6 @@ from xpronet.model.settings import ModelSettings
 from xpronet.rivals.sentences import MOST_SENTENCES
 from xpronet.text.vocabulary import VocabularySettings, build_vocabulary
 
-HIERARCHICAL = ("coat", "hrgr", "cmas", "sentsat_kg", "kerp")
-OPTIONS: dict[str, dict[str, Any]] = {
-    "hrgr": {"template_share": 0.1},
-    "kerp": {"template_share": 0.1},
-    "ratchet": {"head_width": 8},
-}
-"""What a model needs on so few and so small studies."""
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in BUILT_IN} | {
     "st, maxout": ("st", {"maxout": True, "word_width": 12}),
     "adaatt, maxout": ("adaatt", {"maxout": True, "attention_width": 12}),

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rival_options import HIERARCHICAL, OPTIONS
 
-from tests.rivals.conftest import HIERARCHICAL, OPTIONS
 from xpronet.data.corpus import Corpus
 from xpronet.data.dataset import BatchSettings, StudyDataset
 from xpronet.data.loader import load_batches

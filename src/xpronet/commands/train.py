@@ -27,9 +27,8 @@ def train(
 ) -> None:
     """Train a model by a recipe.
 
-    On a CPU each batch is divided among processes of few threads, one for each core where the batch is large enough;
-    other programs then slow training down no more than their share. With torchrun, processes of several GPUs or
-    machines train together: torchrun --nproc-per-node 8 -m xpronet train ...
+    On a CPU one process of one thread trains, so that other programs slow it down no more than their share. With
+    torchrun, processes of several GPUs or machines train together: torchrun --nproc-per-node 8 -m xpronet train ...
 
     Args:
         recipe: TOML file, or the name of a recipe that comes with the package, such as phantom.
@@ -45,8 +44,8 @@ def train(
         test: at the end, generate reports about the test studies with the best checkpoint and score them, once.
         skip_meteor: leave METEOR out of these scores, and with it the seconds that Java takes.
         dry_run: run a few batches through everything, print what the whole run would need, and leave nothing behind.
-        processes: how many share each batch on a CPU, whatever the cores; a resumed run keeps its number. Where
-            OMP_NUM_THREADS is set and this is not, one process has that many threads.
+        processes: how many share each batch on a CPU; a resumed run keeps its number. Where OMP_NUM_THREADS is set,
+            each has that many threads.
         set_: change a value of the recipe: --set train.epochs=5; may be given several times.
     """
     from xpronet.experiment.recipe_files import recipe_file

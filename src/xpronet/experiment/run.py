@@ -180,7 +180,7 @@ def train_together(
         bank: as `train_run` takes it.
         first_stage: as `train_run` takes it.
         resumed: as `train_run` takes it.
-        processes: how many share each batch on a CPU; by default see `xpronet.launch.divide`.
+        processes: how many share each batch on a CPU; by default one, of one thread.
         track: shows progress, in the main process.
         notify: takes lines as in `train_run`, in the main process.
 
@@ -198,7 +198,8 @@ def train_together(
         return ["train", str(folder / RECIPE_FILE), "--out", str(run), *start, *(["--resume"] if resumed else [])]
 
     nothing_left = resumed and finished_state(recipe, run) is not None
-    division = divide(recipe.batches.size, processes=1 if nothing_left else processes)
+    # Measured, two processes of one thread trained the phantom recipe at 0.8 of the speed of one (docs/performance.md).
+    division = divide(recipe.batches.size, processes=1 if nothing_left or processes is None else processes)
     with work_together(arguments, division) as context:
         return train_run(
             recipe,
