@@ -72,7 +72,8 @@ class CollapseSigns:
             title = "FINDINGS MISSED: the reports differ, but not with what is abnormal"
         return (
             f"{title}. {self.distinct} distinct reports for {self.studies} studies "
-            f"(references: {self.distinct_references}); the commonest is given to {self.commonest / self.studies:.0%} of the studies (references: "
+            f"(references: {self.distinct_references}); "
+            f"the commonest is given to {self.commonest / self.studies:.0%} of the studies (references: "
             f"{self.commonest_reference / self.studies:.0%}); {self.called_normal} of {self.abnormal} abnormal studies "
             f"are described without any abnormal finding; {self.denied} of {self.affirmed} findings that the "
             "references affirm are denied in words."
