@@ -5,7 +5,7 @@
 `--source` caches real films (PNG, JPEG, DICOM) in place of drawn ones. Measured on this machine: bytes and seconds of a
 cached image, images read a second, bytes of a study's record, a training step and the writing of a report with
 ResNet-101. Counted: the operations of both, from which the GPU rows are computed at a utilisation that is assumed.
-`--write` puts the table into docs/scale.md, between its two marks. Prints one JSON object.
+`--write` puts the table into docs/how_to/scale.md, between its two marks. Prints one JSON object.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, train_view
 from xpronet.progress import format_duration
 
-PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how_to" / "scale.md"
 BEGIN, END = "<!-- written by benchmarks/scale.py -->", "<!-- end -->"
 CORPORA = {"MIMIC-CXR": 377_110, "100 million": 100_000_000}
 STUDIES_PER_PICTURE = 227_835 / 377_110
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="fewer films and records, smaller batches")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--source", type=Path, help="folder of films to cache")
-    parser.add_argument("--write", action="store_true", help="rewrite the table in docs/scale.md")
+    parser.add_argument("--write", action="store_true", help="rewrite the table in docs/how_to/scale.md")
     options = parser.parse_args()
     device = torch.device(options.device)
     with tempfile.TemporaryDirectory() as folder:

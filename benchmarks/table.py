@@ -1,4 +1,4 @@
-"""Run the speed benchmarks and write their figures into docs/performance.md, between its two marks.
+"""Run the speed benchmarks and write their figures into docs/explanation/performance.md, between its two marks.
 
 python benchmarks/table.py [--small]
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGE = HERE.parent / "docs" / "explanation" / "performance.md"
 BEGIN, END = "<!-- written by benchmarks/table.py -->", "<!-- end -->"
 BENCHMARKS = ("step", "decode", "prototypes", "memory", "loader")
 UNITS = {"seconds": " s", "bound_seconds": " s (bound)", "mebibytes": " MiB", "studies_per_second": " studies/s"}

@@ -1,4 +1,4 @@
-"""Draw docs/architecture.svg from the import graph: python docs/draw_architecture.py [FILE]."""
+"""Draw docs/explanation/architecture.svg from the import graph: python docs/draw_architecture.py [FILE]."""
 
 import ast
 import sys
@@ -81,5 +81,5 @@ def _short(text: str, most: int = 84) -> str:
 
 if __name__ == "__main__":
     names = rooms()
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "architecture.svg"
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "explanation" / "architecture.svg"
     target.write_text(draw(names, imports(names)))

@@ -1,4 +1,4 @@
-"""Every command and code block of README.md and docs/*.md is one that exists."""
+"""Every command and code block of README.md and of the pages in docs is one that exists."""
 
 import re
 import subprocess
@@ -14,8 +14,8 @@ from xpronet.cli import app
 from xpronet.experiment.recipe import make_recipe
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = {page.name: page.read_text() for page in PAGES}
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 PLACEHOLDERS = {"I": "1", "N": "2"}
 """Numbers that pages leave open; other words in capitals are names of files, studies or findings."""
 ALWAYS = {"--help", "--version"}
@@ -85,7 +85,7 @@ def test_toml_blocks_are_recipes(page: str, block: str):
     [
         (page, block)
         for page, block in fenced("python")
-        if not (Path(__file__).parent / f"test_{page.removesuffix('.md')}.py").exists()
+        if not (Path(__file__).parent / f"test_{Path(page).stem}.py").exists()
     ],
 )
 def test_python_blocks_of_pages_without_a_test_of_their_own_run(page: str, block: str, desk: Path):
@@ -120,8 +120,7 @@ def test_make_has_these_targets(page: str, target: str):
 
 @pytest.mark.parametrize(
     ("page", "link"),
-    sorted({(page.name, link) for page in PAGES for link in re.findall(r"\]\(([^)#:\s]+)[^):]*\)", page.read_text())}),
+    sorted({(page, link) for page, text in TEXTS.items() for link in re.findall(r"\]\(([^)#:\s]+)[^):]*\)", text)}),
 )
 def test_links_lead_to_files(page: str, link: str):
-    folder = ROOT if page == "README.md" else ROOT / "docs"
-    assert (folder / link).exists()
+    assert ((ROOT / page).parent / link).exists()

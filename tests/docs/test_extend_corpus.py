@@ -1,4 +1,4 @@
-"""The reader of docs/extend_corpus.md makes a corpus, from the command line and from Python."""
+"""The reader of docs/how_to/extend_corpus.md makes a corpus, from the command line and from Python."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from PIL import Image
 from xpronet.cli import run
 from xpronet.data.corpus import open_corpus
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extend_corpus.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how_to" / "extend_corpus.md").read_text()
 READER, USE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 [COMMAND] = re.findall(r"^    xpronet (.*)$", PAGE, re.MULTILINE)
 WRONG = """

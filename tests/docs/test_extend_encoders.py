@@ -1,4 +1,4 @@
-"""The code of docs/extend_encoders.md does what the page says, from the command line."""
+"""The code of docs/how_to/extend_encoders.md does what the page says, from the command line."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.run_folder import read_journal
 
-PAGE = Path(__file__).parents[2] / "docs" / "extend_encoders.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "extend_encoders.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
 TOML = [tomllib.loads(text) for language, text in BLOCKS if language == "toml"]

@@ -1,4 +1,4 @@
-"""The labeler of docs/extend_labelers.md labels a corpus, from the command line and from Python."""
+"""The labeler of docs/how_to/extend_labelers.md labels a corpus, from the command line and from Python."""
 
 import csv
 import shlex
@@ -9,7 +9,7 @@ import pytest
 
 from xpronet.cli import run
 
-PAGE = "extend_labelers.md"
+PAGE = "how_to/extend_labelers.md"
 
 
 def test_the_labeler_of_the_page(

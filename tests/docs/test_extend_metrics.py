@@ -1,4 +1,4 @@
-"""The metric of docs/extend_metrics.md stands in a scorecard, from the command line and from Python."""
+"""The metric of docs/how_to/extend_metrics.md stands in a scorecard, from the command line and from Python."""
 
 import shlex
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from xpronet.cli import run
 
-PAGE = "extend_metrics.md"
+PAGE = "how_to/extend_metrics.md"
 
 
 def test_the_metric_of_the_page(

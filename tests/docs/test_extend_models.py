@@ -1,4 +1,4 @@
-"""The report model of docs/extend_models.md trains, generates and loads as the page says."""
+"""The report model of docs/how_to/extend_models.md trains, generates and loads as the page says."""
 
 import shlex
 import tomllib
@@ -14,7 +14,7 @@ from xpronet.files import read_json_lines
 from xpronet.model.report_model import Patches
 from xpronet.training.run_folder import read_journal
 
-PAGE = "extend_models.md"
+PAGE = "how_to/extend_models.md"
 
 
 def test_the_report_model_of_the_page(

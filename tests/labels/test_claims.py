@@ -125,7 +125,7 @@ def test_claims_of_tokens(tokens, expected):
 
 
 def test_the_example_of_the_documentation(capsys):
-    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "labels.md").read_text(encoding="utf-8")
     lines = page[page.index("    from xpronet.labels.rules import find_claims") :].splitlines()
     block = [line for number, line in enumerate(lines) if all(not one or one[0] == " " for one in lines[: number + 1])]
     exec(compile(textwrap.dedent("\n".join(block)), "labels.md", "exec"), {})

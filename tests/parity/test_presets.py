@@ -1,4 +1,4 @@
-"""docs/parity.md against the presets: what the page says is what a recipe gets."""
+"""docs/explanation/parity.md against the presets: what the page says is what a recipe gets."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ COLUMNS = 9
 
 
 def rows() -> list[list[str]]:
-    lines = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "docs" / "explanation" / "parity.md").read_text(encoding="utf-8").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     return [row for row in cells if row[0] not in ("topic", "what") and not row[0].startswith("---")]
 

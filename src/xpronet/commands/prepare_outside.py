@@ -28,7 +28,7 @@ def outside(
     """Make a corpus with a reader of another package, which runs that package's code.
 
     Args:
-        reader: python:package.module:function, of an installed package; docs/extend_corpus.md shows how to write one.
+        reader: python:package.module:function, of an installed package; docs/how_to/extend_corpus.md has an example.
         out: the corpus folder to write.
         option: name=value, an argument of the reader; may be given several times.
         short_side: short side of the stored images in pixels; smaller ones keep their size.

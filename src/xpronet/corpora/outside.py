@@ -1,4 +1,4 @@
-"""Corpora read by a function of another package; see docs/extend_corpus.md."""
+"""Corpora read by a function of another package; see docs/how_to/extend_corpus.md."""
 
 import dataclasses
 import inspect

@@ -68,7 +68,7 @@ class DemoResult:
             f"  {program} report {self.run} {' '.join(map(str, self.views))}",
             f"  {program} evaluate {self.page.parent / PREDICTIONS} --corpus {self.page.parent / CORPUS} --probe "
             "--probe-studies 100    # how much of it comes from the images",
-            "  README.md and docs/data.md: your own images and reports; IU X-Ray and MIMIC-CXR",
+            "  README.md and docs/how_to/own_data.md: your own images and reports; IU X-Ray and MIMIC-CXR",
         ]
 
 

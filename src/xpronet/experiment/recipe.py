@@ -47,7 +47,7 @@ PRESETS: dict[str, Tree] = {
         "train": {"clip_norm": 0.0, "decay_epochs": 10, "best_by": "published"},
     },
 }
-"""The defaults that each preset changes (docs/parity.md says why). A recipe's own values take precedence."""
+"""The defaults that each preset changes (docs/explanation/parity.md). A recipe's own values take precedence."""
 
 
 @dataclass(frozen=True, kw_only=True)
