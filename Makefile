@@ -10,11 +10,12 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-browser abuse quick torture check bench iu clean
+.PHONY: demo docs test test-browser abuse quick torture check bench iu clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
+	@echo "make docs    build the site of the docs into site/, without a network"
 	@echo "make test    run all tests"
 	@echo "make test-browser   drive the reading page in Chromium (needs chromium, node and npm)"
 	@echo "make abuse   send 500 hostile uploads to a server"
@@ -33,12 +34,20 @@ $(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[demo]'
 	touch $@
 
+$(BIN)/docs-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable '.[docs]'
+	touch $@
+
 $(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml | $(BIN)/pip
-	$(PIP) --editable '.[text,dicom,metrics,datasets,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
-	touch $@ $(BIN)/demo-installed
+	$(PIP) --editable '.[text,dicom,metrics,datasets,plots,serve,train,onnx,openvino,docs,dev]' --editable tests/outside/package
+	touch $@ $(BIN)/demo-installed $(BIN)/docs-installed
 
 demo: $(BIN)/demo-installed
 	$(BIN)/xpronet demo --out demo --overwrite
+
+docs: $(BIN)/docs-installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+	@echo "site/index.html"
 
 test: $(BIN)/installed
 	$(PYTEST) $(TOGETHER)
@@ -79,4 +88,4 @@ iu: $(BIN)/installed
 	$(BIN)/python experiments/iu_xray_page.py $(IU_OUT) --out docs/results/iu_xray.md
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

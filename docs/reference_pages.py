@@ -1,4 +1,4 @@
-"""The reference pages that are made when the site is built: commands, settings of recipes, and the tutorial's notebook."""
+"""What is made when the site is built: pages of the commands and of the settings, and the tutorial of its notebook."""
 
 import ast
 import dataclasses
@@ -18,6 +18,7 @@ from xpronet.experiment.recipe import PRESETS, Recipe
 from xpronet.pretrain.settings import PretrainRecipe
 
 CODE = re.compile(r"(`[^`]*`)")
+OPTION = re.compile(r"(?<![\w`-])--[a-z][\w-]*")
 SPECIAL = re.compile(r"([*_<>\[\]{}$|])")
 
 
@@ -61,7 +62,13 @@ def _command(path: tuple[str, ...], command: App) -> str:
     assert callable(function)
     described = docstring_parser.parse(inspect.getdoc(function) or "")
     helps = {parameter.arg_name: parameter.description or "" for parameter in described.params}
-    arguments = list(command.assemble_argument_collection(default_parameter=app.default_parameter))
+    arguments = []
+    for argument in command.assemble_argument_collection(default_parameter=app.default_parameter):
+        if argument.names[0] == "*":  # a dataclass whose fields are options: they follow by themselves
+            for kind in get_args(argument.hint):
+                helps.update(_field_notes(kind) if dataclasses.is_dataclass(kind) else {})
+        else:
+            arguments.append(argument)
     usage = [_named(argument) for argument in arguments if argument.required]
     if any(not argument.required for argument in arguments):
         usage.append("[OPTIONS]")
@@ -145,9 +152,9 @@ def _field_notes(kind: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     notes = {}
     for statement, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                notes[statement.target.id] = inspect.cleandoc(str(after.value.value))
+        named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            notes[statement.target.id] = inspect.cleandoc(str(after.value.value))
     return notes
 
 
@@ -158,5 +165,5 @@ def _sentence(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return text whose special characters mean nothing to Markdown, apart from code in backticks."""
-    parts = CODE.split(text)
+    parts = CODE.split(OPTION.sub(lambda option: f"`{option[0]}`", text) if "`" not in text else text)
     return "".join(part if part.startswith("`") else SPECIAL.sub(r"\\\1", part) for part in parts)
