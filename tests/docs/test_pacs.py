@@ -54,14 +54,14 @@ def test_a_study_is_fetched_and_its_report_sent_back(archive: tuple[int, Path], 
     pytest.importorskip("highdicom")
     pytest.importorskip("matplotlib")
     port, folder = archive
-    (desk / "films").mkdir()
     for number, (name, view) in enumerate((("frontal.png", "PA"), ("lateral.png", "LL")), start=1):
         write_dicom(desk / f"{view}.dcm", desk / name, view=view, study=STUDY, number=number)
     send = ["storescu", "-aec", "ORTHANC", "localhost", str(port)]
     subprocess.run([*send, "PA.dcm", "LL.dcm"], check=True)
 
-    lines = re.findall(r"^    ((?:getscu|xpronet|storescu) .*)$", PAGE.read_text(), re.MULTILINE)
-    fetch, report, store = [line.replace("=UID", f"={STUDY}").replace("4242", str(port)) for line in lines]
+    lines = re.findall(r"^    ((?:mkdir|getscu|xpronet|dcmsend) .*)$", PAGE.read_text(), re.MULTILINE)
+    make, fetch, report, store = [line.replace("=UID", f"={STUDY}").replace("4242", str(port)) for line in lines]
+    subprocess.run(shlex.split(make), check=True)
     subprocess.run(shlex.split(fetch), check=True)
     films = sorted(map(str, Path("films").iterdir()))
     assert len(films) == 2
