@@ -128,11 +128,13 @@ def test_no_page_is_wider_than_a_phone(site: Path, pages: dict[Path, Page], tmp_
         pytest.skip("chromium is not installed")
     names = sorted(str(page.relative_to(site)) for page in pages)
     frames = "".join(f'<iframe width="{NARROW}" height="800" src="{name}"></iframe>' for name in names)
-    script = """addEventListener("load", () => { document.title = "WIDE:" + [...document.querySelectorAll("iframe")]
-        .filter(f => f.contentDocument.documentElement.scrollWidth > f.clientWidth
-            || [...f.contentDocument.querySelectorAll("article img")]
-                .some(i => i.getBoundingClientRect().width > f.clientWidth))
-        .map(f => f.getAttribute("src")).join(" ") + ":" })"""
+    script = """addEventListener("load", () => { document.title = "WIDE:"
+        + [...document.querySelectorAll("iframe")]
+            .filter(frame => {
+                const column = frame.contentDocument.querySelector(".content")
+                return column.scrollWidth > column.clientWidth
+            })
+            .map(frame => frame.getAttribute("src")).join(" ") + ":" })"""
     measured = site / "measure.html"
     measured.write_text(f"<!doctype html><style>iframe {{ border: 0 }}</style>{frames}<script>{script}</script>")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
