@@ -1,7 +1,9 @@
 """Settings of the documentation site: `make docs` builds it into site/, without a network."""
 
+import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -51,6 +53,21 @@ def fill(app: Sphinx, name: str, source: list[str]) -> None:
             source[0] = source[0].replace(mark, make())
 
 
+def keep_first_line(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Keep napoleon from taking what stands before a colon in a field's line for its type."""
+    if what in {"attribute", "property"}:
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def hide_fields(
+    app: Sphinx, what: str, name: str, item: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Leave the fields of a dataclass out of its heading: they follow, each with its line."""
+    return ("" if dataclasses.is_dataclass(item) else signature), returned
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", fill)
+    app.connect("autodoc-process-docstring", keep_first_line, priority=100)  # before napoleon
+    app.connect("autodoc-process-signature", hide_fields)
