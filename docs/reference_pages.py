@@ -16,6 +16,24 @@ from cyclopts import App
 from xpronet.cli import app
 from xpronet.experiment.recipe import PRESETS, Recipe
 from xpronet.pretrain.settings import PretrainRecipe
+from xpronet.rivals.captioner import CaptionerSettings
+from xpronet.rivals.graph_kerp import KERPSettings
+from xpronet.rivals.graph_sentsat import SentSATSettings
+from xpronet.rivals.hierarchical_cmas import CMASSettings
+from xpronet.rivals.hierarchical_coat import CoATSettings
+from xpronet.rivals.hierarchical_hrgr import HRGRSettings
+from xpronet.rivals.ratchet import RatchetSettings
+
+RIVALS: dict[str, type] = {
+    "st, adaatt, att2in, topdown": CaptionerSettings,
+    "cmas": CMASSettings,
+    "coat": CoATSettings,
+    "hrgr": HRGRSettings,
+    "kerp": KERPSettings,
+    "ratchet": RatchetSettings,
+    "sentsat_kg": SentSATSettings,
+}
+"""The settings in `[model.options]` of the report models of table 1, by `model.name`."""
 
 CODE = re.compile(r"(`[^`]*`)")
 OPTION = re.compile(r"(?<![\w`-])--[a-z][\w-]*")
@@ -28,12 +46,12 @@ def commands() -> str:
 
 
 def settings() -> str:
-    """Return a section for each table of a recipe, and of a recipe of `xpronet pretrain`, from their dataclasses."""
+    """Return a section for each table of a recipe, of the rivals' options and of a recipe of `xpronet pretrain`."""
     return "\n".join(
         [
             *_tables(Recipe, "", PRESETS),
-            "## Recipes of `xpronet pretrain`\n",
-            *_tables(PretrainRecipe, "", {}, above="pretrain: "),
+            *(part for name, kind in RIVALS.items() for part in _tables(kind, "model.options", {}, above=f"{name}: ")),
+            *_tables(PretrainRecipe, "", {}, above="xpronet pretrain: "),
         ]
     )
 
