@@ -173,6 +173,17 @@ def test_a_model_that_writes_one_text_sets_off_the_alarm(constant: Scorecard, pe
     assert "not shown" in constant.summary[0] or "no, worse" in constant.summary[0]
 
 
+def test_various_reports_that_miss_what_is_abnormal_are_not_called_collapsed() -> None:
+    predictions = [
+        Prediction(id=str(number), report=f"No edema. View {number}.", reference=f"Edema. View {number}.")
+        for number in range(12)
+    ]
+    alarm = score(predictions, with_meteor=False).collapse
+    assert alarm is not None
+    assert alarm.startswith("FINDINGS MISSED: the reports differ, but not with what is abnormal. 12 distinct reports")
+    assert "12 of 12 findings that the references affirm are denied in words" in alarm
+
+
 def test_references_of_other_studies_set_off_no_alarm(reports_of: Reports, predict: Predict) -> None:
     assert score(predict(reports_of(40, 5), reports_of(40, 6)), with_meteor=False).collapse is None
 

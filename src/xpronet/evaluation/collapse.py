@@ -1,4 +1,4 @@
-"""The collapse alarm: signs that a model writes nearly the same report about every study."""
+"""The alarm: signs that a model writes nearly the same report about every study, or misses what is abnormal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -46,19 +46,33 @@ class CollapseSigns:
     @property
     def alarming(self) -> bool:
         """Whether one of the signs is beyond its limit."""
+        return self.alike or self.blind
+
+    @property
+    def alike(self) -> bool:
+        """Whether the reports hardly differ from study to study."""
         if self.studies < FEWEST_STUDIES:
             return False
         same = self.commonest >= COMMONEST_SHARE * self.studies and self.commonest > 3 * self.commonest_reference
-        few = self.distinct <= DISTINCT_SHARE * self.distinct_references
+        return same or self.distinct <= DISTINCT_SHARE * self.distinct_references
+
+    @property
+    def blind(self) -> bool:
+        """Whether abnormal studies are described as normal, or what is there is denied: in various words, perhaps."""
+        if self.studies < FEWEST_STUDIES:
+            return False
         normal = self.abnormal >= FEWEST_STUDIES and self.called_normal >= NORMAL_SHARE * self.abnormal
-        denied = self.affirmed >= FEWEST_STUDIES and self.denied >= DENIED_SHARE * self.affirmed
-        return same or few or normal or denied
+        return normal or (self.affirmed >= FEWEST_STUDIES and self.denied >= DENIED_SHARE * self.affirmed)
 
     def paragraph(self) -> str:
         """Return the signs in words."""
+        if self.alike:
+            title = "COLLAPSE: the reports depend little on the study" + (", and miss what is abnormal" * self.blind)
+        else:
+            title = "FINDINGS MISSED: the reports differ, but not with what is abnormal"
         return (
-            "COLLAPSE: the reports depend little on the study, or miss what is abnormal. "
-            f"{self.distinct} distinct reports for {self.studies} studies (references: {self.distinct_references}); "
+            f"{title}. {self.distinct} distinct reports for {self.studies} studies "
+            f"(references: {self.distinct_references}); "
             f"the commonest is given to {self.commonest / self.studies:.0%} of the studies (references: "
             f"{self.commonest_reference / self.studies:.0%}); {self.called_normal} of {self.abnormal} abnormal studies "
             f"are described without any abnormal finding; {self.denied} of {self.affirmed} findings that the "

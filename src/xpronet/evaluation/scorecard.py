@@ -8,6 +8,7 @@ from xpronet.evaluation.calibration import Calibration
 from xpronet.evaluation.field_f1 import FieldF1
 from xpronet.evaluation.finding_f1 import FindingAgreement
 from xpronet.evaluation.grounding import Grounding
+from xpronet.evaluation.head_scores import HeadScores
 from xpronet.evaluation.image_dependence import Probe
 from xpronet.evaluation.intervals import Difference, Estimate
 
@@ -83,6 +84,8 @@ class Scorecard:
     """What a reader must not miss, a sentence each."""
     calibration: Calibration | None = None
     """Whether the model's probabilities are frequencies, where the predictions have any."""
+    head: HeadScores | None = None
+    """What the model's findings are worth without its text, where the predictions have any."""
     grounding: Grounding | None = None
     """Whether the model looks where the findings are, where it was asked."""
     probe: Probe | None = None

@@ -7,9 +7,11 @@ from xpronet.evaluation.calibration import Calibration, Reliability
 from xpronet.evaluation.cells import Cells, interval, short
 from xpronet.evaluation.field_f1 import FieldF1
 from xpronet.evaluation.grounding import Grounding
+from xpronet.evaluation.head_scores import HeadScores
 from xpronet.evaluation.image_dependence import SCORES, Probe
 from xpronet.evaluation.intervals import Difference
 from xpronet.evaluation.scorecard import Scorecard
+from xpronet.pretrain.scores import FEWEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ def sections(card: Scorecard) -> list[Section]:
     made = []
     if card.field_f1:
         made.append(_field_f1(card.field_f1))
+    if card.head is not None:
+        made.append(_head(card.head))
     if card.calibration is not None:
         made.append(_calibration(card.calibration))
     if card.grounding is not None:
@@ -51,6 +55,29 @@ def _field_f1(rows: Sequence[FieldF1]) -> Section:
         caption=(
             "scikit-learn's averages with zero_division=0: unlike in the table of scores, a finding that neither side "
             "has counts as 0 in the macro mean, and so does a study without findings in the example mean."
+        ),
+    )
+
+
+def _head(head: HeadScores) -> Section:
+    rows: list[Cells] = [
+        (
+            row.finding,
+            str(row.present),
+            str(row.predicted),
+            "" if row.auroc is None else short(row.auroc, signed=False),
+            interval(row.f1),
+        )
+        for row in head.findings
+    ]
+    rows.append(("mean (AUROC), macro of 13 (F1)", "", "", interval(head.auroc), interval(head.macro_f1)))
+    return Section(
+        title="The model's findings without its text",
+        header=("finding", "there", "given", "AUROC", "F1"),
+        rows=rows,
+        caption=(
+            "given: the probability reaches the finding's threshold; the mean AUROC is that of the abnormal findings "
+            f"with at least {FEWEST} studies of both kinds."
         ),
     )
 

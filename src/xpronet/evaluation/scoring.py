@@ -28,6 +28,7 @@ from xpronet.evaluation.finding_f1 import (
     whole_numbers,
 )
 from xpronet.evaluation.grounding import Grounding
+from xpronet.evaluation.head_scores import head_scores
 from xpronet.evaluation.image_dependence import Probe
 from xpronet.evaluation.intervals import RESAMPLES, Difference, Estimate, compare, intervals
 from xpronet.evaluation.measure import Measured, ReportSet, Yardstick, measure, yardstick
@@ -132,6 +133,7 @@ def score(
             *(probe.warnings if probe is not None else ()),
         ),
         calibration=calibration(predictions, against.truth, seed=seed),
+        head=head_scores(predictions, against.truth, seed=seed),
         grounding=grounding,
         probe=probe,
         metrics=tuple(one.name for one in metrics),

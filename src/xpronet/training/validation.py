@@ -21,6 +21,10 @@ PRIOR_STRENGTH = 1.0
 """Precision of the Gaussian prior around the identity, which decides where the split has few studies."""
 MIN_SCALE = 0.05
 """Smallest scale: above 0, so that the order of the studies stays and thresholds remain possible."""
+THRESHOLD_PRIOR = 20.0
+"""How many studies with a finding the probabilities count as where a threshold is chosen. Chosen on one half of IU
+X-Ray's validation studies and scored on the other, thresholds gave a macro-F1 of 0.185 with 0, 0.213 with 10, 0.218
+with 20, 0.227 with 40 and 0.223 with the probabilities alone."""
 MAX_ITERATIONS = 50
 """Newton iterations; a handful is enough."""
 
@@ -103,7 +107,14 @@ def best_thresholds(
 ) -> Float[np.ndarray, " findings"]:
     """Return the threshold of each finding that gives the highest F1; `DEFAULT_THRESHOLD` where no study has it.
 
-    It lies half-way between two neighbouring probabilities, so that it does not depend on a study's last digit.
+    The F1 of a finding that few studies have depends on chance: its highest value on 296 validation studies of IU X-Ray
+    lay where the other studies had hardly any F1. Labels are therefore averaged with what the probabilities expect,
+    which counts as much as `THRESHOLD_PRIOR` studies that have the finding. A threshold lies half-way between two
+    neighbouring probabilities, so that it does not depend on a study's last digit.
+
+    Args:
+        probabilities: calibrated.
+        labels: of the same studies.
     """
     return np.array([_best(p, y) for p, y in zip(probabilities.T, labels.T, strict=True)], probabilities.dtype)
 
@@ -111,10 +122,11 @@ def best_thresholds(
 def _best(probabilities: Float[np.ndarray, " studies"], labels: Bool[np.ndarray, " studies"]) -> float:
     if not labels.any():
         return DEFAULT_THRESHOLD
+    prior = THRESHOLD_PRIOR / (THRESHOLD_PRIOR + labels.sum())
+    expected = (1 - prior) * labels + prior * probabilities.astype(np.float64)
     order = np.argsort(-probabilities, kind="stable")
     ranked = probabilities[order]
-    hits = np.cumsum(labels[order])
-    f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + labels.sum())
+    f1 = 2 * np.cumsum(expected[order]) / (np.arange(1, len(ranked) + 1) + expected.sum())
     # Studies of equal probability are on the same side of any threshold: only the last of them may be the last one.
     f1[:-1][ranked[:-1] == ranked[1:]] = -1.0
     last = int(np.argmax(f1))
@@ -132,7 +144,7 @@ class Validation:
     """Macro-F1 of the findings head over the 13 abnormalities (`labels.f1`) at the thresholds below; None without a
     head, and where no study has an abnormality or is given one."""
     thresholds: Float[np.ndarray, " findings"] | None
-    """Calibrated probabilities from which on each finding counts as present: those of the best F1 on this split."""
+    """Calibrated probabilities from which on each finding counts as present: see `best_thresholds`."""
     calibration: Calibration | None
     """Scale and shift that calibrate the head on this split; None without a head."""
 
