@@ -1,4 +1,4 @@
-"""Load a model from wherever it lies: a run, a checkpoint, an exported folder, or the Hugging Face hub."""
+"""Load a model from wherever it lies: a run, a checkpoint, an exported folder, the hub, or the package itself."""
 
 from functools import cache
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from xpronet.data.feature_cache import open_feature_cache
+from xpronet.deploy.demo_model import DEMO, demo_model
 from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
 from xpronet.deploy.exported_folder import is_exported, read_exported
 from xpronet.deploy.exported_runtime import ExportedRuntime
@@ -36,7 +37,8 @@ def load(
     """Load a model, ready to generate reports.
 
     Args:
-        model: run, checkpoint or exported folder, or "hub:owner/name".
+        model: run, checkpoint or exported folder, "hub:owner/name", or "demo", the small model of drawn X-rays that
+            comes with the package.
         beams: beam hypotheses of the search; by default as the checkpoint says.
         choose: which finished hypothesis becomes the report; by default as the checkpoint says.
         evidence: how much the claims of partial reports count in the search; by default as the checkpoint says.
@@ -54,7 +56,7 @@ def load(
     Raises:
         InputError: nothing usable is there, or the runtime does not fit it.
     """
-    folder = hub_folder(model) if isinstance(model, str) and model.startswith(HUB) else Path(model)
+    folder = model_folder(model)
     if not is_exported(folder):
         if runtime not in (None, "torch"):
             to = "openvino" if runtime == "openvino" else "onnx"
@@ -95,6 +97,17 @@ def load(
         fingerprint=exported.model,
         max_error=max_error,
     )
+
+
+def model_folder(model: str | Path) -> Path:
+    """Return the folder of a model that may be named by "hub:owner/name" or "demo".
+
+    Raises:
+        InputError: the hub does not have it.
+    """
+    if isinstance(model, str) and model.startswith(HUB):
+        return hub_folder(model)
+    return demo_model() if model == DEMO else Path(model)
 
 
 def model_fingerprint(path: Path) -> str:

@@ -1,0 +1,36 @@
+"""`xpronet report --demo`: a drawn study and a report about it, to see what a report is."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from xpronet.launch import program_name
+
+
+def report_demo(out: Path, *, seed: int | None, open_page: bool, overwrite: bool) -> None:
+    """Draw a study, write a report about it with the model that comes with the package, and say where its page is.
+
+    Args:
+        out: folder for images, page and JSON.
+        seed: of the drawing; None for the study that documentation shows.
+        open_page: show the page in the browser.
+        overwrite: replace the folder whatever it holds.
+    """
+    from xpronet.experiment.demo_report import SEED, write_demo_report
+
+    made = write_demo_report(out, seed=SEED if seed is None else seed, overwrite=overwrite)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for line in made.lines():
+        console.print(line)
+    console.print(f"Page:   {made.page} shows where the model looked for each word; open it in a browser")
+    console.print("The model knows drawn X-rays only: it is worthless on patients.")
+    console.print(f"Next:   {program_name()} report demo {' '.join(map(str, made.views))}")
+    if open_page:
+        show_page(made.page)
+
+
+def show_page(page: Path) -> None:
+    """Show a page in the user's browser."""
+    import webbrowser
+
+    webbrowser.open(page.resolve().as_uri())
