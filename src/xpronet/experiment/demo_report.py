@@ -7,7 +7,7 @@ from pathlib import Path
 from xpronet.deploy.demo_model import DEMO
 from xpronet.deploy.load import load
 from xpronet.errors import InputError
-from xpronet.experiment.model_card import DRAWN
+from xpronet.experiment.training_data import DRAWN
 from xpronet.files import new_folder, write_json
 from xpronet.generation.report import Report
 from xpronet.images.read import write_grey
