@@ -1,5 +1,5 @@
-# The two commands to know: `make demo` and `make test`. Both make .venv first, with nothing but Python, pip and make;
-# the demo installs what a demo needs, everything else the rest.
+# The two commands to know: `make demo` and `make test`; `make try` is the first minute. All make .venv first, with nothing
+# but Python, pip and make; each installs what it needs.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,10 +10,11 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-browser abuse quick torture check bench iu clean
+.PHONY: try demo test test-browser abuse quick torture check bench iu clean
 .DEFAULT_GOAL := help
 
 help:
+	@echo "make try     one report with evidence about a drawn X-ray (the installation, and some seconds)"
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
 	@echo "make test    run all tests"
 	@echo "make test-browser   drive the reading page in Chromium (needs chromium, node and npm)"
@@ -23,19 +24,26 @@ help:
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make iu      the experiments on IU X-Ray, from the films to docs/results/iu_xray.md (hours; give it again to go on)"
-	@echo "make clean   remove .venv and what make demo wrote"
+	@echo "make clean   remove .venv and what make try and make demo wrote"
 
 $(BIN)/pip:
 	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 
+$(BIN)/try-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable .
+	touch $@
+
 $(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[demo]'
-	touch $@
+	touch $@ $(BIN)/try-installed
 
 $(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml | $(BIN)/pip
 	$(PIP) --editable '.[text,dicom,metrics,datasets,plots,serve,train,onnx,openvino,dev]' --editable tests/outside/package
-	touch $@ $(BIN)/demo-installed
+	touch $@ $(BIN)/demo-installed $(BIN)/try-installed
+
+try: $(BIN)/try-installed
+	$(BIN)/xpronet report --demo
 
 demo: $(BIN)/demo-installed
 	$(BIN)/xpronet demo --out demo --overwrite
@@ -79,4 +87,4 @@ iu: $(BIN)/installed
 	$(BIN)/python experiments/iu_xray_page.py $(IU_OUT) --out docs/results/iu_xray.md
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo report_demo

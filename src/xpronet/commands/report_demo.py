@@ -17,14 +17,15 @@ def report_demo(out: Path, *, seed: int | None, open_page: bool, overwrite: bool
         overwrite: replace the folder whatever it holds.
     """
     from xpronet.experiment.demo_report import SEED, write_demo_report
+    from xpronet.experiment.training_data import DRAWN
 
     made = write_demo_report(out, seed=SEED if seed is None else seed, overwrite=overwrite)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for line in made.lines():
         console.print(line)
-    console.print(f"Page:   {made.page} shows where the model looked for each word; open it in a browser")
-    console.print("The model knows drawn X-rays only: it is worthless on patients.")
+    console.print(f"Page:   {made.page}, with the evidence for each word and finding; open it in a browser")
     console.print(f"Next:   {program_name()} report demo {' '.join(map(str, made.views))}")
+    console.print(DRAWN)
     if open_page:
         show_page(made.page)
 

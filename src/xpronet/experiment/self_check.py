@@ -52,9 +52,9 @@ class Tolerance:
 
 TOLERANCES: Mapping[tuple[str, str], Tolerance] = {
     ("cpu", "fp32"): Tolerance(probability=1e-3, log_probability=5e-3, attention=1e-3),
-    ("cpu", "bf16"): Tolerance(probability=0.05, log_probability=0.3, attention=0.05),
+    ("cpu", "bf16"): Tolerance(probability=0.02, log_probability=0.05, attention=0.01),
     ("cuda", "fp32"): Tolerance(probability=5e-3, log_probability=2e-2, attention=5e-3),
-    ("cuda", "bf16"): Tolerance(probability=0.05, log_probability=0.3, attention=0.05),
+    ("cuda", "bf16"): Tolerance(probability=0.02, log_probability=0.05, attention=0.01),
     ("onnxruntime", "fp32"): Tolerance(probability=1e-3, log_probability=5e-3, attention=1e-3),
     ("openvino", "fp32"): Tolerance(probability=1e-3, log_probability=5e-3, attention=1e-3),
 }
@@ -85,11 +85,11 @@ class Comparison:
     def line(self) -> str:
         """Return it in a line."""
         allowed = TOLERANCES[self.runtime, self.precision].record()
-        numbers = ", ".join(f"{name} {self.distances[name]:.1g} of {allowed[name]:g}" for name in allowed)
+        numbers = ", ".join(f"{name} {self.distances[name]:.1g} ({allowed[name]:g})" for name in allowed)
         text = "same text" if self.same_text else "ANOTHER TEXT"
         findings = "same findings" if self.same_findings else "OTHER FINDINGS"
         where = f"PyTorch on {self.runtime}" if self.runtime in ("cpu", "cuda") else self.runtime
-        return f"{where}, {self.precision}: {text}, {findings}; largest distances allowed and met: {numbers}"
+        return f"{where}, {self.precision}: {text}, {findings}; numbers differ by (allowed): {numbers}"
 
 
 def check_reports(*, exported: bool = False, notify: Callable[[str], object] = lambda _: None) -> list[Comparison]:
