@@ -37,7 +37,15 @@ def xpronet(installed: Path, *arguments: object) -> str:
 @pytest.mark.slow
 def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
     inside = installed / "xpronet"
-    for file in ("py.typed", "recipes/phantom.toml", "labels/rules.toml", "serve/static/index.html", "show/page.css"):
+    for file in (
+        "py.typed",
+        "recipes/phantom.toml",
+        "labels/rules.toml",
+        "serve/static/index.html",
+        "show/page.css",
+        "demo_model/model.safetensors",
+        "demo_model/check_study/frontal.png",
+    ):
         assert (inside / file).is_file(), file
     where = "import xpronet; print(xpronet.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(installed)}

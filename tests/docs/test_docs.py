@@ -85,7 +85,7 @@ def test_toml_blocks_are_recipes(page: str, block: str):
     [
         (page, block)
         for page, block in fenced("python")
-        if not (Path(__file__).parent / f"test_{page.removesuffix('.md')}.py").exists()
+        if not (Path(__file__).parent / f"test_{page.removesuffix('.md').lower()}.py").exists()
     ],
 )
 def test_python_blocks_of_pages_without_a_test_of_their_own_run(page: str, block: str, desk: Path):
@@ -94,7 +94,7 @@ def test_python_blocks_of_pages_without_a_test_of_their_own_run(page: str, block
 
 def test_no_other_kind_of_block_goes_unread():
     languages = {language for text in TEXTS.values() for language in re.findall(r"^```(\S+)$", text, re.MULTILINE)}
-    assert languages <= {"python", "toml", "sh"}
+    assert languages <= {"python", "toml", "sh", "console"}
 
 
 @pytest.mark.parametrize(("page", "script"), indented("#!/bin/bash"))

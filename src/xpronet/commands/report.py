@@ -77,6 +77,8 @@ def report(
     if demo:
         if run is not None:
             raise InputError("--demo draws its own study; leave out the model and the images, or leave out --demo")
+        if any((json, html, sr, presentation_state, dicom_pdf)):
+            raise InputError("--demo writes a folder with images, page and JSON; name it by --out, without other files")
         report_demo(out or Path("report_demo"), seed=seed, open_page=open_, overwrite=overwrite)
         return
     if run is None:
