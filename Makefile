@@ -27,12 +27,13 @@ help:
 	@echo "make clean   remove .venv and what make try and make demo wrote"
 
 $(BIN)/pip:
-	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
 
 $(BIN)/try-installed: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) --editable .
-	touch $@
+	@echo "Installing into .venv: minutes, most of it for PyTorch"
+	@$(PIP) --editable .
+	@touch $@
 
 $(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[demo]'
@@ -43,7 +44,7 @@ $(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject
 	touch $@ $(BIN)/demo-installed $(BIN)/try-installed
 
 try: $(BIN)/try-installed
-	$(BIN)/xpronet report --demo
+	@$(BIN)/xpronet report --demo
 
 demo: $(BIN)/demo-installed
 	$(BIN)/xpronet demo --out demo --overwrite

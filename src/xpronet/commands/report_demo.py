@@ -23,7 +23,9 @@ def report_demo(out: Path, *, seed: int | None, open_page: bool, overwrite: bool
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for line in made.lines():
         console.print(line)
-    console.print(f"Page:   {made.page}, with the evidence for each word and finding; open it in a browser")
+    console.print(
+        f"Page:   {made.page}, with the evidence for each word and finding: open it in a browser, or add --open"
+    )
     console.print(f"Next:   {program_name()} report demo {' '.join(map(str, made.views))}")
     console.print(DRAWN)
     if open_page:

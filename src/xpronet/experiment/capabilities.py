@@ -97,7 +97,7 @@ def _java() -> Capability:
     return Capability(
         name="Java",
         works=java is not None and jar is not None,
-        told=f"METEOR{f', by {java}' if java is not None else ''}",
+        told=f"METEOR, by {java}" if java is not None and jar is not None else "METEOR needs it, and pycocoevalcap",
         remedy="pip install 'xpronet[metrics]'",
     )
 
