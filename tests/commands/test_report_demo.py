@@ -36,5 +36,7 @@ def test_the_page_is_opened_where_that_is_asked_for(
     images = ["report_demo/frontal.png", "report_demo/lateral.png"]
     first = capsys.readouterr().out
     assert run(["report", "demo", *images, "--html", "page.html", "--open"]) == 0
-    assert capsys.readouterr().out.strip() in first
+    told = capsys.readouterr()
+    assert told.out.strip() in first
+    assert "warning: Drawn X-rays only: worthless on patients." in told.err
     assert opened[-1] == (tmp_path / "page.html").as_uri()

@@ -90,9 +90,11 @@ def report(
 
     from functools import partial
 
+    from xpronet.deploy.demo_model import DEMO
     from xpronet.deploy.load import load
     from xpronet.dicom_output.described_model import describe_model
     from xpronet.errors import WorkError
+    from xpronet.experiment.training_data import DRAWN
     from xpronet.generation.report_folder import open_folder, report_folder
     from xpronet.generation.study_images import read_study
     from xpronet.progress import on_console
@@ -155,6 +157,8 @@ def report(
         if outcome.refused:
             raise WorkError(f"{len(outcome.refused)} of {len(studies)} studies have no report, for the reasons above")
         return
+    if run == DEMO:
+        errors.print(f"warning: {DRAWN}")
     written = generator.report(study, with_evidence=files.need_evidence)
     if strict and written.warnings:
         raise InputError(f"{'; '.join(written.warnings)}; leave out --strict to have a report anyway")
