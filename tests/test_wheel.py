@@ -58,6 +58,7 @@ def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
         check=True,
     )
     assert told.stdout.strip() == str(inside / "__init__.py")
+    assert "left pneumothorax" in xpronet(installed, "report", "--demo")
     assert "reports.html" in xpronet(installed, "demo", "--out", "demo", "--studies", 60, "--epochs", 1)
     images = sorted((installed.parent / "demo/corpus/images").rglob("*.png"))[:2]
     assert xpronet(installed, "report", "demo/run", *images).strip()

@@ -69,7 +69,7 @@ app.command("xpronet.commands.watch:watch", name="watch", help="Show the state o
 app.command("xpronet.commands.generate:generate", name="generate", help="Generate reports for a corpus.")
 app.command("xpronet.commands.gate:gate", name="gate", help="Fit the out-of-distribution gate of a model.")
 app.command("xpronet.commands.calibrate:calibrate", name="calibrate", help="Calibrate the claims of a model.")
-app.command("xpronet.commands.report:report", name="report", help="Write a draft report; --demo shows one.")
+app.command("xpronet.commands.report:report", name="report", help="Generate a draft report; --demo shows one.")
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
 app.command("xpronet.commands.pack:pack", name="pack", help="Write a model into one folder to hand over.")
