@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -82,7 +83,7 @@ def _dicom() -> Iterator[Capability]:
         "DICOM, HTJ2K": "by OpenJPEG",
     }
     for name, modules in forms.items():
-        works = all(find_spec(module) is not None for module in ("pydicom", *modules))
+        works = all(_loads(module) for module in ("pydicom", *modules))
         yield Capability(name=name, works=works, told=told[name], remedy=remedy)
     yield Capability(
         name="DICOM, reports",
@@ -90,6 +91,17 @@ def _dicom() -> Iterator[Capability]:
         told="structured reports and presentation states",
         remedy=remedy,
     )
+
+
+def _loads(module: str) -> bool:
+    """Return whether a module is installed and loads; codecs are C and C++, and may lack a library of the system."""
+    if find_spec(module) is None:
+        return False
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def _java() -> Capability:
