@@ -14,8 +14,8 @@ from xpronet.cli import run
 from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
 from xpronet.evaluation.grounding import belonging, ground, mentioned, overlap, study_masks
-from xpronet.evaluation.inputs import ScoredModel, open_scored_model
 from xpronet.evaluation.prediction_files import Prediction
+from xpronet.evaluation.scored_model import ScoredModel, open_scored_model
 from xpronet.generation.report import FindingScore, Report, WordEvidence
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler

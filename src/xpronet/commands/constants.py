@@ -24,7 +24,7 @@ def constants(
     """
     from xpronet.data.corpus import open_corpus
     from xpronet.evaluation.constant_scores import find_constant_baselines
-    from xpronet.evaluation.inputs import corpus_context
+    from xpronet.evaluation.corpus_context import corpus_context
     from xpronet.evaluation.render import constant_baselines_view
 
     read = open_corpus(corpus)

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from xpronet.data.corpus import relative_path
 from xpronet.data.study import Study
 from xpronet.errors import InputError
-from xpronet.evaluation.inputs import ScoredModel
 from xpronet.evaluation.intervals import Estimate, Scores, StudyStatistics, Sums, intervals
+from xpronet.evaluation.scored_model import ScoredModel
 from xpronet.files import confined
 from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings, test_view

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from xpronet.data.corpus import Corpus
 from xpronet.data.study import Study
-from xpronet.evaluation.inputs import ScoredModel
+from xpronet.evaluation.scored_model import ScoredModel
 from xpronet.generation.predictions import study_batches
 from xpronet.precision import forward_precision
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.feature_cache import open_feature_cache
-from xpronet.evaluation.inputs import corpus_context, open_scored_model
+from xpronet.evaluation.corpus_context import corpus_context
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
 from xpronet.evaluation.retrieval import most_similar_reports
+from xpronet.evaluation.scored_model import open_scored_model
 from xpronet.evaluation.scoring import score
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.recipe import Recipe
