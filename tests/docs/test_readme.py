@@ -32,6 +32,7 @@ def test_commands_print_what_is_shown(
 ) -> None:
     monkeypatch.chdir(here)
     monkeypatch.setattr(sys, "argv", ["xpronet"])
+    monkeypatch.setenv("COLUMNS", "80")
     for shown in fenced("console").removeprefix("$ ").split("\n$ "):
         command, _, output = shown.partition("\n")
         assert run(command.split()[1:]) == 0

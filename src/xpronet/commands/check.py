@@ -11,8 +11,8 @@ def check(*, exported: bool = False) -> None:
     not change it. For example: xpronet check
 
     Args:
-        exported: also export the model, and compute the report in ONNX Runtime and OpenVINO where these are installed:
-            half a minute.
+        exported: also export the model, and compute the report in ONNX Runtime and OpenVINO where these are installed;
+            takes some minutes.
     """
     from xpronet.commands.version import version_line
     from xpronet.errors import WorkError
