@@ -28,11 +28,11 @@ MANIFEST_FILE = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Record the size and hash of every file in a folder."""
+    """Record the size and hash of every file in a folder; folders in it are no part of a checkpoint."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": file_hash(path)}
         for path in sorted(folder.iterdir())
-        if path.name != MANIFEST_FILE
+        if path.name != MANIFEST_FILE and path.is_file()
     }
     write_json(folder / MANIFEST_FILE, {"files": files}, overwrite=True)
 
