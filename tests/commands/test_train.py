@@ -38,7 +38,7 @@ def test_a_dry_run_of_the_shipped_recipe(xpronet, phantom_folder: Path, tmp_path
     text = xpronet(
         "train", shipped_recipe("phantom"), "--corpus", phantom_folder, "--out", tmp_path / "run", "--dry-run"
     )
-    assert "Plan: 12 epochs of 2 steps" in text
+    assert "Plan: 20 epochs of 2 steps" in text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ def demo(
         out: folder for everything that is made.
         studies: number of drawn studies; fewer is faster and worse.
         seed: of the drawings.
-        epochs: passes over the train studies, in place of the recipe's.
+        epochs: passes over the train studies; by default 12.
         overwrite: replace the folder if it holds an earlier demo.
     """
     import time

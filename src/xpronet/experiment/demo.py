@@ -28,6 +28,8 @@ from xpronet.training.processes import work_together
 
 CORPUS, RUN, PREDICTIONS, SCORECARD, PAGE = "corpus", "run", "predictions.jsonl", "scorecard.json", "reports.html"
 """What the demo leaves in its folder."""
+EPOCHS = 12
+"""Fewer than the recipe's: a demo that is waited for."""
 IMAGE_SIZE = 128
 """Side of the drawn images, in pixels."""
 
@@ -87,7 +89,7 @@ def run_demo(
         out: folder for everything that is made.
         studies: number of drawn studies.
         seed: of the drawings.
-        epochs: in place of the recipe's.
+        epochs: of training; by default `EPOCHS`.
         overwrite: replace the folder of an earlier demo.
         track: shows progress.
         start_step: takes the title of each step when it begins.
@@ -108,7 +110,7 @@ def run_demo(
     notify(_labeler_agreement(corpus, track=track))
 
     start_step("3 of 7  Make prototypes and train")
-    recipe = read_recipe(shipped_recipe("phantom"), () if epochs is None else (f"train.epochs={epochs}",))
+    recipe = read_recipe(shipped_recipe("phantom"), (f"train.epochs={epochs or EPOCHS}",))
     train_together(dataclasses.replace(recipe, corpus=str(corpus)), run, track=track, notify=notify)
 
     start_step("4 of 7  Weigh the findings against the wording, on validation studies")

@@ -34,8 +34,8 @@ State = dict[str, Tensor]
 class FlatModel(ReportModel):
     """A report model of sentences, as a distribution over the next word.
 
-    A subclass implements `encode`, `begin`, `advance` and `word_logits`. In the state that `advance` returns are,
-    beside whatever is its own, `features`, which `word_logits` reads, `actions`, which count at a boundary, and
+    A subclass implements `compose`, `encode`, `begin`, `advance` and `word_logits`. In the state that `advance` returns
+    are, beside whatever is its own, `features`, which `word_logits` reads, `actions`, which count at a boundary, and
     `attention` (B, N, S), which the next word is drawn from.
     """
 
@@ -67,6 +67,7 @@ class FlatModel(ReportModel):
         super().__init__(
             backbone=backbone, settings=settings, num_words=num_words, padding=padding, num_findings=num_findings
         )
+        self.num_findings = num_findings
         marks = derived["sentences"]
         self.bos, self.eos, self.full_stop = int(marks["bos"]), int(marks["eos"]), int(marks["full_stop"])
         self.most_sentences, self.most_words = int(marks["most_sentences"]), int(marks["most_words"])
@@ -101,6 +102,15 @@ class FlatModel(ReportModel):
             )
         self.word_embedding = nn.Embedding(num_words, self.embedding_width(settings))
         self.output_dropout = nn.Dropout(settings.dropout)
+        self.compose(derived)
+
+    @abstractmethod
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers that are the model's own.
+
+        Args:
+            derived: the record that the model's `derive` made.
+        """
 
     @staticmethod
     def embedding_width(settings: ModelSettings) -> int:

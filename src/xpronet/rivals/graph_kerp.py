@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.model.attention import join_heads, split_heads
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
@@ -112,43 +111,26 @@ class KERP(FlatModel):
             summary=[*graph_summary(graph), *templates.summary(len(studies.reports))],
         )
 
-    def __init__(
-        self,
-        *,
-        backbone: ImageEncoder,
-        settings: ModelSettings,
-        num_words: int,
-        padding: int,
-        num_findings: int,
-        derived: Mapping[str, Any],
-    ) -> None:
-        """Compose the network; see `FlatModel`."""
-        super().__init__(
-            backbone=backbone,
-            settings=settings,
-            num_words=num_words,
-            padding=padding,
-            num_findings=num_findings,
-            derived=derived,
-        )
-        self.node_weight = read_table(KERPSettings, settings.options, prefix="model.options.").node_loss
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers."""
+        self.node_weight = read_table(KERPSettings, self.settings.options, prefix="model.options.").node_loss
         self.columns = [int(column) for column in derived["graph"]["columns"]]
         self.prior: Tensor
         self.register_buffer("prior", (torch.tensor(derived["graph"]["given"]) + FAINT).log(), persistent=False)
         # No template is a text of one word, its own mark, whose embedding is learned.
         texts = [[self.first_phrase], *derived["template_ids"]]
         longest = max(map(len, texts))
-        ids = torch.tensor([[*text, *[padding] * (longest - len(text))] for text in texts])
+        ids = torch.tensor([[*text, *[self.padding] * (longest - len(text))] for text in texts])
         self.template_ids: Tensor
         self.template_mask: Tensor
         self.register_buffer("template_ids", ids, persistent=False)
         mask = torch.tensor([[place < len(text) for place in range(longest)] for text in texts])
         self.register_buffer("template_mask", mask, persistent=False)
-        width, channels = settings.width, backbone.width_out
+        width, channels = self.settings.width, self.backbone.width_out
         self.maps = nn.Linear(channels, len(self.columns), bias=False)
         self.project_nodes = nn.Linear(channels, width)
         self.node_embedding = nn.Parameter(torch.randn(len(self.columns), width) * width**-0.5)
-        self.node_layers = nn.ModuleList(NodeLayer(settings) for _ in range(NODE_LAYERS))
+        self.node_layers = nn.ModuleList(NodeLayer(self.settings) for _ in range(NODE_LAYERS))
         self.node_output = nn.Linear(width, 1)
         self.sentence_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.sentence = LSTMCell(width, width)
@@ -158,7 +140,7 @@ class KERP(FlatModel):
         self.template_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.word_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.word = LSTMCell(4 * width, width)
-        self.word_output = nn.Linear(width, num_words)
+        self.word_output = nn.Linear(width, self.num_words)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> KERPStudies:
         """Gather and refine the nodes, and embed the templates; the given findings have no part in it."""

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
@@ -114,26 +113,9 @@ class SentSATKG(FlatModel):
         graph = graph_record(studies, graph_nodes(studies, options.nodes))
         return derive_sentences(studies, name=settings.name, record={"graph": graph}, summary=graph_summary(graph))
 
-    def __init__(
-        self,
-        *,
-        backbone: ImageEncoder,
-        settings: ModelSettings,
-        num_words: int,
-        padding: int,
-        num_findings: int,
-        derived: Mapping[str, Any],
-    ) -> None:
-        """Compose the network; see `FlatModel`."""
-        super().__init__(
-            backbone=backbone,
-            settings=settings,
-            num_words=num_words,
-            padding=padding,
-            num_findings=num_findings,
-            derived=derived,
-        )
-        options = read_table(SentSATSettings, settings.options, prefix="model.options.")
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers."""
+        options = read_table(SentSATSettings, self.settings.options, prefix="model.options.")
         self.node_weight = options.node_loss
         nodes = derived["graph"]["nodes"]
         self.columns = [int(column) for column in derived["graph"]["columns"]]
@@ -141,9 +123,9 @@ class SentSATKG(FlatModel):
         self.against: Tensor
         self.register_buffer("along", adjacency(nodes, options.normalise), persistent=False)
         self.register_buffer("against", backward_adjacency(nodes, options.normalise), persistent=False)
-        width, node_width = settings.width, 2 * settings.width
-        self.pooling = NodePooling(backbone.width_out, len(nodes))
-        self.project_nodes = nn.Linear(backbone.width_out, node_width)
+        width, node_width = self.settings.width, 2 * self.settings.width
+        self.pooling = NodePooling(self.backbone.width_out, len(nodes))
+        self.project_nodes = nn.Linear(self.backbone.width_out, node_width)
         self.graph = nn.ModuleList(GraphLayer(node_width) for _ in range(GRAPH_LAYERS))
         self.node_output = nn.Linear(node_width, len(nodes))
         self.start_state = nn.Linear(node_width, width)
@@ -151,7 +133,7 @@ class SentSATKG(FlatModel):
         self.attention = AdditiveAttention(sources=node_width, state=width, width=width)
         self.sentence = LSTMCell(node_width, width)
         self.word = LSTMCell(width // 2 + width + node_width, width)
-        self.word_output = nn.Linear(width, num_words)
+        self.word_output = nn.Linear(width, self.num_words)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> GraphStudies:
         """Gather the nodes and let them exchange messages; the given findings have no part in it."""

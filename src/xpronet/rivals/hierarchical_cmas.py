@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
@@ -67,34 +66,17 @@ class CMAS(FlatModel):
             summary=[f"Abnormal: {share:.1%} of the sentences of the train reports, in {reports:.0%} of the reports"],
         )
 
-    def __init__(
-        self,
-        *,
-        backbone: ImageEncoder,
-        settings: ModelSettings,
-        num_words: int,
-        padding: int,
-        num_findings: int,
-        derived: Mapping[str, Any],
-    ) -> None:
-        """Compose the network; see `FlatModel`."""
-        super().__init__(
-            backbone=backbone,
-            settings=settings,
-            num_words=num_words,
-            padding=padding,
-            num_findings=num_findings,
-            derived=derived,
-        )
-        width = settings.width
-        self.embed_regions = nn.Linear(backbone.width_out, width)
-        self.region_dropout = nn.Dropout(settings.patch_dropout)
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers."""
+        width = self.settings.width
+        self.embed_regions = nn.Linear(self.backbone.width_out, width)
+        self.region_dropout = nn.Dropout(self.settings.patch_dropout)
         self.plan_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.planner = LSTMCell(2 * width, width)
         self.choice = nn.Linear(2 * width, 1 + len(WRITERS))
         self.starts = nn.ModuleList(nn.Linear(width, width) for _ in WRITERS)
         self.writers = nn.ModuleList(LSTMCell(2 * width, width) for _ in WRITERS)
-        self.word_outputs = nn.ModuleList(nn.Linear(width, num_words) for _ in WRITERS)
+        self.word_outputs = nn.ModuleList(nn.Linear(width, self.num_words) for _ in WRITERS)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> RegionStudies:
         """Project the regions; the given findings have no part in it."""

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
@@ -61,31 +60,14 @@ class CoAT(FlatModel):
         read_table(CoATSettings, settings.options, prefix="model.options.")
         return derive_sentences(studies, name=settings.name)
 
-    def __init__(
-        self,
-        *,
-        backbone: ImageEncoder,
-        settings: ModelSettings,
-        num_words: int,
-        padding: int,
-        num_findings: int,
-        derived: Mapping[str, Any],
-    ) -> None:
-        """Compose the network; see `FlatModel`."""
-        super().__init__(
-            backbone=backbone,
-            settings=settings,
-            num_words=num_words,
-            padding=padding,
-            num_findings=num_findings,
-            derived=derived,
-        )
-        options = read_table(CoATSettings, settings.options, prefix="model.options.")
-        self.num_tags = min(options.tags, num_findings)
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers."""
+        options = read_table(CoATSettings, self.settings.options, prefix="model.options.")
+        self.num_tags = min(options.tags, self.num_findings)
         self.tag_weight, self.spread_weight = options.tag_loss, options.spread_loss
-        width, channels = settings.width, backbone.width_out
-        self.tag_output = nn.Linear(channels, num_findings)
-        self.tag_embedding = nn.Embedding(num_findings, width)
+        width, channels = self.settings.width, self.backbone.width_out
+        self.tag_output = nn.Linear(channels, self.num_findings)
+        self.tag_embedding = nn.Embedding(self.num_findings, width)
         self.region_attention = AdditiveAttention(sources=channels, state=width, width=width)
         self.tag_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.join = nn.Linear(channels + width, width)
@@ -96,7 +78,7 @@ class CoAT(FlatModel):
         self.stop_of_state = nn.Linear(width, width)
         self.stop = nn.Linear(width, 2)
         self.word = LSTMCell(width, width)
-        self.word_output = nn.Linear(width, num_words)
+        self.word_output = nn.Linear(width, self.num_words)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> CoATStudies:
         """Predict the tags, and project regions and the likeliest tags; the given findings have no part in it."""

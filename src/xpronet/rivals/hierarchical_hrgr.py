@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.model.report_model import DerivedData, Patches, TrainStudies
 from xpronet.model.settings import ModelSettings
 from xpronet.precision import full_precision
@@ -69,29 +68,12 @@ class HRGR(FlatModel):
             summary=templates.summary(len(studies.reports)),
         )
 
-    def __init__(
-        self,
-        *,
-        backbone: ImageEncoder,
-        settings: ModelSettings,
-        num_words: int,
-        padding: int,
-        num_findings: int,
-        derived: Mapping[str, Any],
-    ) -> None:
-        """Compose the network; see `FlatModel`."""
-        super().__init__(
-            backbone=backbone,
-            settings=settings,
-            num_words=num_words,
-            padding=padding,
-            num_findings=num_findings,
-            derived=derived,
-        )
-        read_table(HRGRSettings, settings.options, prefix="model.options.")
-        width = settings.width
-        self.embed_regions = nn.Linear(backbone.width_out, width)
-        self.region_dropout = nn.Dropout(settings.patch_dropout)
+    def compose(self, derived: Mapping[str, Any]) -> None:
+        """Make the layers."""
+        read_table(HRGRSettings, self.settings.options, prefix="model.options.")
+        width = self.settings.width
+        self.embed_regions = nn.Linear(self.backbone.width_out, width)
+        self.region_dropout = nn.Dropout(self.settings.patch_dropout)
         self.sentence_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.sentence = LSTMCell(width, width)
         self.topic = nn.Linear(width, width)
@@ -99,7 +81,7 @@ class HRGR(FlatModel):
         self.policy = nn.Linear(width, 1 + self.num_phrases)
         self.word_attention = AdditiveAttention(sources=width, state=width, width=width)
         self.word = LSTMCell(3 * width, width)
-        self.word_output = nn.Linear(width, num_words)
+        self.word_output = nn.Linear(width, self.num_words)
 
     def encode(self, patches: Patches, findings: Bool[Tensor, "B K"], bank: Any = None) -> RegionStudies:
         """Project the regions for both levels; the given findings have no part in it."""
