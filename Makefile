@@ -1,5 +1,5 @@
-# The two commands to know: `make demo` and `make test`. Both make .venv first, with nothing but Python, pip and make;
-# the demo installs what a demo needs, everything else the rest.
+# The two commands to know: `make demo` and `make test`; `make try` is the first minute. All make .venv first, with nothing
+# but Python, pip and make; each installs what it needs.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,10 +10,11 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: demo docs test test-browser abuse quick torture check bench iu clean
+.PHONY: try demo docs test test-browser abuse quick torture check bench iu clean
 .DEFAULT_GOAL := help
 
 help:
+	@echo "make try     one report with evidence about a drawn X-ray (the installation, and some seconds)"
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
 	@echo "make docs    build the site of the docs into site/, without a network"
 	@echo "make test    run all tests"
@@ -24,15 +25,20 @@ help:
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make iu      the experiments on IU X-Ray, from the films to docs/results/iu_xray.md (hours; give it again to go on)"
-	@echo "make clean   remove .venv and what make demo wrote"
+	@echo "make clean   remove .venv and what make try and make demo wrote"
 
 $(BIN)/pip:
-	$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit("XProNet needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+
+$(BIN)/try-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing into .venv: minutes, most of it for PyTorch"
+	@$(PIP) --editable .
+	@touch $@
 
 $(BIN)/demo-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[demo]'
-	touch $@
+	touch $@ $(BIN)/try-installed
 
 $(BIN)/docs-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[docs]'
@@ -40,7 +46,10 @@ $(BIN)/docs-installed: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(BIN)/installed: pyproject.toml constraints.txt tests/outside/package/pyproject.toml | $(BIN)/pip
 	$(PIP) --editable '.[text,dicom,metrics,datasets,plots,serve,train,onnx,openvino,docs,dev]' --editable tests/outside/package
-	touch $@ $(BIN)/demo-installed $(BIN)/docs-installed
+	touch $@ $(BIN)/demo-installed $(BIN)/try-installed $(BIN)/docs-installed
+
+try: $(BIN)/try-installed
+	@$(BIN)/xpronet report --demo
 
 demo: $(BIN)/demo-installed
 	$(BIN)/xpronet demo --out demo --overwrite
@@ -88,4 +97,4 @@ iu: $(BIN)/installed
 	$(BIN)/python experiments/iu_xray_page.py $(IU_OUT) --out docs/results/iu_xray.md
 
 clean:
-	rm -rf .venv demo site
+	rm -rf .venv demo site report_demo

@@ -52,3 +52,11 @@ def test_a_started_process_finds_its_place(monkeypatch: pytest.MonkeyPatch) -> N
     for name, value in place.environment().items():
         monkeypatch.setenv(name, value)
     assert read_launch() == place
+
+
+@pytest.mark.parametrize(
+    ("called", "name"), [(".venv/bin/xpronet", ".venv/bin/xpronet"), ("/src/xpronet/__main__.py", "xpronet")]
+)
+def test_advice_names_the_program_as_it_was_called(called: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [called, "report"])
+    assert launch.program_name() == name

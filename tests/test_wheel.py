@@ -37,7 +37,15 @@ def xpronet(installed: Path, *arguments: object) -> str:
 @pytest.mark.slow
 def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
     inside = installed / "xpronet"
-    for file in ("py.typed", "recipes/phantom.toml", "labels/rules.toml", "serve/static/index.html", "show/page.css"):
+    for file in (
+        "py.typed",
+        "recipes/phantom.toml",
+        "labels/rules.toml",
+        "serve/static/index.html",
+        "show/page.css",
+        "demo_model/model.safetensors",
+        "demo_model/check_study/frontal.png",
+    ):
         assert (inside / file).is_file(), file
     where = "import xpronet; print(xpronet.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
@@ -50,6 +58,7 @@ def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
         check=True,
     )
     assert told.stdout.strip() == str(inside / "__init__.py")
+    assert "left pneumothorax" in xpronet(installed, "report", "--demo")
     assert "reports.html" in xpronet(installed, "demo", "--out", "demo", "--studies", 60, "--epochs", 1)
     images = sorted((installed.parent / "demo/corpus/images").rglob("*.png"))[:2]
     assert xpronet(installed, "report", "demo/run", *images).strip()

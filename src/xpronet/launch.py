@@ -7,7 +7,9 @@ elsewhere let threads wait asleep.
 """
 
 import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 """The user's own word on threads, which PyTorch reads when it is imported."""
@@ -96,3 +98,9 @@ def divide(items: int, *, each: int = STUDIES_EACH, processes: int | None = None
         return Division(processes=processes, threads=None)
     # What is too little to be divided is too little for several threads, too.
     return Division(processes=processes, threads=max(1, cores // processes) if processes > 1 else 1)
+
+
+def program_name() -> str:
+    """Return how this program was called, which in a virtual environment is not always plain `xpronet`."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "xpronet" else "xpronet"

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from xpronet.cli import run as run_command
-from xpronet.deploy.exported_folder import is_exported, read_exported
+from xpronet.deploy.exported_folder import read_exported
 from xpronet.deploy.load import load, model_fingerprint
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.model.checkpoint import GATE_FILE, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import GATE_FILE, fingerprint, is_exported, load_checkpoint
 from xpronet.model.out_of_distribution import WARNING
 
 

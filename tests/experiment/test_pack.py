@@ -15,10 +15,10 @@ from xpronet.errors import InputError
 from xpronet.evaluation.evaluate import evaluate
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.evaluation.settings import EvaluationSettings
-from xpronet.experiment.model_card import DRAWN
 from xpronet.experiment.pack import ABSOLUTE, anonymous, pack
+from xpronet.experiment.training_data import DRAWN
 from xpronet.files import read_json
-from xpronet.model.checkpoint import check_checkpoint, fingerprint
+from xpronet.model.checkpoint import check_checkpoint, fingerprint, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,63 @@ def test_the_scorecard_of_another_model_is_refused(scored_run: Path, tmp_path: P
     (tmp_path / "other.json").write_text(json.dumps(other))
     with pytest.raises(InputError, match="of the weights 0000000000000000"):
         pack(scored_run, tmp_path / "model", scorecard=tmp_path / "other.json")
+
+
+def test_rounded_weights_take_half_the_space_and_a_scorecard_of_their_own(
+    scored_run: Path, phantom: Corpus, tmp_path: Path
+) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    pack(scored_run, whole)
+    pack(scored_run, half, weights="fp16")
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert fingerprint(half) != fingerprint(whole)
+    assert not (half / "scorecard.json").exists()
+    assert "* Weights: fp16, SHA-256" in (half / "README.md").read_text()
+    study = [phantom.view_path(view) for view in phantom.studies[0].views]
+    exact, rounded = (xpronet.load(folder).report(study) for folder in (whole, half))
+    for before, after in zip(exact.findings, rounded.findings, strict=True):
+        assert after.probability == pytest.approx(before.probability, abs=0.01)
+    with pytest.raises(InputError, match="need a scorecard of their own"):
+        pack(scored_run, tmp_path / "again", weights="fp16", scorecard=scored_run / "scorecard.json")
+
+
+def test_whatever_a_checkpoint_lists_is_handed_over(scored_run: Path, tmp_path: Path) -> None:
+    run_ = Path(shutil.copytree(scored_run, tmp_path / "run", symlinks=True))
+    checkpoint = (run_ / "checkpoints/best").resolve()
+    (checkpoint / "another_gate.safetensors").write_bytes(b"kept")
+    write_manifest(checkpoint)
+    (checkpoint / "stray.txt").write_text("not listed")
+    pack(run_, tmp_path / "model")
+    assert (tmp_path / "model/another_gate.safetensors").read_bytes() == b"kept"
+    assert not (tmp_path / "model/stray.txt").exists()
+
+
+def test_examples_are_handed_over_where_that_is_asked_for(scored_run: Path, phantom: Corpus, tmp_path: Path) -> None:
+    run_ = Path(shutil.copytree(scored_run, tmp_path / "run", symlinks=True))
+    with pytest.raises(InputError, match="make it with `xpronet show prototypes"):
+        pack(run_, tmp_path / "model", examples=True)
+    assert run(["show", "prototypes", str(run_), "--corpus", str(phantom.folder), "--regions", "1"]) == 0
+    pack(run_, tmp_path / "without")
+    pack(run_, tmp_path / "with", examples=True)
+    names = {"prototype_examples.json", "prototype_examples.png"}
+    assert not names & {path.name for path in (tmp_path / "without").iterdir()}
+    assert names < {path.name for path in (tmp_path / "with").iterdir()}
+    pack(run_, tmp_path / "half", weights="fp16")
+    shutil.copy(run_ / "prototype_examples.json", tmp_path / "half")
+    shutil.copy(run_ / "prototype_examples.png", tmp_path / "half")
+    with pytest.raises(InputError, match="of other weights"):
+        pack(tmp_path / "half", tmp_path / "again", examples=True)
+
+
+def test_its_origin_is_handed_over(scored_run: Path, tmp_path: Path) -> None:
+    pack(scored_run, tmp_path / "model", command="sh make_it.sh")
+    pack(tmp_path / "model", tmp_path / "again")
+    origin = read_json(tmp_path / "again/origin.json")
+    assert origin["command"] == "sh make_it.sh"
+    assert origin["seeds"] == {"train": 1, "prototypes": 0}
+    assert origin["versions"].keys() == {"xpronet", "python", "torch"}
+    assert "* Made by `sh make_it.sh`" in (tmp_path / "again/README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """`xpronet demo`: the whole pipeline on drawn X-rays, from nothing to a page that explains reports."""
 
-import sys
 from pathlib import Path
 
 from rich.console import Console
+
+from xpronet.launch import program_name
 
 
 def demo(
@@ -45,11 +46,5 @@ def demo(
     )
     console.print(scorecard_view(result.scorecard))
     console.print(f"\n[bold]Done[/bold] in {time.monotonic() - started:.0f} s\n")
-    for line in result.closing_lines(_program()):
+    for line in result.closing_lines(program_name()):
         notify(line)
-
-
-def _program() -> str:
-    """Return how this program was called, which in a virtual environment is not always plain `xpronet`."""
-    called = Path(sys.argv[0])
-    return str(called) if called.name == "xpronet" else "xpronet"

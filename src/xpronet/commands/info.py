@@ -1,7 +1,5 @@
 """`xpronet info`: what a run, model, corpus or feature cache is."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 
@@ -11,11 +9,12 @@ def info(path: str, /) -> None:
     For example: xpronet info run
 
     Args:
-        path: run, checkpoint, model, exported folder, corpus or feature cache, or hub:owner/name.
+        path: run, checkpoint, model, exported folder, corpus or feature cache, hub:owner/name or
+            demo.
     """
-    from xpronet.encoders.hub import HUB, hub_folder
+    from xpronet.deploy.load import model_folder
     from xpronet.experiment.describe import describe
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    for line in describe(hub_folder(path) if path.startswith(HUB) else Path(path)):
+    for line in describe(model_folder(path)):
         console.print(line)

@@ -1,6 +1,7 @@
 """`xpronet pack`: a trained model as one folder that can be handed over."""
 
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -13,6 +14,9 @@ def pack(
     name: str | None = None,
     corpus: Path | None = None,
     scorecard: Path | None = None,
+    weights: Literal["kept", "fp16"] = "kept",
+    examples: bool = False,
+    command: str = "",
     overwrite: bool = False,
 ) -> None:
     """Write a model into one folder to hand over: weights, vocabulary, settings, scorecard and model card.
@@ -27,11 +31,26 @@ def pack(
         corpus: the corpus that it learned from, where the run does not say: an imported checkpoint, for example.
         scorecard: its scorecard as `xpronet evaluate --out` wrote it; by default the run's scorecard.json, if there is
             one.
+        weights: how they are stored; fp16 takes half the space and rounds them, so that the model needs a scorecard
+            of its own.
+        examples: hand over the examples of the prototypes that `xpronet show prototypes` wrote: parts of train images,
+            subject to the corpus's terms of use.
+        command: what made the model from nothing, for its card.
         overwrite: replace the folder if it is there.
     """
     from xpronet.experiment.pack import pack as pack_model
 
-    files = pack_model(run, out, name=name, corpus=corpus, scorecard=scorecard, overwrite=overwrite)
+    files = pack_model(
+        run,
+        out,
+        name=name,
+        corpus=corpus,
+        scorecard=scorecard,
+        weights=weights,
+        examples=examples,
+        command=command,
+        overwrite=overwrite,
+    )
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for file, size in files:
         console.print(f"{size:>12,}  {file}")

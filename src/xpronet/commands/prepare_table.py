@@ -37,7 +37,8 @@ def table(
     Args:
         out: the corpus folder to write.
         annotation: an annotation.json with the lists train, val and test.
-        csv: a CSV file with a header line.
+        csv: a CSV file with the columns id, report and image (several separated by semicolons, or several rows with one
+            id) and, where known, split, patient and view.
         jsonl: a file with one JSON object a line.
         images: the folder that the table's image paths start from.
         no_images: make a corpus of texts, for labelling and for scores.

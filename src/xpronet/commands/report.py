@@ -5,15 +5,21 @@ from typing import Literal
 
 from rich.console import Console
 
+from xpronet.commands.report_demo import report_demo, show_page
+from xpronet.errors import InputError
+
 
 def report(
-    run: str,
-    images: tuple[Path, ...],
+    run: str | None = None,
+    images: tuple[Path, ...] = (),
     /,
     *,
+    demo: bool = False,
+    seed: int | None = None,
     out: Path | None = None,
     json: Path | None = None,
     html: Path | None = None,
+    open_: bool = False,
     sr: Path | None = None,
     presentation_state: Path | None = None,
     dicom_pdf: Path | None = None,
@@ -32,16 +38,22 @@ def report(
 ) -> None:
     """Write a draft report about one study, or about each study of a folder.
 
-    For example: xpronet report model frontal.png lateral.png --html report.html, or xpronet report model films --out
-    reports. Of a folder's studies, those that cannot be read are named and left out, and the exit status is 1.
+    For example: xpronet report --demo, or xpronet report model frontal.png lateral.png --html report.html, or xpronet
+    report model films --out reports. Of a folder's studies, those that cannot be read are named and left out, and the
+    exit status is 1.
 
     Args:
-        run: run or checkpoint folder, a folder that `xpronet export` wrote, or hub:owner/name.
+        run: run or checkpoint folder, a folder that `xpronet export` wrote, hub:owner/name, or demo, the small model of
+            drawn X-rays that comes with the package.
         images: the study's views, frontal first: PNG, JPEG, TIFF or DICOM files; or, with --out, one folder in which
             each sub-folder of images, taken in alphabetical order, or each image is a study.
+        demo: draw a study, and write its images and a report about it with the small model that comes with the package
+            into a folder, report_demo or that of --out.
+        seed: of the drawn study; another number is another study.
         out: folder to write for a folder of studies: of each study its text, and findings and evidence as JSON.
         json: also write findings, evidence and text to this JSON file.
         html: also write a page with images, findings and evidence to this file.
+        open_: open the page in the browser.
         sr: also write text, findings and their regions to this file, as a DICOM structured report, preliminary and
             unverified.
         presentation_state: also write the regions of the findings to this file, as a DICOM presentation state.
@@ -62,11 +74,27 @@ def report(
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace files that are there.
     """
+    if demo:
+        if run is not None:
+            raise InputError("--demo draws its own study; leave out the model and the images, or leave out --demo")
+        if any((json, html, sr, presentation_state, dicom_pdf)):
+            raise InputError("--demo writes a folder with images, page and JSON; name it by --out, without other files")
+        report_demo(out or Path("report_demo"), seed=seed, open_page=open_, overwrite=overwrite)
+        return
+    if run is None:
+        raise InputError("no model given: name one and the images of a study, or see a report with --demo")
+    if seed is not None:
+        raise InputError("--seed is of a drawn study; add --demo")
+    if open_ and html is None:
+        raise InputError("--open opens a page; add --html FILE")
+
     from functools import partial
 
+    from xpronet.deploy.demo_model import DEMO
     from xpronet.deploy.load import load
     from xpronet.dicom_output.described_model import describe_model
-    from xpronet.errors import InputError, WorkError
+    from xpronet.errors import WorkError
+    from xpronet.experiment.training_data import DRAWN
     from xpronet.generation.report_folder import open_folder, report_folder
     from xpronet.generation.study_images import read_study
     from xpronet.progress import on_console
@@ -129,6 +157,8 @@ def report(
         if outcome.refused:
             raise WorkError(f"{len(outcome.refused)} of {len(studies)} studies have no report, for the reasons above")
         return
+    if run == DEMO:
+        errors.print(f"warning: {DRAWN}")
     written = generator.report(study, with_evidence=files.need_evidence)
     if strict and written.warnings:
         raise InputError(f"{'; '.join(written.warnings)}; leave out --strict to have a report anyway")
@@ -144,3 +174,5 @@ def report(
         search=generator.settings,
     )
     files.write(written, study, model=model, images=generator.checkpoint.images)
+    if open_ and html is not None:
+        show_page(html)

@@ -5,7 +5,7 @@ from typing import Literal
 
 
 def serve(
-    run: Path,
+    run: str,
     /,
     *,
     host: str = "127.0.0.1",
@@ -28,7 +28,7 @@ def serve(
     """Serve a reading page and an HTTP interface until Ctrl-C.
 
     Args:
-        run: run or checkpoint folder.
+        run: run or checkpoint folder, hub:owner/name, or demo, the small model of drawn X-rays.
         host: address to listen on; other than loopback needs a token.
         port: TCP port; 0 takes a free one.
         token_file: file whose first line every client must know; or set XPRONET_TOKEN.
@@ -79,12 +79,14 @@ def serve(
         from xpronet.serve.server import serve as listen
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs {error.name} of the extra [serve]: pip install 'xpronet[serve]'") from None
+    from xpronet.deploy.load import model_folder
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.serve.service import served_model
 
-    checkpoint = load_checkpoint(run, allow_code=allow_code)
+    folder = model_folder(run)
+    checkpoint = load_checkpoint(folder, allow_code=allow_code)
     search = checkpoint.search.override(beams=beams, choose=choose)
-    model = served_model(run, checkpoint, search, labels_from=labels_from)
+    model = served_model(folder, checkpoint, search, labels_from=labels_from)
     if strict and checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
     del checkpoint  # the workers have the weights
@@ -95,7 +97,7 @@ def serve(
         console.print(f"Reading page: {address}  (research use: drafts, never diagnoses; Ctrl-C ends)", markup=False)
 
     try:
-        listen(run, model, settings, ready=ready)
+        listen(folder, model, settings, ready=ready)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except OSError as error:

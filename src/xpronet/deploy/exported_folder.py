@@ -86,14 +86,6 @@ class Exported:
         return self.folder / (name + ENDINGS[self.format])
 
 
-def is_exported(path: Path) -> bool:
-    """Return whether a folder was written by `export_folder`."""
-    if not (path / CONFIG_FILE).is_file():
-        return False
-    config = read_json(path / CONFIG_FILE)
-    return isinstance(config, dict) and config.get("format") in ENDINGS
-
-
 def read_exported(folder: Path) -> Exported:
     """Read an exported folder, except its graphs.
 

@@ -1,4 +1,4 @@
-"""Load a model from wherever it lies: a run, a checkpoint, an exported folder, or the Hugging Face hub."""
+"""Load a model from wherever it lies: a run, a checkpoint, an exported folder, the hub, or the package itself."""
 
 from functools import cache
 from pathlib import Path
@@ -7,13 +7,11 @@ from typing import Literal
 import torch
 
 from xpronet.data.feature_cache import open_feature_cache
-from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
-from xpronet.deploy.exported_folder import is_exported, read_exported
-from xpronet.deploy.exported_runtime import ExportedRuntime
+from xpronet.deploy.demo_model import DEMO, demo_model
 from xpronet.encoders.hub import HUB, hub_folder
 from xpronet.errors import InputError
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
-from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import best_device, fingerprint, is_exported, load_checkpoint
 from xpronet.model.search_settings import Choose
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]
@@ -36,7 +34,8 @@ def load(
     """Load a model, ready to generate reports.
 
     Args:
-        model: run, checkpoint or exported folder, or "hub:owner/name".
+        model: run, checkpoint or exported folder, "hub:owner/name", or "demo", the small model of drawn X-rays that
+            comes with the package.
         beams: beam hypotheses of the search; by default as the checkpoint says.
         choose: which finished hypothesis becomes the report; by default as the checkpoint says.
         evidence: how much the claims of partial reports count in the search; by default as the checkpoint says.
@@ -54,7 +53,7 @@ def load(
     Raises:
         InputError: nothing usable is there, or the runtime does not fit it.
     """
-    folder = hub_folder(model) if isinstance(model, str) and model.startswith(HUB) else Path(model)
+    folder = model_folder(model)
     if not is_exported(folder):
         if runtime not in (None, "torch"):
             to = "openvino" if runtime == "openvino" else "onnx"
@@ -73,6 +72,56 @@ def load(
             features=None if features is None else open_feature_cache(features),
             max_error=max_error,
         )
+    return _load_exported(
+        folder,
+        beams=beams,
+        choose=choose,
+        evidence=evidence,
+        max_error=max_error,
+        labels_from=labels_from,
+        precision=precision,
+        runtime=runtime,
+        features=features,
+    )
+
+
+def model_folder(model: str | Path) -> Path:
+    """Return the folder of a model that may be named by "hub:owner/name" or "demo".
+
+    Raises:
+        InputError: the hub does not have it.
+    """
+    if isinstance(model, str) and model.startswith(HUB):
+        return hub_folder(model)
+    return demo_model() if model == DEMO else Path(model)
+
+
+def model_fingerprint(path: Path) -> str:
+    """Return the fingerprint of the weights that a path names, or of those that an exported folder was made from."""
+    if not is_exported(path):
+        return fingerprint(path)
+    from xpronet.deploy.exported_folder import read_exported
+
+    return read_exported(path).model
+
+
+def _load_exported(
+    folder: Path,
+    *,
+    beams: int | None,
+    choose: Choose | None,
+    evidence: float | None,
+    max_error: float | None,
+    labels_from: LabelsFrom,
+    precision: Literal["fp32", "bf16", "fp16"],
+    runtime: RuntimeName | None,
+    features: str | Path | None,
+) -> ReportGenerator:
+    """Load an exported folder, as `load` does; what runs graphs is imported only here."""
+    from xpronet.deploy.engines import PREFERRED, EngineName, make_engine
+    from xpronet.deploy.exported_folder import read_exported
+    from xpronet.deploy.exported_runtime import ExportedRuntime
+
     if features is not None:
         raise InputError(f"{folder}: exported graphs read images, no feature cache; leave --features out")
     if runtime == "torch":
@@ -95,11 +144,6 @@ def load(
         fingerprint=exported.model,
         max_error=max_error,
     )
-
-
-def model_fingerprint(path: Path) -> str:
-    """Return the fingerprint of the weights that a path names, or of those that an exported folder was made from."""
-    return read_exported(path).model if is_exported(path) else fingerprint(path)
 
 
 @cache

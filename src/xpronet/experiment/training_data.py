@@ -12,6 +12,8 @@ from xpronet.errors import InputError
 from xpronet.files import read_json, write_json
 
 TRAINING_DATA_FILE = "training_data.json"
+DRAWN = "Drawn X-rays only: worthless on patients."
+"""What is said of every model that learned from drawn X-rays."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,11 +28,11 @@ MANIFEST_FILE = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Record the size and hash of every file in a folder."""
+    """Record the size and hash of every file in a folder; folders in it are no part of a checkpoint."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": file_hash(path)}
         for path in sorted(folder.iterdir())
-        if path.name != MANIFEST_FILE
+        if path.name != MANIFEST_FILE and path.is_file()
     }
     write_json(folder / MANIFEST_FILE, {"files": files}, overwrite=True)
 
@@ -89,6 +89,8 @@ CLAIMS_FILE = "claims.json"
 """Present only if the claims were calibrated; its search settings take the place of the configuration's."""
 GATE_FILE = "picture_gate.safetensors"
 """Present only if a gate was fitted; gate.safetensors, made from other features, is ignored."""
+EXPORTED_FORMATS = ("onnx", "openvino")
+"""What config.json of an exported folder, which is no checkpoint, has for its format."""
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -298,7 +300,7 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         InputError: a file is missing or has changed since it was saved, or the format is unknown.
     """
     files = (CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, TRAINING_FILE, WEIGHTS_FILE, *extra_files)
-    if not (folder / MANIFEST_FILE).exists() and _is_exported(folder):
+    if not (folder / MANIFEST_FILE).exists() and is_exported(folder):
         raise InputError(
             f"{folder}: an exported folder; `report` and `generate` take it, for everything else name the run or "
             "checkpoint that it was made from"
@@ -309,9 +311,12 @@ def check_checkpoint(folder: Path, *extra_files: str) -> None:
         raise InputError(f"{folder / CONFIG_FILE}: not a checkpoint of format {FORMAT}; train or import it again")
 
 
-def _is_exported(folder: Path) -> bool:
+def is_exported(folder: Path) -> bool:
+    """Return whether a folder holds exported graphs, as `xpronet export` writes them."""
+    if not (folder / CONFIG_FILE).is_file():
+        return False
     config = read_json(folder / CONFIG_FILE)
-    return isinstance(config, dict) and config.get("format") in ("onnx", "openvino")
+    return isinstance(config, dict) and config.get("format") in EXPORTED_FORMATS
 
 
 def load_weights(network: ReportModel, path: Path) -> None:
