@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xpronet.labels.conventions import NEGBIO
@@ -81,6 +81,7 @@ def test_the_convention_decides():
 
 
 @given(st.lists(PHRASES, max_size=5), st.sampled_from([" ", "\n", "\r\n\r\n"]))
+@example(["Edema (-)", "? pneumonia"], "\n")
 def test_spans_are_inside_their_sentence_in_order_and_labels_follow(parts, between):
     report = between.join(parts)
     states = RuleLabeler().label(report)

@@ -168,7 +168,10 @@ class RuleLabeler:
         sentence = report[start:end]
         words, places = self._words.of(sentence), self._words.spans(sentence)
         for first in range(0, len(words), LONGEST_SENTENCE):
-            spans = [Span(start + opens, start + closes) for opens, closes in places[first : first + LONGEST_SENTENCE]]
+            spans = [
+                _trimmed(report, start + opens, start + closes)
+                for opens, closes in places[first : first + LONGEST_SENTENCE]
+            ]
             for mention, state, cue in self._judge_piece(words[first : first + LONGEST_SENTENCE]):
                 yield Claim(
                     finding=mention.meaning.finding,
@@ -199,6 +202,12 @@ def _stronger(first: State, second: State) -> State:
 
 def _said(spans: Iterable[Span], report: str) -> str:
     return " ".join(" ".join(span.of(report) for span in spans).split())
+
+
+def _trimmed(report: str, start: int, end: int) -> Span:
+    """Return a stretch without white space at its ends: a question mark is read with what stands before it."""
+    text = report[start:end]
+    return Span(end - len(text.lstrip()), start + len(text.rstrip()))
 
 
 def _spans(match: PhraseMatch | None, places: Sequence[Span], report: str) -> tuple[Span, ...]:
