@@ -20,6 +20,10 @@ def gate(
     A second one tells drawn X-rays from films: a model of drawings refuses films by it, a model of films warns of
     drawings.
 
+    For example:
+
+        xpronet gate run --corpus corpus
+
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
         corpus: the corpus that the model was trained on.

@@ -55,6 +55,7 @@ def pack(
     weights: Weights = "kept",
     examples: bool = False,
     command: str = "",
+    address: str | None = None,
     overwrite: bool = False,
 ) -> list[tuple[str, int]]:
     """Write a model into one folder that every command and `xpronet.load` take.
@@ -69,6 +70,7 @@ def pack(
             model, with a fingerprint and scores of its own. The network computes in fp32 either way.
         examples: hand over the examples of the prototypes that `xpronet show prototypes` wrote, parts of train images.
         command: what made the model from nothing, for its card; by default as the folder says.
+        address: where the card says that `xpronet.load` finds the model; by default under its name.
         overwrite: replace the folder if it is there.
 
     Returns:
@@ -81,7 +83,7 @@ def pack(
     folder = find_checkpoint(run)
     check_checkpoint(folder)
     _check_alone(folder)
-    data, origin = _learned_from(run, corpus), read_origin(run, command=command)
+    data, origin = learned_from(run, corpus), read_origin(run, command=command)
     if scorecard is not None and not scorecard.is_file():
         raise InputError(f"{scorecard}: no such file; name a scorecard that `xpronet evaluate --out` wrote")
     rounded = _rounded(folder) if weights == "fp16" else None
@@ -113,8 +115,8 @@ def pack(
         if card is not None:
             write_json(temporary / SCORECARD_FILE, card)
         write_manifest(temporary)
-        facts = read_facts(temporary)
-        write_text(temporary / CARD_FILE, model_card(name or out.resolve().name, facts, data, card, origin))
+        facts, title = read_facts(temporary), name or out.resolve().name
+        write_text(temporary / CARD_FILE, model_card(title, facts, data, card, origin, address=address))
         write_manifest(temporary)
     return [(path.name, path.stat().st_size) for path in sorted(out.iterdir())]
 
@@ -196,7 +198,16 @@ def anonymous(card: Mapping[str, Any], *, hidden: tuple[str, ...] = ()) -> dict[
     return cleaned
 
 
-def _learned_from(run: Path, corpus: Path | None) -> TrainingData:
+def learned_from(run: Path, corpus: Path | None) -> TrainingData:
+    """Return what a run or model learned from.
+
+    Args:
+        run: run, checkpoint or model folder.
+        corpus: the corpus, where the run does not say.
+
+    Raises:
+        InputError: neither says.
+    """
     if corpus is not None:
         return TrainingData.of(open_corpus(corpus, with_sections=False))
     data = read_training_data(run)
