@@ -16,7 +16,6 @@ from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.render import LANGUAGE
-from xpronet.experiment.training_data import TrainingData
 from xpronet.files import read_json, utf8_name
 from xpronet.model.checkpoint import (
     CLAIMS_FILE,
@@ -27,9 +26,9 @@ from xpronet.model.checkpoint import (
     WEIGHTS_FILE,
     listed_files,
 )
+from xpronet.training.training_data import DRAWN, TrainingData
 
 CARD_FILE = "README.md"
-DRAWN = "Drawn X-rays only: worthless on patients."
 HUB_LICENCES = {"apache-2.0": "apache-2.0", "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0", "cc by 4.0": "cc-by-4.0"}
 """The hub's names of licences, by how a corpus's licence begins; every other is "other", with its own name."""
 HUB_METRICS = {"BLEU": "bleu", "ROUGE": "rouge", "METEOR": "meteor", "CIDEr": "cider", "macro-F1": "f1"}

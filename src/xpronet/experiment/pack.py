@@ -11,7 +11,6 @@ from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
 from xpronet.experiment.model_card import CARD_FILE, Card, model_card, read_facts, read_scorecard
 from xpronet.experiment.test_scores import SCORECARD_FILE
-from xpronet.experiment.training_data import TRAINING_DATA_FILE, TrainingData, read_training_data
 from xpronet.files import new_folder, read_json, write_json, write_text
 from xpronet.model.checkpoint import (
     CLAIMS_FILE,
@@ -29,6 +28,7 @@ from xpronet.model.checkpoint import (
     write_manifest,
 )
 from xpronet.training.checkpoints import VIEWS
+from xpronet.training.training_data import TRAINING_DATA_FILE, TrainingData, read_training_data
 
 COPIED = (WEIGHTS_FILE, CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, GATE_FILE, CLAIMS_FILE, DERIVED_FILE)
 """Files of a checkpoint that are handed over as they are, so that its reports are the run's to the byte."""

@@ -12,6 +12,7 @@ from xpronet.errors import InputError
 from xpronet.files import read_json, write_json
 
 TRAINING_DATA_FILE = "training_data.json"
+DRAWN = "Drawn X-rays only: worthless on patients."
 
 
 @dataclass(frozen=True, kw_only=True)
