@@ -415,6 +415,9 @@ export class DraftPanel {
       event.preventDefault();
       if (this.shown.length) this.useMacro(this.shown[0]);
     });
+    at("edited").addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.isComposing) this.toggleWhole();
+    });
     addEventListener("beforeprint", () => {
       if (!this.draft) return;
       this.commit();
@@ -449,7 +452,7 @@ export class DraftPanel {
       .add(text, ["R"], "back to the model’s whole text", withDraft(() => this.change(() => this.draft.revertAll())))
       .add(text, ["u", "Ctrl+z"], "undo", withDraft(() => this.change(() => this.draft.undo())))
       .add(text, ["U", "Ctrl+y", "Ctrl+Z"], "redo", withDraft(() => this.change(() => this.draft.redo())))
-      .add(text, ["w"], "edit the whole text, or show its evidence", withDraft(() => this.toggleWhole()))
+      .add(text, ["w"], "edit the whole text (Escape shows its evidence)", withDraft(() => this.toggleWhole()))
       .add(text, ["o"], "show the model’s own text", withDraft(() => this.toggleOwn()))
       .add(text, ["m"], "macros from a file of yours", withDraft(() => this.showMacros()));
     keys.add("Check", ["k"], "next of “check these”", withDraft(() => this.checks.next(1)))

@@ -49,7 +49,7 @@ export class Evidence {
     const details = word === null ? [] : this.word(word);
     const finding = claimed && !this.wordsFirst ? this.findingOf(claimed.finding) : null;
     if (finding && !claimed.affirmed && !finding.present) {
-      lines.push(make("p", { class: "facts" }, `${finding.name}: denied, and not seen: no regions shown. H shows the word's attention.`));
+      lines.push(make("p", { class: "facts" }, `${finding.name}: denied, and not seen: no regions shown.${word === null ? "" : " H shows the word’s attention."}`));
       this.viewer.hideHeat();
     } else if (finding) lines.push(...this.findingMap(finding));
     else if (word !== null) lines.push(...this.wordMap(word));
