@@ -104,6 +104,39 @@ try {
   assert.equal(line, "underline");
   step("3 the doubtful sentence: underlined, its reason shown and said");
 
+  // Pointing and findings draw maps, and take them away again.
+  await page.evaluate(() => document.activeElement.blur());
+  await press("Escape");
+  assert.deepEqual(await painted(), files.map(() => 0));
+  const findings = page.locator("#findings button");
+  assert.equal(await findings.count(), 14);
+  let [marked, located] = [0, 0];
+  for (let index = 0; index < 14; index++) {
+    await findings.nth(index).click();
+    assert.equal(await findings.nth(index).getAttribute("aria-pressed"), "true");
+    marked += await page.locator(".word.affirmed, .word.denied").count();
+    const drawn = (await painted()).some((count) => count > 0);
+    assert.equal(/added to its log-odds/.test(await page.textContent("#why")), drawn);
+    located += drawn;
+    await findings.nth(index).click();
+    assert.deepEqual(await painted(), files.map(() => 0));
+  }
+  assert.ok(marked > 0 && located > 0);
+  await press("h");
+  let drawn = 0;
+  for (let index = 0; index < Math.min(12, record.words.length); index++) {
+    await page.locator(".word").nth(index).hover();
+    const paints = (await painted()).some((count) => count > 0);
+    assert.equal(paints, /Attention of .* above even/.test(await page.textContent("#why")));
+    drawn += paints;
+  }
+  await page.locator("#draft-title").hover();
+  assert.deepEqual(await painted(), files.map(() => 0));
+  await press("h");
+  await press("Escape");
+  step(`findings mark ${marked} words, ${located} have regions; ${drawn} of 12 words have a map`);
+  await press("k");
+
   // 4. Correct it, sentence by sentence; undo, redo and revert.
   await press("e");
   await accessible("a sentence that is edited");

@@ -5,9 +5,9 @@ const page = await browser.newPage({ viewport: { width: Number(width), height: N
 page.on("console", (m) => console.log("console", m.type(), m.text()));
 page.on("pageerror", (e) => console.log("pageerror", String(e)));
 await page.goto(address);
-await page.waitForFunction(() => document.getElementById("model").textContent.startsWith("Model "), null, { timeout: 60000 });
+await page.waitForFunction(() => document.getElementById("model").textContent.startsWith("Model "), null, { timeout: 100000 });
 await page.setInputFiles("#files", files);
-await page.waitForFunction(() => !document.querySelector("#save-json").disabled, null, { timeout: 60000 });
+await page.waitForFunction(() => !document.querySelector("#save-json").disabled, null, { timeout: 100000 });
 for (const key of action.split(",").filter(Boolean)) { if (key.startsWith("'")) await page.keyboard.type(key.slice(1)); else await page.keyboard.press(key); await page.waitForTimeout(250); }
 await page.waitForTimeout(400);
 await page.screenshot({ path: out });

@@ -10,6 +10,7 @@ const logOdds = (share) => {
   const kept = Math.min(Math.max(share, 1e-6), 1 - 1e-6);
   return Math.log(kept / (1 - kept));
 };
+const shown = (share) => share < 0.01 ? share.toPrecision(1) : share.toFixed(2);
 const heights = ["upper", "middle", "lower"];
 const sides = ["left", "centre", "right"];
 const placeOf = (place) => place ? `, view ${place.view}, ${heights[Math.floor((3 * place.row) / place.rows)]} ${sides[Math.floor((3 * place.column) / place.rows)]} of the image` : "";
@@ -37,13 +38,13 @@ export function findChecks(record, { sentences, claims, verdicts }) {
     const seen = finding.probability >= finding.threshold;
     const said = affirmed(finding.name);
     const no = denied(finding.name);
-    const probability = finding.probability.toFixed(2);
+    const beside = `${finding.name}, probability ${shown(finding.probability)}, threshold ${shown(finding.threshold)}`;
     if (seen && !said) {
-      entries.push({ kind: no ? "Seen, denied in the text" : "Seen, not in the text", text: `${finding.name}, probability ${probability}${placeOf(left?.place)}`, key: no?.key ?? null, finding: finding.name, view: left?.place?.view });
+      entries.push({ kind: no ? "Seen, denied in the text" : "Seen, not in the text", text: `${beside}${placeOf(left?.place)}`, key: no?.key ?? null, finding: finding.name, view: left?.place?.view });
     } else if (!seen && said && !told.has(finding.name)) {
-      entries.push({ kind: "In the text, not seen", text: `${finding.name}, probability ${probability}`, key: said.key, finding: finding.name });
+      entries.push({ kind: "In the text, not seen", text: beside, key: said.key, finding: finding.name });
     } else if (Math.abs(logOdds(finding.probability) - logOdds(finding.threshold)) < NEAR && !told.has(finding.name)) {
-      entries.push({ kind: "Borderline", text: `${finding.name}, probability ${probability} at threshold ${finding.threshold.toFixed(2)}`, key: (said || no)?.key ?? null, finding: finding.name });
+      entries.push({ kind: "Borderline", text: beside, key: (said || no)?.key ?? null, finding: finding.name });
     }
   }
   for (const { key, words } of sentences) {
@@ -92,6 +93,11 @@ export class CheckList {
     this.place = (index + this.entries.length) % this.entries.length;
     for (const [each, item] of [...this.list.children].entries()) item.classList.toggle("at", each === this.place);
     this.lead(this.entries[this.place]);
+  }
+
+  restart() {
+    this.place = -1;
+    for (const item of this.list.children) item.classList.remove("at");
   }
 
   next(step) {

@@ -470,6 +470,7 @@ export class DraftPanel {
   clearChoice() {
     if (this.view.text.contains(document.activeElement)) document.activeElement.blur();
     this.chooseFinding(null);
+    this.checks.restart();
   }
 }
 
