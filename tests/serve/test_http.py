@@ -1,6 +1,7 @@
 """The HTTP interface: what it answers, and what it refuses."""
 
 import http.client
+import io
 import json
 import re
 import socket
@@ -177,6 +178,21 @@ def test_mentions_of_any_text_are_read(address: str):
     for wrong in ({}, {"text": 1}, [], {"text": "", "more": ""}):
         assert mentions(wrong).status == 400
     assert mentions({"text": "x" * 20_001}).status == 413
+
+
+def test_a_structured_report_names_who_edited_its_text(address: str, view_files: list[list[Path]]):
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom")
+    files = [path.read_bytes() for path in view_files[0]]
+    made = post(address, files, path="/v1/structured-reports", text="Edited.", person="Reader^Ada")
+    assert made.status == 200
+    content = str(pydicom.dcmread(io.BytesIO(made.body)))
+    assert "Reader^Ada" in content
+    assert "Edited." in content
+    assert "Predecessor Documents Sequence" in content
+    refused = post(address, files, path="/v1/structured-reports", text="Edited.", person="a" * 65)
+    assert refused.status == 422
+    assert "Family^Given" in refused.json()["detail"]
 
 
 def test_model_and_report_say_what_the_model_learned_from(address: str, view_files: list[list[Path]]):
