@@ -21,8 +21,8 @@ async def report_events(service: Service, study: UploadedStudy, started: float) 
 
     `view` (one for each image: its PNG as a data URI and the square the network saw), `sentence` (one for each, in
     order), `report` (the JSON of `report --json`; and in it where each word and sentence stands in the text, which of
-    its characters mention which finding, and which regions of each view are empty background), or `error` where there
-    is no report in time.
+    its characters mention which finding, which regions of each view are empty background, and which part of each the
+    network saw), or `error` where there is no report in time.
 
     Args:
         service: generates the report.
@@ -45,7 +45,8 @@ async def report_events(service: Service, study: UploadedStudy, started: float) 
     mentions = await asyncio.to_thread(find_mentions, text)
     grids = record["words"][0]["attention"] if tokens else []
     empty = [empty_regions(view.square, len(grid)).tolist() for view, grid in zip(study.views, grids, strict=True)]
-    yield _event("report", {**record, "places": places, "spans": spans, "mentions": mentions, "empty": empty})
+    shown = {"places": places, "spans": spans, "mentions": mentions, "empty": empty}
+    yield _event("report", {**record, **shown, "seen": [_seen(view) for view in study.views]})
 
 
 def find_mentions(text: str) -> list[dict[str, Any]]:
@@ -99,9 +100,14 @@ def _view_record(number: int, view: UploadedView) -> dict[str, Any]:
         "name": view.name,
         "width": view.preview.width,
         "height": view.preview.height,
-        "seen": [round(part, 5) for part in view.preview.seen],
+        "seen": _seen(view),
         "image": f"data:image/png;base64,{image}",
     }
+
+
+def _seen(view: UploadedView) -> list[float]:
+    assert view.preview is not None, "the page shows every view"
+    return [round(part, 5) for part in view.preview.seen]
 
 
 def _event(name: str, value: Any) -> bytes:

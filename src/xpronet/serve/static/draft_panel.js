@@ -315,7 +315,7 @@ export class DraftPanel {
 
   saveJson() {
     this.commit();
-    const { places, spans, mentions, empty, ...record } = this.record;
+    const { places, spans, mentions, empty, seen, ...record } = this.record;
     if (this.draft.edited) {
       const { name, organization } = this.signature();
       Object.assign(record, { edited: this.text, changes: this.draft.changes(), person: name, organization });

@@ -74,7 +74,7 @@ export class Evidence {
   }
 
   paint(map, of, show, title, scale) {
-    const says = map.says.map((line) => make("p", { class: "facts" }, line));
+    const says = [...map.says, ...(map.levels ? this.maps.cut : [])].map((line) => make("p", { class: "facts" }, line));
     if (!map.levels) {
       this.viewer.hideHeat();
       return says;

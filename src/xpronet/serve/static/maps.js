@@ -10,6 +10,7 @@ const LEAST_TOP = 4; // the brightest colour stands for at least four times even
 const SINK_LIFT = 3;
 const LEAST_WORDS = 8;
 const LEAST_ADDED = 2; // of log-odds, for the brightest colour
+const MOST_SEEN = 0.98; // of a side
 const SHOWN_FROM = 0.1; // of the brightest
 
 const median = (values) => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)];
@@ -36,6 +37,9 @@ export function attentionSinks(words) {
 export class Maps {
   constructor(record) {
     this.empty = record.empty || [];
+    // Films of which the network saw only the middle: nothing can be painted outside its square.
+    this.cut = (record.seen || []).flatMap(([, , width, height], view) => Math.min(width, height) < MOST_SEEN
+      ? [`View ${view + 1}: the network saw the middle ${percentOf(Math.min(width, 1))} of its width and ${percentOf(Math.min(height, 1))} of its height, and nothing outside.`] : []);
     this.words = record.words || [];
     if (this.words.length) {
       const cells = this.words.map((word) => word.attention.flat(2));
