@@ -17,6 +17,7 @@ from xpronet.dicom_output.identifiers import derived_uid
 from xpronet.dicom_output.plain_text import one_line, paragraphs
 from xpronet.dicom_output.source_images import SourceImage, SourceStudy
 from xpronet.generation.report import FindingScore, Report
+from xpronet.training.training_data import DRAWN
 
 TEMPLATE = "1500"
 NOTICE = "Research use: draft by software, not a diagnosis"
@@ -236,7 +237,7 @@ def _evaluations(report: Report, study: SourceStudy, model: DescribedModel, edit
 
 def _comments(report: Report, study: SourceStudy, model: DescribedModel, edited: EditedText | None) -> list[str]:
     """Return what a reader must know first, a line each."""
-    lines = [NOTICE, *(one_line(line, 1024) for line in model.origin.lines())]
+    lines = [NOTICE, *((DRAWN,) if model.origin.drawn else ())]
     if edited is not None:
         lines.append(EDITED if edited.person else EDITED_BY_NOBODY)
     lines += numbered_views(report).warnings
@@ -249,6 +250,7 @@ def _comments(report: Report, study: SourceStudy, model: DescribedModel, edited:
         lines.append(
             f"{len(without)} of {count} images {verb} no DICOM reference: {noun} {numbers} of the study as given"
         )
+    lines += [one_line(line, 1024) for line in model.origin.lines() if line != DRAWN]
     return lines
 
 
