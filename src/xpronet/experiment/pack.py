@@ -9,8 +9,8 @@ from typing import Any
 
 from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.model_card import CARD_FILE, Card, model_card, read_facts, read_scorecard
-from xpronet.experiment.test_scores import SCORECARD_FILE
 from xpronet.files import new_folder, read_json, write_json, write_text
 from xpronet.model.checkpoint import (
     CLAIMS_FILE,
