@@ -1,11 +1,14 @@
 // The half of the page with the text: draft, evidence, findings, what to check, and what becomes of the text.
-import { RequestError, ask, bodyOf } from "./server.js";
+import { RequestError, ask } from "./server.js";
 import { CheckList, findChecks } from "./checks.js";
+import { addDraftKeys } from "./draft_keys.js";
 import { Draft } from "./draft.js";
 import { DraftView } from "./draft_view.js";
 import { Evidence } from "./evidence.js";
 import { FindingsTable } from "./findings.js";
-import { parseMacros } from "./macros.js";
+import { Handover } from "./handover.js";
+import { MacroDialog } from "./macro_dialog.js";
+import { Signature } from "./signature.js";
 import { make } from "./make.js";
 
 const NEEDS_DRAFT = ["edit", "copy", "save-json", "save-sr", "add", "edit-one", "delete", "revert", "revert-all", "undo", "redo", "own-shown", "use-macro", "sign", "print", "map"];
@@ -14,8 +17,9 @@ export class DraftPanel {
   // `state` shows a line; `files` returns the study's files; `about` what GET /v1/model says; `prototype` draws examples.
   constructor({ at, viewer, state, files, about, prototype }) {
     Object.assign(this, { at, viewer, state, files, about });
-    this.person = { family: "", given: "", organization: "" };
-    this.macros = [];
+    this.signature = new Signature(at, () => this.refresh());
+    this.macros = new MacroDialog(at, (text) => this.add(text));
+    this.handover = new Handover(this);
     this.evidence = new Evidence({ why: at("why"), viewer, prototype });
     this.view = new DraftView({
       text: at("text"), reason: at("reason"), said: at("said"),
@@ -32,7 +36,7 @@ export class DraftPanel {
     this.record = this.draft = null;
     this.claims = [];
     this.adding = null;
-    this.asked = false;
+    this.signature.asked = false;
     for (const part of [this.evidence, this.view, this.findings, this.checks]) part.clear();
     this.at("edited").hidden = true;
     this.at("text").hidden = false;
@@ -93,7 +97,7 @@ export class DraftPanel {
     this.at("redo").disabled = !draft?.future.length;
     this.at("revert-all").disabled = !edited;
     this.at("own-text").textContent = draft?.ownText ?? "";
-    const { name } = this.signature();
+    const { name } = this.signature;
     this.at("signed").textContent = draft && name ? `Edits signed by ${name}. The document stays unverified.` : "";
     const about = this.about();
     this.at("print-report").replaceChildren(...(draft ? [
@@ -272,79 +276,6 @@ export class DraftPanel {
     this.explain(this.view.at);
   }
 
-  signature() {
-    const { family, given, organization } = this.person;
-    return { name: given ? `${family}^${given}` : family, organization };
-  }
-
-  // Ask who edited; nobody has to say it. Resolves to false where the person thought better of it.
-  sign() {
-    const dialog = this.at("sign-dialog");
-    dialog.returnValue = "cancel";
-    dialog.showModal();
-    return new Promise((resolve) => {
-      dialog.addEventListener("close", () => {
-        if (dialog.returnValue !== "cancel") {
-          const named = dialog.returnValue === "sign";
-          for (const part of ["family", "given", "organization"]) this.person[part] = named ? this.at(part).value.trim().replaceAll("^", " ") : "";
-          this.asked = true;
-          this.refresh();
-        }
-        resolve(dialog.returnValue !== "cancel");
-      }, { once: true });
-    });
-  }
-
-  async copy() {
-    this.commit();
-    try {
-      await navigator.clipboard.writeText(this.text);
-      this.kept("Copied. It is a draft: check it before you use it.");
-    } catch {
-      if (this.at("edited").hidden) this.toggleWhole();
-      this.at("edited").select();
-      this.state("This page may not use the clipboard; the text is selected, press Ctrl+C.", true);
-    }
-  }
-
-  kept(line) {
-    this.draft.markSaved();
-    this.refresh();
-    this.state(line);
-  }
-
-  saveJson() {
-    this.commit();
-    const { places, spans, mentions, empty, seen, ...record } = this.record;
-    if (this.draft.edited) {
-      const { name, organization } = this.signature();
-      Object.assign(record, { edited: this.text, changes: this.draft.changes(), person: name, organization });
-    }
-    save(new Blob([JSON.stringify(record, null, 1)], { type: "application/json" }), "draft-report.json");
-    this.kept("Saved as JSON.");
-  }
-
-  async saveSr() {
-    this.commit();
-    if (this.draft.edited && !this.asked && !(await this.sign())) return this.state("No structured report was made.");
-    const { name, organization } = this.signature();
-    const fields = this.draft.edited ? { text: this.text, person: name, organization } : {};
-    this.state("Making the structured report…");
-    try {
-      const answer = await ask("/v1/structured-reports", { method: "POST", body: bodyOf(this.files(), fields) });
-      save(await answer.blob(), "draft-report.dcm");
-      this.kept("Saved as a DICOM structured report: partial and unverified.");
-    } catch (error) {
-      if (!(error instanceof RequestError)) throw error;
-      this.state(error.message, true);
-    }
-  }
-
-  print() {
-    this.commit();
-    window.print();
-  }
-
   // Whether the study may be left: asks where an edited text would be lost.
   mayLeave() {
     this.commit();
@@ -357,64 +288,21 @@ export class DraftPanel {
     });
   }
 
-  async openMacros(file) {
-    const problem = this.at("macro-problem");
-    problem.textContent = "";
-    try {
-      this.macros = parseMacros(await file.text(), file.name);
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    this.listMacros();
-    this.at("macro-filter").focus();
-  }
-
-  listMacros() {
-    const wanted = this.at("macro-filter").value.toLowerCase();
-    this.shown = this.macros.filter(({ name, text }) => `${name} ${text}`.toLowerCase().includes(wanted));
-    this.at("macro-list").replaceChildren(...this.shown.map((macro) => {
-      const button = make("button", { type: "button" }, make("b", {}, macro.name), ` ${macro.text}`);
-      button.addEventListener("click", () => this.useMacro(macro));
-      return make("li", {}, button);
-    }));
-  }
-
-  useMacro(macro) {
-    this.at("macro-dialog").close();
-    if (macro) this.add(macro.text);
-  }
-
   showMacros() {
     this.commit();
-    this.at("macro-filter").value = "";
-    this.listMacros();
-    this.at("macro-dialog").showModal();
-    (this.macros.length ? this.at("macro-filter") : this.at("macro-file")).focus();
+    this.macros.open();
   }
 
   listen() {
     const { at } = this;
     const clicks = {
-      edit: () => this.toggleWhole(), copy: () => this.copy(), "save-json": () => this.saveJson(), "save-sr": () => this.saveSr(),
-      "edit-one": () => this.editOne(), add: () => this.add(), sign: () => this.sign(), print: () => this.print(), map: () => this.toggleMap(),
+      edit: () => this.toggleWhole(), copy: () => this.handover.copy(), "save-json": () => this.handover.saveJson(), "save-sr": () => this.handover.saveSr(),
+      "edit-one": () => this.editOne(), add: () => this.add(), sign: () => this.signature.ask(), print: () => this.handover.print(), map: () => this.toggleMap(),
       delete: () => this.deleteOne(), revert: () => this.revertOne(),
       "revert-all": () => this.change(() => this.draft.revertAll()), undo: () => this.change(() => this.draft.undo()), redo: () => this.change(() => this.draft.redo()),
       "own-shown": () => this.toggleOwn(), "use-macro": () => this.showMacros(),
     };
-    for (const [id, run] of Object.entries(clicks)) {
-      // The button must not take the focus away from an open sentence before that is taken over.
-      at(id).addEventListener("click", run);
-    }
-    at("macro-file").addEventListener("change", () => {
-      const [file] = at("macro-file").files;
-      if (file) this.openMacros(file);
-    });
-    at("macro-filter").addEventListener("input", () => this.listMacros());
-    at("macro-filter").addEventListener("keydown", (event) => {
-      if (event.key !== "Enter") return;
-      event.preventDefault();
-      if (this.shown.length) this.useMacro(this.shown[0]);
-    });
+    for (const [id, run] of Object.entries(clicks)) at(id).addEventListener("click", run);
     at("edited").addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) this.toggleWhole();
     });
@@ -439,32 +327,8 @@ export class DraftPanel {
     if (key !== null) this.change(() => this.draft.revert(key));
   }
 
-  // Every action by its key.
   addKeys(keys) {
-    const withDraft = (run) => () => { if (this.draft) run(); };
-    const text = "Text";
-    keys.add(text, ["t"], "to the text", withDraft(() => (this.view.at || this.view.stops[0])?.element.focus()))
-      .add(text, ["ArrowLeft", "ArrowRight"], "word before, after").add(text, ["ArrowUp", "ArrowDown"], "sentence before, after")
-      .add(text, ["e", "Enter"], "edit the sentence (Enter takes it, Escape leaves it)", withDraft(() => this.editOne()))
-      .add(text, ["a"], "add a sentence behind it", withDraft(() => this.add()))
-      .add(text, ["d", "Delete"], "delete it", withDraft(() => this.deleteOne()))
-      .add(text, ["r"], "back to the model’s sentence", withDraft(() => this.revertOne()))
-      .add(text, ["R"], "back to the model’s whole text", withDraft(() => this.change(() => this.draft.revertAll())))
-      .add(text, ["u", "Ctrl+z"], "undo", withDraft(() => this.change(() => this.draft.undo())))
-      .add(text, ["U", "Ctrl+y", "Ctrl+Z"], "redo", withDraft(() => this.change(() => this.draft.redo())))
-      .add(text, ["w"], "edit the whole text (Escape shows its evidence)", withDraft(() => this.toggleWhole()))
-      .add(text, ["o"], "show the model’s own text", withDraft(() => this.toggleOwn()))
-      .add(text, ["m"], "macros from a file of yours", withDraft(() => this.showMacros()));
-    keys.add("Check", ["k"], "next of “check these”", withDraft(() => this.checks.next(1)))
-      .add("Check", ["K"], "the one before", withDraft(() => this.checks.next(-1)))
-      .add("Check", ["f"], "to the findings", withDraft(() => this.at("findings").querySelector("button")?.focus()))
-      .add("Check", ["h"], "map of the finding, or of the word", withDraft(() => this.toggleMap()))
-      .add("Check", ["Escape"], "clear the choice", withDraft(() => this.clearChoice()));
-    keys.add("Study", ["c"], "copy the text", withDraft(() => this.copy()))
-      .add("Study", ["j"], "save as JSON", withDraft(() => this.saveJson()))
-      .add("Study", ["s"], "sign the edits", withDraft(() => this.sign()))
-      .add("Study", ["S"], "save as DICOM structured report", withDraft(() => { if (!this.at("save-sr").hidden) this.saveSr(); }))
-      .add("Study", ["p"], "print", withDraft(() => this.print()));
+    addDraftKeys(keys, this);
   }
 
   clearChoice() {
@@ -472,12 +336,4 @@ export class DraftPanel {
     this.chooseFinding(null);
     this.checks.restart();
   }
-}
-
-function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
