@@ -107,7 +107,7 @@ def test_says_who_wrote_what_about_whom_and_that_it_is_a_draft() -> None:
     assert (document.StudyInstanceUID, document.StudyDate, document.StudyTime) == ("1.2.3", "20200304", "101112.5")
     assert document.ContentTemplateSequence[0].TemplateIdentifier == "1500"
     assert named(content, "CODE", "121049")[0].ConceptCodeSequence[0].CodeValue == "en"
-    assert [item.TextValue for item in named(content, "TEXT", "121106")] == [NOTICE]
+    assert [item.TextValue for item in named(content, "TEXT", "121106")] == [NOTICE, *MODEL.origin.lines()]
     texts = [item.TextValue for item in named(content, "TEXT", "121071")]
     assert texts == ["The heart is of normal size, 12 µm – naïve.\r\nA second line.", "No effusion."]
     images = library(content)

@@ -16,9 +16,9 @@ from xpronet.evaluation.evaluate import evaluate
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.evaluation.settings import EvaluationSettings
 from xpronet.experiment.pack import ABSOLUTE, anonymous, pack
-from xpronet.experiment.training_data import DRAWN
 from xpronet.files import read_json
 from xpronet.model.checkpoint import check_checkpoint, fingerprint, write_manifest
+from xpronet.training.training_data import DRAWN
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from xpronet.evaluation.evaluate import evaluate
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.evaluation.settings import EvaluationSettings
 from xpronet.experiment.publish import check_licences, publish
-from xpronet.experiment.training_data import TrainingData
 from xpronet.files import read_json
+from xpronet.training.training_data import TrainingData
 
 TOKEN = "hf_stub"
 IMAGES = (".png", ".jpg", ".jpeg", ".dcm", ".tif")

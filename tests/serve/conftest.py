@@ -5,12 +5,14 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from xpronet.data.corpus import Corpus
+from xpronet.evaluation.model_origin import read_model_origin
 from xpronet.generation.generator import ReportGenerator
 from xpronet.model.checkpoint import fingerprint, load_checkpoint
 from xpronet.serve.service import served_model
@@ -23,8 +25,8 @@ Opened = Callable[..., contextlib.AbstractContextManager[str]]
 class ThreadWorker:
     """A worker without a process of its own."""
 
-    def __init__(self, generator: ReportGenerator, model: str) -> None:
-        self.generator, self.model = generator, model
+    def __init__(self, generator: ReportGenerator, model: str, origin: dict[str, Any]) -> None:
+        self.generator, self.model, self.origin = generator, model, origin
         self.batches: list[int] = []
         self.may_write = threading.Event()
         self.may_write.set()
@@ -35,7 +37,7 @@ class ThreadWorker:
     def generate(self, jobs: Sequence[Job], seconds: float) -> list[bytes]:
         self.batches.append(len(jobs))
         assert self.may_write.wait(300)
-        return generate_answers(self.generator, jobs, model=self.model)
+        return generate_answers(self.generator, jobs, model=self.model, origin=self.origin)
 
     def stop(self) -> None:
         self.may_write.set()
@@ -45,7 +47,8 @@ class ThreadWorker:
 def worker(gated_run: Path) -> ThreadWorker:
     checkpoint = load_checkpoint(gated_run)
     generator = ReportGenerator(checkpoint, device=torch.device("cpu"))
-    return ThreadWorker(generator, fingerprint(gated_run))
+    model = fingerprint(gated_run)
+    return ThreadWorker(generator, model, read_model_origin(gated_run, fingerprint=model).record())
 
 
 @pytest.fixture(scope="session")

@@ -39,14 +39,18 @@ def ask(
         connection.close()
 
 
-def multipart(files: Sequence[bytes], *, names: Sequence[str] = (), text: str | None = None) -> bytes:
+def multipart(
+    files: Sequence[bytes], *, names: Sequence[str] = (), text: str | None = None, person: str | None = None
+) -> bytes:
     parts = []
     for number, content in enumerate(files):
         name = names[number] if names else f"{number}.png"
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="views"; filename="{name}"\r\n\r\n'
         parts += [head.encode(), content, b"\r\n"]
-    if text is not None:
-        parts.append(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="text"\r\n\r\n{text}\r\n'.encode())
+    for name, value in (("text", text), ("person", person)):
+        if value is not None:
+            head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+            parts.append(f"{head}{value}\r\n".encode())
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
 
 
@@ -57,8 +61,9 @@ def post(
     path: str = "/v1/reports",
     names: Sequence[str] = (),
     text: str | None = None,
+    person: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    body = multipart(files, names=names, text=text)
+    body = multipart(files, names=names, text=text, person=person)
     return ask(address, path, method="POST", body=body, headers={**kind, **(headers or {})})

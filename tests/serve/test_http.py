@@ -1,6 +1,7 @@
 """The HTTP interface: what it answers, and what it refuses."""
 
 import http.client
+import io
 import json
 import re
 import socket
@@ -98,9 +99,12 @@ def test_a_stream_sends_views_then_sentences_then_the_report(address: str, view_
     sentences = [value["text"] for name, value in events if name == "sentence"]
     assert len(sentences) == len(events) - 3
     final = events[-1][1]
-    assert " ".join(sentences) == final["text"]
-    words = [final["text"][start:end].lower() for start, end in final["places"]]
-    assert words == [word["text"] for word in final["words"]]
+    assert " ".join(sentences) == final["report"]
+    words = [final["report"][start:end].lower() for start, end in final["places"]]
+    assert [word for word in words if word] == [word["text"] for word in final["words"]][: len(words)]
+    assert [final["report"][start:end] for start, end in final["spans"]] == sentences
+    assert [[sentence["start"], sentence["end"]] for sentence in final["sentences"]] == final["spans"]
+    assert np.shape(final["empty"]) == np.shape(final["words"][0]["attention"])
     plain = post(address, files).json()
     assert_same({name: final[name] for name in plain}, plain)
 
@@ -130,6 +134,7 @@ def test_the_openapi_description_is_that_of_the_answers(address: str, view_files
         "/v1/reports": ["application/json"],
         "/v1/reports/stream": ["text/event-stream"],
         "/v1/structured-reports": [],
+        "/v1/mentions": ["application/json"],
         "/v1/model": ["application/json"],
         "/v1/prototypes": ["application/json"],
         "/v1/prototypes/tiles": ["image/png"],
@@ -154,6 +159,48 @@ def test_the_openapi_description_asks_for_the_token(opened: Any):
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     secured = {path for path, methods in described["paths"].items() if all("security" in m for m in methods.values())}
     assert secured == described["paths"].keys() - OPEN_PATHS
+
+
+def test_mentions_of_any_text_are_read(address: str):
+    text = "No effusion. There is a large mass in the left lung."
+
+    def mentions(body: Any) -> Any:
+        headers = {"Content-Type": "application/json"}
+        return ask(address, "/v1/mentions", method="POST", body=json.dumps(body).encode(), headers=headers)
+
+    found = mentions({"text": text}).json()
+    assert [(each["finding"], each["state"]) for each in found] == [
+        ("Pleural Effusion", "negative"),
+        ("Lung Lesion", "positive"),
+    ]
+    assert [text[start:end] for start, end in found[0]["spans"]] == ["No", "effusion"]
+    assert mentions({"text": ""}).json() == []
+    for wrong in ({}, {"text": 1}, [], {"text": "", "more": ""}):
+        assert mentions(wrong).status == 400
+    assert mentions({"text": "x" * 20_001}).status == 413
+
+
+def test_a_structured_report_names_who_edited_its_text(address: str, view_files: list[list[Path]]):
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom")
+    files = [path.read_bytes() for path in view_files[0]]
+    made = post(address, files, path="/v1/structured-reports", text="Edited.", person="Reader^Ada")
+    assert made.status == 200
+    content = str(pydicom.dcmread(io.BytesIO(made.body)))
+    assert "Reader^Ada" in content
+    assert "Edited." in content
+    assert "Predecessor Documents Sequence" in content
+    refused = post(address, files, path="/v1/structured-reports", text="Edited.", person="a" * 65)
+    assert refused.status == 422
+    assert "Family^Given" in refused.json()["detail"]
+
+
+def test_model_and_report_say_what_the_model_learned_from(address: str, view_files: list[list[Path]]):
+    origin = ask(address, "/v1/model").json()["origin"]
+    assert origin["drawn"] is True
+    assert origin["corpus"] == "phantom"
+    assert origin["studies"]["train"] > 0
+    assert "worthless on patients" in origin["lines"][0]
 
 
 def test_head_is_answered_as_get_without_a_body(address: str):

@@ -18,7 +18,7 @@ from xpronet.images.transforms import ImageSettings
 from xpronet.serve.counters import Metrics
 from xpronet.serve.server import SILENCED, configure_log
 from xpronet.serve.settings import ServeSettings
-from xpronet.serve.stream import find_mentions
+from xpronet.serve.stream import find_mentions, sentence_places, word_places
 from xpronet.serve.uploaded_images import PREVIEW_SIDE, UploadedView, decode_study
 
 SETTINGS = ImageSettings(size=64, short_side=80)
@@ -86,15 +86,38 @@ def test_large_previews_are_reduced():
 
 
 def test_mentions_name_the_words_that_affirm_or_deny():
-    tokens = ["there", "is", "a", "large", "pleural", "effusion", ".", "no", "pneumothorax", "is", "seen", ".", "heart"]
+    text = "There is a large pleural effusion. No pneumothorax is seen. Heart."
     said = {
-        mention["finding"]: (mention["state"], [tokens[number] for number in mention["words"]])
-        for mention in find_mentions(tokens)
+        mention["finding"]: (mention["state"], [text[start:end] for start, end in mention["spans"]])
+        for mention in find_mentions(text)
     }
     assert said["Pleural Effusion"][0] == "positive"
-    assert set(said["Pleural Effusion"][1]) >= {"effusion"}
-    assert said["Pneumothorax"] == ("negative", ["no", "pneumothorax"])
-    assert find_mentions(()) == []
+    assert "effusion" in said["Pleural Effusion"][1][-1]
+    assert said["Pneumothorax"] == ("negative", ["No", "pneumothorax"])
+    assert find_mentions("") == []
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (["no", "mass", ".", ".", "clear", "."], "No mass. Clear."),  # a full stop that the text leaves out
+        (["no", "mass", ".", "clear"], "No mass. Clear."),  # one that it adds
+        (["no", "mass", ".", "clear"], "no mass . clear"),
+        (["3.7", "cm", "."], "3.7 cm."),
+    ],
+)
+def test_words_and_sentences_have_their_places_in_the_text(tokens: list[str], text: str):
+    places = word_places(text, tokens)
+    found = [text[start:end].lower() for start, end in places]
+    assert [word for word in found if word] == [token for token, word in zip(tokens, found, strict=True) if word]
+    assert all(word or token == "." for token, word in zip(tokens, found, strict=True))
+    spans = sentence_places(text, tokens, places)
+    assert " ".join(text[start:end] for start, end in spans) == text
+    assert len(spans) == len([part for part in text.replace("3.7", "37").split(".") if part.strip()])
+
+
+def test_a_text_without_words_is_one_sentence():
+    assert sentence_places("written by hand", [], []) == [[0, 15]]
 
 
 def test_metrics_are_those_of_one_server_in_prometheus_format():

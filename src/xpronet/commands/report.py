@@ -98,12 +98,14 @@ def report(
     from xpronet.deploy.demo_model import DEMO
     from xpronet.deploy.load import load
     from xpronet.dicom_output.described_model import describe_model
+    from xpronet.encoders.hub import HUB, hub_folder
     from xpronet.errors import WorkError
-    from xpronet.experiment.training_data import DRAWN
+    from xpronet.evaluation.model_origin import read_model_origin
     from xpronet.generation.report_folder import open_folder, report_folder
     from xpronet.generation.study_images import read_study
     from xpronet.progress import on_console
     from xpronet.serve.report_files import ReportFiles
+    from xpronet.training.training_data import DRAWN
 
     console, errors = (
         Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False) for stderr in (False, True)
@@ -146,6 +148,8 @@ def report(
     generator = open_model()
     if strict and generator.checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
+    folder = hub_folder(run) if run.startswith(HUB) else Path(run)
+    origin = read_model_origin(folder, fingerprint=generator.fingerprint)
     if out is not None:
         outcome = report_folder(
             generator,
@@ -154,6 +158,7 @@ def report(
             frame=frame,
             anyway=anyway,
             strict=strict,
+            origin=origin.record(),
             overwrite=overwrite,
             track=on_console,
             warn=errors.print,
@@ -172,12 +177,13 @@ def report(
     for warning in written.warnings:
         errors.print(f"warning: {warning}")
     console.print(written.text)
-    for line in written.doubts():
+    for line in (*written.doubts(), *origin.lines()):
         console.print(line)
     model = describe_model(
         generator.checkpoint,
         fingerprint=generator.fingerprint,
         labels_from=labels_from,
+        origin=origin,
         search=generator.settings,
     )
     files.write(written, study, model=model, images=generator.checkpoint.images)

@@ -21,7 +21,7 @@ def report_demo(out: Path, *, seed: int | None, open_page: bool, overwrite: bool
         overwrite: replace the folder whatever it holds.
     """
     from xpronet.experiment.demo_report import SEED, write_demo_report
-    from xpronet.experiment.training_data import DRAWN
+    from xpronet.training.training_data import DRAWN
 
     made = write_demo_report(out, seed=SEED if seed is None else seed, overwrite=overwrite)
     console = Console(soft_wrap=True, highlight=False, markup=False)

@@ -61,11 +61,11 @@ def train(
     from dataclasses import replace
 
     from xpronet.evaluation.finding_f1 import MAIN
+    from xpronet.evaluation.model_origin import SCORECARD_FILE
     from xpronet.experiment.dry_run import make_dry_run
     from xpronet.experiment.initial_prototypes import load_bank
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.run import train_and_test
-    from xpronet.experiment.test_scores import SCORECARD_FILE
     from xpronet.progress import on_console
 
     if processes is not None and processes < 1:

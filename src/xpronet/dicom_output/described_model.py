@@ -1,10 +1,11 @@
 """The model as the author of a DICOM object: what it is, and which weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from xpronet import __version__
 from xpronet.dicom_output.identifiers import derived_uid
+from xpronet.evaluation.model_origin import ModelOrigin
 from xpronet.generation.runtime import ModelDescription
 
 MANUFACTURER = "XProNet"
@@ -21,6 +22,8 @@ class DescribedModel:
     """What it is, for people."""
     parameters: tuple[str, ...] = ()
     """How it was used, a line each: search, image size, number of views."""
+    origin: ModelOrigin = field(default_factory=ModelOrigin)
+    """What it learned from and what it is worth."""
 
     @property
     def version(self) -> str:
@@ -34,7 +37,7 @@ class DescribedModel:
 
 
 def describe_model(
-    model: ModelDescription, *, fingerprint: str, labels_from: str, search: Any = None
+    model: ModelDescription, *, fingerprint: str, labels_from: str, origin: ModelOrigin, search: Any = None
 ) -> DescribedModel:
     """Describe a checkpoint or an exported folder.
 
@@ -42,6 +45,7 @@ def describe_model(
         model: the checkpoint or exported folder.
         fingerprint: first digits of the SHA-256 of the weights.
         labels_from: what decided which prototypes were visible.
+        origin: what it learned from and what it is worth.
         search: settings of the beam search; by default the model's own.
     """
     search = search or model.search
@@ -53,4 +57,5 @@ def describe_model(
             f"search: beams {search.beams}, choose {search.choose}, at most {search.max_words} words",
             f"prototypes visible by: {labels_from}",
         ),
+        origin=origin,
     )

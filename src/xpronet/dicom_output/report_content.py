@@ -17,6 +17,7 @@ from xpronet.dicom_output.identifiers import derived_uid
 from xpronet.dicom_output.plain_text import one_line, paragraphs
 from xpronet.dicom_output.source_images import SourceImage, SourceStudy
 from xpronet.generation.report import FindingScore, Report
+from xpronet.training.training_data import DRAWN
 
 TEMPLATE = "1500"
 NOTICE = "Research use: draft by software, not a diagnosis"
@@ -63,7 +64,7 @@ def report_content(
             procedure,
             *_image_library(study.references),
             _measurements(report, study, regions, model, series_uid),
-            _evaluations(report, study, edited),
+            _evaluations(report, study, model, edited),
         ]
     )
     return root
@@ -217,7 +218,7 @@ def _threshold(finding: FindingScore) -> Any:
     return Measurement(name=codes.DCM.ThresholdValue, value=round(finding.threshold, 4), unit=codes.UCUM.NoUnits)
 
 
-def _evaluations(report: Report, study: SourceStudy, edited: EditedText | None) -> Any:
+def _evaluations(report: Report, study: SourceStudy, model: DescribedModel, edited: EditedText | None) -> Any:
     """Return notice, warnings, text, and whether each finding is present.
 
     What the report says of its own sentences is in the comments, as text. As codes, each claim's finding with its
@@ -227,7 +228,7 @@ def _evaluations(report: Report, study: SourceStudy, edited: EditedText | None) 
     from pydicom.sr.codedict import codes
 
     text = report.text if edited is None else edited.text
-    items: list[Any] = [_text(codes.DCM.Comment, line) for line in _comments(report, study, edited)]
+    items: list[Any] = [_text(codes.DCM.Comment, line) for line in _comments(report, study, model, edited)]
     items += [_text(codes.DCM.Finding, paragraph) for paragraph in paragraphs(text) or [NO_TEXT]]
     for finding in report.findings:
         presence = codes.SCT.Present if finding.present else codes.SCT.Absent
@@ -236,9 +237,9 @@ def _evaluations(report: Report, study: SourceStudy, edited: EditedText | None) 
     return _container(name, items)
 
 
-def _comments(report: Report, study: SourceStudy, edited: EditedText | None) -> list[str]:
+def _comments(report: Report, study: SourceStudy, model: DescribedModel, edited: EditedText | None) -> list[str]:
     """Return what a reader must know first, a line each."""
-    lines = [NOTICE]
+    lines = [NOTICE, *((DRAWN,) if model.origin.drawn else ())]
     if edited is not None:
         lines.append(EDITED if edited.person else EDITED_BY_NOBODY)
     lines += numbered_views(report).warnings
@@ -251,6 +252,7 @@ def _comments(report: Report, study: SourceStudy, edited: EditedText | None) -> 
         lines.append(
             f"{len(without)} of {count} images {verb} no DICOM reference: {noun} {numbers} of the study as given"
         )
+    lines += [one_line(line, 1024) for line in model.origin.lines() if line != DRAWN]
     return lines
 
 

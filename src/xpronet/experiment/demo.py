@@ -15,6 +15,7 @@ from xpronet.evaluation.scorecard import Scorecard
 from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.evaluation.settings import EvaluationSettings
 from xpronet.experiment.demo_page import write_demo_page
+from xpronet.experiment.pack import write_run_card
 from xpronet.experiment.recipe import read_recipe, shipped_recipe
 from xpronet.experiment.run import train_together
 from xpronet.generation.fit_claims import FEWEST, calibrate_run
@@ -143,6 +144,8 @@ def run_demo(
     # METEOR would take Java, and a third of the scoring's time.
     card = evaluate(out / PREDICTIONS, corpus=corpus, settings=EvaluationSettings(skip_meteor=True), track=track)
     write_scorecard_files(out / SCORECARD, card)
+    write_scorecard_files(run / SCORECARD, card)  # beside the model, so that its reports can say what it is worth
+    write_run_card(run)
 
     start_step("7 of 7  Explain some of them")
     notify(run_examples(run, drawn, ExampleSettings(studies=EXAMPLE_STUDIES), track=track))

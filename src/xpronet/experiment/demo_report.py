@@ -7,7 +7,6 @@ from pathlib import Path
 from xpronet.deploy.demo_model import DEMO
 from xpronet.deploy.load import load
 from xpronet.errors import InputError
-from xpronet.experiment.training_data import DRAWN
 from xpronet.files import new_folder, write_json
 from xpronet.generation.report import Report
 from xpronet.images.read import write_grey
@@ -17,6 +16,7 @@ from xpronet.phantom.make_corpus import Phantom, PhantomSettings, draw_phantom
 from xpronet.phantom.plan import plan_studies
 from xpronet.phantom.record import Instance
 from xpronet.show.page import PageStudy, write_page
+from xpronet.training.training_data import DRAWN
 
 VIEWS = {"PA": "frontal.png", "LATERAL": "lateral.png"}
 """File of each view, in the order of views."""

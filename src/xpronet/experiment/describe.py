@@ -8,11 +8,11 @@ from xpronet.data.feature_cache import INFO_FILE, describe_feature_cache, open_f
 from xpronet.deploy.exported_folder import read_exported
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.model_card import read_facts, read_scorecard
-from xpronet.experiment.test_scores import SCORECARD_FILE
-from xpronet.experiment.training_data import DRAWN, TRAINING_DATA_FILE, read_training_data
 from xpronet.model.checkpoint import CONFIG_FILE, check_checkpoint, find_checkpoint, fingerprint, is_exported
 from xpronet.training.run_folder import RUN_FILE, read_starts, read_state
+from xpronet.training.training_data import DRAWN, TRAINING_DATA_FILE, read_training_data
 
 
 def describe(path: Path) -> list[str]:

@@ -18,7 +18,6 @@ from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.render import LANGUAGE
 from xpronet.experiment.origin import Origin
-from xpronet.experiment.training_data import DRAWN, TrainingData
 from xpronet.files import file_hash, read_json, utf8_name
 from xpronet.model.checkpoint import (
     CLAIMS_FILE,
@@ -29,6 +28,7 @@ from xpronet.model.checkpoint import (
     WEIGHTS_FILE,
     listed_files,
 )
+from xpronet.training.training_data import DRAWN, TrainingData
 
 CARD_FILE = "README.md"
 HUB_METRICS = {"BLEU": "bleu", "ROUGE": "rouge", "METEOR": "meteor", "CIDEr": "cider", "macro-F1": "f1"}

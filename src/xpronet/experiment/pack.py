@@ -11,10 +11,9 @@ import torch
 
 from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.model_card import CARD_FILE, Card, model_card, read_facts, read_scorecard
 from xpronet.experiment.origin import ORIGIN_FILE, read_origin
-from xpronet.experiment.test_scores import SCORECARD_FILE
-from xpronet.experiment.training_data import TRAINING_DATA_FILE, TrainingData, read_training_data
 from xpronet.files import new_folder, read_json, write_json, write_text
 from xpronet.model.checkpoint import (
     CONFIG_FILE,
@@ -30,6 +29,7 @@ from xpronet.model.checkpoint import (
 )
 from xpronet.show.examples import EXAMPLES_FILE, SPRITE_FILE
 from xpronet.training.checkpoints import OPTIMISER_FILE, VIEWS
+from xpronet.training.training_data import TRAINING_DATA_FILE, TrainingData, read_training_data
 
 LEFT_OUT = (OPTIMISER_FILE, TRAINING_FILE, CARD_FILE, SCORECARD_FILE, TRAINING_DATA_FILE, ORIGIN_FILE)
 """Files of a checkpoint that are left out or written anew; all others that its manifest lists are handed over as they

@@ -9,9 +9,9 @@ from pathlib import Path
 from xpronet.corpora.licences import allows_derived_works
 from xpronet.encoders.hub import HUB, hub_errors
 from xpronet.errors import InputError
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.pack import learned_from, pack
-from xpronet.experiment.test_scores import SCORECARD_FILE
-from xpronet.experiment.training_data import TrainingData
+from xpronet.training.training_data import TrainingData
 
 NO_LICENCE_NEEDED = ("", "random", "auto")
 """What an image encoder may begin from without weights whose licence is not known; "auto" takes torchvision's."""

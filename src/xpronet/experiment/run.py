@@ -11,13 +11,13 @@ from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import open_feature_cache
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.build import prepare
 from xpronet.experiment.first_stage import FROM_BANK, find_first_stage, keep_first_stage, load_first_stage
 from xpronet.experiment.pack import write_run_card
 from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.recipe_parts import recipe_corpus, steps_per_epoch, wants_bank, with_precision
-from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
-from xpronet.experiment.training_data import note_training_data
+from xpronet.experiment.test_scores import score_test_once
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.generation.fit_texture import complete_texture_gate
@@ -31,6 +31,7 @@ from xpronet.training.distributed import DistributedContext
 from xpronet.training.loop import is_finished
 from xpronet.training.processes import work_together
 from xpronet.training.run_folder import RUN_FILE, read_starts, sole_trainer, stamp_run
+from xpronet.training.training_data import note_training_data
 
 RECIPE_FILE = "recipe.toml"
 BANK_FILE = "prototypes.safetensors"

@@ -5,6 +5,7 @@ from typing import Any
 
 from xpronet.data.feature_cache import open_feature_cache
 from xpronet.evaluation.corpus_context import corpus_context
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.evaluation.prediction_files import read_predictions
 from xpronet.evaluation.render import scorecard_markdown
 from xpronet.evaluation.retrieval import most_similar_reports
@@ -20,7 +21,6 @@ from xpronet.model.checkpoint import best_device, load_checkpoint
 from xpronet.progress import Tracker, silent
 
 PREDICTIONS_FILE = "predictions.jsonl"
-SCORECARD_FILE = "scorecard.json"
 SPLIT = "test"
 
 

@@ -18,13 +18,14 @@ from typing import Any
 from xpronet.encoders.build import AUTO, RANDOM
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
+from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.evaluation.scoring import RETRIEVAL
 from xpronet.evaluation.text_protocol import ProtocolName
 from xpronet.experiment.initial_prototypes import initial_bank
 from xpronet.experiment.recipe import Recipe, differences, read_recipe
 from xpronet.experiment.recipe_parts import recipe_corpus, wants_bank
 from xpronet.experiment.run import RECIPE_FILE, train_together
-from xpronet.experiment.test_scores import PREDICTIONS_FILE, SCORECARD_FILE, SPLIT, score_test_once
+from xpronet.experiment.test_scores import PREDICTIONS_FILE, SPLIT, score_test_once
 from xpronet.experiment.variant_table import RowNotes, VariantTable, baseline_rows, best_constants, make_variant
 from xpronet.experiment.variants import with_seed
 from xpronet.files import read_json, write_text

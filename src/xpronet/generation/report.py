@@ -188,13 +188,17 @@ class Report:
             record["words"] = [_word_record(word) for word in self.words]
         return record
 
-    def answer(self, *, model: str) -> dict[str, Any]:
+    def answer(self, *, model: str, origin: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the report as `report --json` and the HTTP interface give it.
 
         Args:
             model: the checkpoint's fingerprint.
+            origin: what the model learned from and what it is worth, as JSON values.
         """
-        answer = {"model": model, "views": list(self.view_names), **self.record()}
+        answer: dict[str, Any] = {"model": model}
+        if origin is not None:
+            answer["origin"] = dict(origin)
+        answer |= {"views": list(self.view_names), **self.record()}
         if self.gate:
             answer["gate"] = [
                 {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.gate

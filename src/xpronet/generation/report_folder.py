@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xpronet.errors import InputError
 from xpronet.files import write_json, write_text
@@ -48,6 +49,7 @@ def report_folder(
     frame: int | None = None,
     anyway: bool = False,
     strict: bool = False,
+    origin: Mapping[str, Any] | None = None,
     batch_size: int = 16,
     overwrite: bool = False,
     track: Tracker = silent,
@@ -63,6 +65,7 @@ def report_folder(
         anyway: take images whose headers name another body part than the chest, and films by a model of drawings,
             with a warning.
         strict: give studies with a warning no report.
+        origin: what the model learned from and what it is worth, as JSON values.
         batch_size: studies that are computed together.
         overwrite: replace files that are there.
         track: shows progress.
@@ -91,7 +94,11 @@ def report_folder(
             for warning in report.warnings:
                 warn(f"{report.id}: {warning}")
             write_text(out / f"{report.id}.txt", report.text + "\n", overwrite=overwrite)
-            write_json(out / f"{report.id}.json", report.answer(model=generator.fingerprint), overwrite=overwrite)
+            write_json(
+                out / f"{report.id}.json",
+                report.answer(model=generator.fingerprint, origin=origin),
+                overwrite=overwrite,
+            )
             written += 1
     return FolderOutcome(written=written, refused=refused)
 

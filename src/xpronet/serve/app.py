@@ -16,11 +16,20 @@ from xpronet.errors import InputError
 from xpronet.generation.report import Report
 from xpronet.serve.counters import CONTENT_TYPE
 from xpronet.serve.guard import Guard
-from xpronet.serve.openapi import ModelAnswer, ReportAnswer, StatusAnswer, error_answers, file_answer, upload_body
+from xpronet.serve.openapi import (
+    MentionAnswer,
+    ModelAnswer,
+    ReportAnswer,
+    StatusAnswer,
+    error_answers,
+    file_answer,
+    text_body,
+    upload_body,
+)
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import NOTICE, PrototypeExamples, Service, parse_answer
 from xpronet.serve.stream import find_mentions, report_events
-from xpronet.serve.uploads import Upload, read_upload
+from xpronet.serve.uploads import Upload, read_text, read_upload
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,7 +50,7 @@ def make_app(service: Service, *, overloaded: Callable[[], bool]) -> Guard:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.batcher.start()
-        find_mentions(())  # reads the labeler's rules now, not during the first request
+        find_mentions("")  # reads the labeler's rules now, not during the first request
         yield
         await service.batcher.close()
         service.close()
@@ -61,6 +70,7 @@ def make_app(service: Service, *, overloaded: Callable[[], bool]) -> Guard:
     token = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if service.settings.token else []
     router = APIRouter(dependencies=token)
     _add_reports(router, service)
+    _add_mentions(router)
     if service.makes_structured_reports:
         _add_structured_reports(router, service)
     _add_model(router, service)
@@ -111,6 +121,19 @@ def _add_reports(router: APIRouter, service: Service) -> None:
         return StreamingResponse(events(), media_type="text/event-stream")
 
 
+def _add_mentions(router: APIRouter) -> None:
+    @router.post(
+        "/v1/mentions",
+        response_model=list[MentionAnswer],
+        responses=error_answers(400, 401, 408, 413),
+        openapi_extra=text_body(),
+    )
+    async def mentions(request: Request) -> Response:
+        """Return the findings that a text mentions, as the rule labeler reads them; the text is not kept."""
+        text = await read_text(request)
+        return JSONResponse(await asyncio.to_thread(find_mentions, text))
+
+
 def _add_structured_reports(router: APIRouter, service: Service) -> None:
     from xpronet.dicom_output.edited_text import EditedText
     from xpronet.dicom_output.structured_report import structured_report
@@ -122,14 +145,21 @@ def _add_structured_reports(router: APIRouter, service: Service) -> None:
         openapi_extra=upload_body(),
     )
     async def structured(request: Request) -> Response:
-        """Generate a DICOM structured report, preliminary and unverified; a field `text` replaces the draft."""
+        """Generate a DICOM structured report, preliminary and unverified; a field `text` replaces the draft.
+
+        Fields `person` and `organization` say who edited it.
+        """
         with service.admitted():
             upload = await _upload(request, service)
             started = time.monotonic()
             study = await service.decode(upload.files)
             record = parse_answer(await service.generate(study, started))
-            edited = EditedText(text=upload.text) if upload.text is not None else None
             try:
+                edited = (
+                    None
+                    if upload.text is None
+                    else EditedText(text=upload.text, person=upload.person, organization=upload.organization)
+                )
                 content = await asyncio.to_thread(
                     structured_report,
                     Report.from_record(record),

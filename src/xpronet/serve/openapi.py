@@ -99,10 +99,32 @@ class GuaranteeAnswer(Answer):
     note: str
 
 
+class ScoreAnswer(Answer):
+    """One score of a model with its 95 % interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+class OriginAnswer(Answer):
+    """What a model learned from and what it is worth."""
+
+    corpus: str | None = Field(description="What it learned from; null where the run does not say.")
+    licence: str | None = Field(description="Of the corpus.")
+    studies: dict[str, int] = Field(description="By split; it learned from those of train.")
+    drawn: bool = Field(description="Whether it learned from drawn X-rays only: then it is worthless on patients.")
+    scores: list[ScoreAnswer] = Field(description="Empty where nothing was measured.")
+    scored_on: str
+    lines: list[str] = Field(description="The same for people.")
+
+
 class ReportAnswer(Answer):
     """A draft report, as `xpronet report --json` writes it."""
 
     model: str = Field(description="First digits of the SHA-256 of the weights.")
+    origin: OriginAnswer | None = Field(None, description="What the model learned from and what it is worth.")
     views: list[str] = Field(description="What the answer calls each view.")
     id: str
     report: str = Field(description="The draft, never a diagnosis.")
@@ -141,6 +163,7 @@ class ModelAnswer(Answer):
     model: str = Field(description="First digits of the SHA-256 of the weights.")
     version: str = Field(description="Of XProNet.")
     notice: str
+    origin: OriginAnswer
     findings: list[ModelFinding]
     image_size: int = Field(description="Side of the square that the network sees, in pixels.")
     max_views: int = Field(description="Most views that a study had in training.")
@@ -166,6 +189,20 @@ class ErrorAnswer(Answer):
     detail: str
 
 
+class MentionAnswer(Answer):
+    """One mention of a finding in a text."""
+
+    finding: str
+    state: str = Field(description="positive, negative, uncertain or not_mentioned.")
+    spans: list[tuple[int, int]] = Field(description="First character and the one behind the last of its words.")
+
+
+class TextForm(BaseModel):
+    """A text whose findings are asked for."""
+
+    text: str
+
+
 class UploadForm(BaseModel):
     """The multipart body of an upload."""
 
@@ -173,6 +210,15 @@ class UploadForm(BaseModel):
         description="The study's images, frontal first: PNG, JPEG, TIFF or DICOM. File names are not used."
     )
     text: str = Field("", description="Only for structured reports: the text as edited.")
+    person: str = Field("", description="Who edited it, as DICOM writes names: Family^Given.")
+    organization: str = Field("", description="Where that person works.")
+
+
+def text_body() -> dict[str, Any]:
+    """Return the description of a JSON body with a text."""
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": TextForm.model_json_schema()}}}
+    }
 
 
 def upload_body() -> dict[str, Any]:

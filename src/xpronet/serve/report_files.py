@@ -80,7 +80,8 @@ class ReportFiles:
             InputError: a file cannot be written, or a DICOM object cannot be made.
         """
         if self.json is not None:
-            write_json(self.json, report.answer(model=model.fingerprint), overwrite=self.overwrite)
+            answer = report.answer(model=model.fingerprint, origin=model.origin.record())
+            write_json(self.json, answer, overwrite=self.overwrite)
         if self.html is not None:
             from xpronet.show.page import PageStudy, write_page
 

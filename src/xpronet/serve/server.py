@@ -51,6 +51,7 @@ def serve(run: Path, model: ServedModel, settings: ServeSettings, *, ready: Call
                 search=model.search,
                 threads=threads,
                 number=number,
+                origin=model.described.origin.record(),
             )
         )
         for number in range(settings.workers)

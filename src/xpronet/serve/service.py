@@ -15,6 +15,7 @@ from typing import Any, Literal
 from xpronet import __version__
 from xpronet.dicom_output.described_model import DescribedModel, describe_model
 from xpronet.errors import InputError
+from xpronet.evaluation.model_origin import read_model_origin
 from xpronet.files import read_json
 from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings
@@ -22,7 +23,7 @@ from xpronet.model.checkpoint import Checkpoint, fingerprint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.counters import Metrics
-from xpronet.serve.openapi import LimitsAnswer, ModelAnswer, ModelFinding
+from xpronet.serve.openapi import LimitsAnswer, ModelAnswer, ModelFinding, OriginAnswer
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.uploaded_images import UploadedStudy, decode_study
@@ -87,7 +88,13 @@ def served_model(
     return ServedModel(
         name=run.resolve().name,
         fingerprint=model,
-        described=describe_model(checkpoint, fingerprint=model, labels_from=labels_from, search=search),
+        described=describe_model(
+            checkpoint,
+            fingerprint=model,
+            labels_from=labels_from,
+            origin=read_model_origin(run, fingerprint=model),
+            search=search,
+        ),
         images=checkpoint.images,
         max_views=checkpoint.max_views,
         search=search,
@@ -216,6 +223,7 @@ class Service:
             model=model.fingerprint,
             version=__version__,
             notice=NOTICE,
+            origin=OriginAnswer(**model.described.origin.record()),
             findings=[ModelFinding(name=name, threshold=threshold) for name, threshold in model.thresholds.items()],
             image_size=model.images.size,
             max_views=model.max_views,

@@ -3,24 +3,26 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from typing import Any
 
+from xpronet.generation.check_claims import split_sentences
+from xpronet.images.background import empty_regions
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import Service, parse_answer
 from xpronet.serve.uploaded_images import UploadedStudy, UploadedView
-from xpronet.show.wording import readable_words
 
 
 async def report_events(service: Service, study: UploadedStudy, started: float) -> AsyncIterator[bytes]:
     """Yield the events of one study.
 
     `view` (one for each image: its PNG as a data URI and the square the network saw), `sentence` (one for each, in
-    order), `report` (the JSON of `report --json`, the position of each word in the text, and which words mention which
-    finding), or `error` where there is no report in time.
+    order), `report` (the JSON of `report --json`; and in it where each word and sentence stands in the text, which of
+    its characters mention which finding, which regions of each view are empty background, and which part of each the
+    network saw), or `error` where there is no report in time.
 
     Args:
         service: generates the report.
@@ -35,36 +37,54 @@ async def report_events(service: Service, study: UploadedStudy, started: float) 
         yield _event("error", {"status": error.status, "detail": error.detail})
         return
     record = parse_answer(answer)
-    tokens = [word["text"] for word in record.get("words", ())]
-    text, words = readable_words(tokens)
-    start = 0
-    for end in _sentence_ends(tokens):
-        last = words[end - 1].end
-        yield _event("sentence", {"text": text[start:last].strip()})
-        start = last
-    places = [[word.start, word.end] for word in words]
-    mentions = await asyncio.to_thread(find_mentions, tokens)
-    yield _event("report", {**record, "text": text, "places": places, "mentions": mentions})
+    text, tokens = record["report"], [word["text"] for word in record.get("words", ())]
+    places = word_places(text, tokens)
+    spans = sentence_places(text, tokens, places)
+    for start, end in spans:
+        yield _event("sentence", {"text": text[start:end]})
+    mentions = await asyncio.to_thread(find_mentions, text)
+    grids = record["words"][0]["attention"] if tokens else []
+    empty = [empty_regions(view.square, len(grid)).tolist() for view, grid in zip(study.views, grids, strict=True)]
+    shown = {"places": places, "spans": spans, "mentions": mentions, "empty": empty}
+    yield _event("report", {**record, **shown, "seen": [_seen(view) for view in study.views]})
 
 
-def find_mentions(tokens: Sequence[str]) -> list[dict[str, Any]]:
-    """Return every mention of a finding: its name, its state, and the numbers of the words that express it.
-
-    Args:
-        tokens: the report's words and full stops.
-    """
+def find_mentions(text: str) -> list[dict[str, Any]]:
+    """Return every mention of a finding in a text: its name, its state, and the spans of the words that express it."""
     return [
-        {"finding": claim.finding, "state": claim.state.name.lower(), "words": sorted({*claim.mention, *claim.cue})}
-        for claim in _labeler().token_claims(tokens)
+        {
+            "finding": claim.finding,
+            "state": claim.state.name.lower(),
+            "spans": sorted([span.start, span.end] for span in (*claim.mention, *claim.cue)),
+        }
+        for sentence in _labeler().claims(text)
+        for claim in sentence.claims
         if claim.finding != NO_FINDING
     ]
 
 
-def _sentence_ends(tokens: Sequence[str]) -> Iterator[int]:
-    """Yield the number behind the last token of each sentence; the end of the text ends its last one."""
-    for number, token in enumerate(tokens, 1):
-        if token == "." or number == len(tokens):
-            yield number
+def word_places(text: str, tokens: Sequence[str]) -> list[list[int]]:
+    """Return first character and the one behind the last of each token in a text.
+
+    A token that the text leaves out, such as a second full stop, has a place without characters.
+    """
+    places, position = [], 0
+    for token in tokens:
+        start = position + len(text[position:]) - len(text[position:].lstrip())
+        end = start + len(token)
+        if text[start:end].lower() == token.lower():
+            places.append([start, end])
+            position = end
+        else:
+            places.append([position, position])
+    return places
+
+
+def sentence_places(text: str, tokens: Sequence[str], places: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return first character and the one behind the last of each sentence; of a text without words its own."""
+    starts = [places[first][0] for first, _ in split_sentences(tokens)] or [0]
+    ends = [*starts[1:], len(text)]
+    return [[start, start + len(text[start:end].rstrip())] for start, end in zip(starts, ends, strict=True)]
 
 
 @cache
@@ -80,9 +100,14 @@ def _view_record(number: int, view: UploadedView) -> dict[str, Any]:
         "name": view.name,
         "width": view.preview.width,
         "height": view.preview.height,
-        "seen": [round(part, 5) for part in view.preview.seen],
+        "seen": _seen(view),
         "image": f"data:image/png;base64,{image}",
     }
+
+
+def _seen(view: UploadedView) -> list[float]:
+    assert view.preview is not None, "the page shows every view"
+    return [round(part, 5) for part in view.preview.seen]
 
 
 def _event(name: str, value: Any) -> bytes:

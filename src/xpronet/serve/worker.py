@@ -8,11 +8,11 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpronet.images.transforms import Square
 from xpronet.model.search_settings import BeamSettings
@@ -41,6 +41,8 @@ class WorkerSettings:
     """Whether the checkpoint may name Python objects of installed packages."""
     number: int = 0
     """Number of the worker, from 0; chooses its GPU."""
+    origin: Mapping[str, Any] | None = None
+    """What the model learned from and what it is worth, as JSON values, for every answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,16 +150,19 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
             jobs: list[Job] = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(generate_answers(generator, jobs, model=settings.model))
+        connection.send(generate_answers(generator, jobs, model=settings.model, origin=settings.origin))
 
 
-def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model: str) -> list[bytes]:
+def generate_answers(
+    generator: "ReportGenerator", jobs: Sequence[Job], *, model: str, origin: Mapping[str, Any] | None = None
+) -> list[bytes]:
     """Return the answer to each job as JSON, computed as one batch.
 
     Args:
         generator: the model.
         jobs: studies of one view or more.
         model: the checkpoint's fingerprint.
+        origin: what the model learned from and what it is worth, as JSON values.
     """
     from xpronet.generation.generator import pad_views
     from xpronet.generation.view_warnings import view_warnings
@@ -169,6 +174,8 @@ def generate_answers(generator: "ReportGenerator", jobs: Sequence[Job], *, model
         # Views that pad the study to the batch's size come after its own.
         words = tuple(replace(word, attention=word.attention[: len(job.views)]) for word in report.words)
         warnings = (*job.warnings, *view_warnings(generator.checkpoint, job.views, job.names))
-        answer = replace(report, words=words, view_names=job.names, study_warnings=warnings).answer(model=model)
+        answer = replace(report, words=words, view_names=job.names, study_warnings=warnings).answer(
+            model=model, origin=origin
+        )
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return answers

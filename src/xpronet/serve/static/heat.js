@@ -18,17 +18,19 @@ const between = (pixel, count) => {
   return [first, Math.min(first + 1, count - 1), along * along * (3 - 2 * along)];
 };
 
-// Draw a grid of shares (rows of columns) so that `highest` has the brightest colour.
-export function drawHeat(canvas, grid, highest) {
+// Draw a grid of levels (rows of columns): 1 has the brightest colour, 0 paints nothing.
+export function drawHeat(canvas, levels) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(FINE, FINE);
   for (let y = 0; y < FINE; y++) {
-    const [top, bottom, down] = between(y, grid.length);
+    const [top, bottom, down] = between(y, levels.length);
     for (let x = 0; x < FINE; x++) {
-      const [left, right, across] = between(x, grid[0].length);
-      const above = grid[top][left] * (1 - across) + grid[top][right] * across;
-      const under = grid[bottom][left] * (1 - across) + grid[bottom][right] * across;
-      const [red, green, blue, opacity] = colour(Math.min((above * (1 - down) + under * down) / highest, 1));
+      const [left, right, across] = between(x, levels[0].length);
+      const above = levels[top][left] * (1 - across) + levels[top][right] * across;
+      const under = levels[bottom][left] * (1 - across) + levels[bottom][right] * across;
+      const level = Math.min(above * (1 - down) + under * down, 1);
+      if (level <= 0) continue;
+      const [red, green, blue, opacity] = colour(level);
       image.data.set([red, green, blue, 255 * opacity], 4 * (y * FINE + x));
     }
   }

@@ -1,12 +1,18 @@
 // The page: files in, draft out.
 import { RequestError, ask, bodyOf, events, setToken } from "./server.js";
-import { Report } from "./report.js";
+import { DraftPanel } from "./draft_panel.js";
+import { Keys } from "./keys.js";
 import { make } from "./make.js";
 import { Viewer } from "./viewer.js";
 
 const at = (id) => document.getElementById(id);
 const viewer = new Viewer(at("views"), Object.fromEntries(["window", "level", "zoom", "heat", "invert", "reset"].map((id) => [id, at(id)])));
-const report = new Report({ text: at("text"), why: at("why"), findings: at("findings").tBodies[0], viewer, prototype: showExamples });
+let about = null;
+const panel = new DraftPanel({ at, viewer, state: showState, files: () => files, about: () => about, prototype: showExamples });
+const keys = new Keys(at("help"), at("help-keys"), at("single-keys"));
+panel.addKeys(keys);
+keys.add("Study", ["n"], "next study: choose its files", () => at("files").click())
+  .add("Study", ["?"], "all keys", () => keys.help());
 let examples = null;
 let limits = null;
 let files = [];
@@ -14,19 +20,31 @@ let running = null;
 
 at("tools").open = matchMedia("(min-width: 62rem)").matches;
 
-const showState = (text, bad = false) => {
+function showState(text, bad = false) {
   at("state").textContent = text;
   at("state").classList.toggle("bad", bad);
-};
+}
+
+// A study that gets no draft: what was refused, why, and what to do, where nobody overlooks it.
+function showRefusal(error) {
+  const refused = error.status === 422;
+  at("refusal").hidden = !refused;
+  at("refusal-why").textContent = refused ? error.message : "";
+  showState(refused ? "" : error.message, true);
+}
 
 async function findModel() {
   try {
-    const about = await (await ask("/v1/model")).json();
+    about = await (await ask("/v1/model")).json();
     limits = about.limits;
     at("model").textContent = `Model ${about.name} · ${about.model} · XProNet ${about.version}`;
     at("limits").textContent = `At most ${limits.files} views, ${Math.floor(limits.bytes / 2 ** 20)} MB together, ${Math.floor(limits.pixels / 1e6)} million pixels each. The model was trained with up to ${about.max_views} views per study.${about.gate ? "" : " It has no gate: images that are not chest X-rays are not recognised."}`;
     at("token-form").hidden = true;
     at("save-sr").hidden = !about.structured_reports;
+    at("origin").replaceChildren(...about.origin.lines.map((line) => make("li", {}, line)));
+    at("notice").classList.toggle("drawn", about.origin.drawn);
+    at("notice").textContent = about.origin.drawn ? `This model learned from drawn X-rays only: worthless on patients. ${about.notice}` : about.notice;
+    panel.refresh();
     showState("");
     if (about.examples) await findExamples();
   } catch (error) {
@@ -80,13 +98,13 @@ function limitExceeded(chosen) {
 async function read(chosen) {
   const problem = limitExceeded(chosen);
   if (problem) return showState(problem, true);
+  if (!(await panel.mayLeave())) return showState("The study before is still open, with its edited text.");
   running?.abort();
   const own = (running = new AbortController());
   files = chosen;
-  report.clear();
+  panel.clear();
   viewer.clear();
-  setEditing(false);
-  for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = true;
+  at("refusal").hidden = true;
   at("warnings").hidden = true;
   at("study").hidden = false;
   at("study").setAttribute("aria-busy", "true");
@@ -98,7 +116,7 @@ async function read(chosen) {
       if (own.signal.aborted) return;
       if (event === "view") drawn.push(viewer.add(value));
       else if (event === "sentence") {
-        report.addSentence(value.text);
+        panel.addSentence(value.text);
         await new Promise(requestAnimationFrame);
       } else if (event === "error") throw new RequestError(value.status, value.detail);
       else if (event === "report") {
@@ -110,7 +128,7 @@ async function read(chosen) {
     if (error.name === "AbortError") return;
     if (!(error instanceof RequestError)) throw error;
     at("study").hidden = !viewer.views.length;
-    showState(error.message, true);
+    showRefusal(error);
     if (error.status === 401) findModel();
   } finally {
     if (running === own) at("study").removeAttribute("aria-busy");
@@ -118,67 +136,11 @@ async function read(chosen) {
 }
 
 function finish(record) {
-  report.fill(record);
-  at("edited").value = record.report;
+  panel.finish(record);
   at("warnings").replaceChildren(...(record.warnings || []).map((warning) => make("li", {}, warning)));
   at("warnings").hidden = !record.warnings?.length;
-  for (const id of ["edit", "copy", "save-json", "save-sr"]) at(id).disabled = false;
   showState("The draft is ready. Check every word against the images.");
 }
-
-function setEditing(on) {
-  at("edit").setAttribute("aria-pressed", String(on));
-  at("edit").textContent = on ? "Show evidence" : "Edit";
-  at("edited").hidden = !on;
-  at("text").hidden = on;
-  at("text-help").hidden = on;
-}
-
-at("edit").addEventListener("click", () => {
-  const on = at("edited").hidden;
-  setEditing(on);
-  report.show(-1);
-  if (on) at("edited").focus();
-});
-
-at("copy").addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText(at("edited").value);
-    showState("Copied. It is a draft: check it before you use it.");
-  } catch {
-    setEditing(true);
-    at("edited").select();
-    showState("This page may not use the clipboard; the text is selected, press Ctrl+C.", true);
-  }
-});
-
-function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-at("save-json").addEventListener("click", () => {
-  const { text, places, mentions, ...record } = report.record;
-  const edited = at("edited").value;
-  if (edited !== record.report) record.edited = edited;
-  save(new Blob([JSON.stringify(record, null, 1)], { type: "application/json" }), "draft-report.json");
-});
-
-at("save-sr").addEventListener("click", async () => {
-  const edited = at("edited").value;
-  showState("Making the structured report…");
-  try {
-    const answer = await ask("/v1/structured-reports", { method: "POST", body: bodyOf(files, edited === report.record.report ? null : edited) });
-    save(await answer.blob(), "draft-report.dcm");
-    showState("Saved as a DICOM structured report: partial and unverified.");
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    showState(error.message, true);
-  }
-});
 
 at("files").addEventListener("change", () => {
   const chosen = [...at("files").files];

@@ -12,8 +12,9 @@ export class RequestError extends Error {
   }
 }
 
-export async function ask(path, options = {}) {
+export async function ask(path, { json = false, ...options } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (json) headers["Content-Type"] = "application/json";
   let answer;
   try {
     answer = await fetch(path, { ...options, headers });
@@ -27,11 +28,11 @@ export async function ask(path, options = {}) {
   throw new RequestError(answer.status, detail);
 }
 
-export function bodyOf(files, text = null) {
+export function bodyOf(files, fields = {}) {
   const body = new FormData();
   // The file name is not sent: it may name a patient.
   files.forEach((file, index) => body.append("views", file, `view-${index + 1}`));
-  if (text !== null) body.append("text", text);
+  for (const [name, value] of Object.entries(fields)) body.append(name, value);
   return body;
 }
 

@@ -135,15 +135,13 @@ export class Viewer {
     });
   }
 
-  // One grid of shares for each view, which add up to 1; `of` names the whole.
-  showHeat(grids, of) {
-    const highest = Math.max(1e-6, ...grids.flat(2));
+  // For each view a grid of levels to paint (0: nothing) and one of shares, which add up to 1; `of` names the whole.
+  showHeat(levels, shares, of) {
     this.views.forEach((view, index) => {
-      drawHeat(view.heat, grids[index], highest);
-      const share = grids[index].flat().reduce((sum, part) => sum + part, 0);
+      drawHeat(view.heat, levels[index]);
+      const share = shares[index].flat().reduce((sum, part) => sum + part, 0);
       view.share.replaceChildren(percent(share, 0), make("span", { class: "of" }, ` of ${of}`));
     });
-    return highest;
   }
 
   hideHeat() {
