@@ -24,7 +24,9 @@ export class Pixels {
   range(padding) {
     let low = Infinity;
     let high = -Infinity;
-    for (const value of this.levels[0].values) {
+    const { values } = this.levels[0];
+    for (let index = 0; index < values.length; index++) {
+      const value = values[index];
       if (padding && value >= padding[0] && value <= padding[1]) continue;
       if (value < low) low = value;
       if (value > high) high = value;
