@@ -99,7 +99,7 @@ try {
         const found = await boxes();
         assert.equal(found.length, layout === "two" ? 2 : 1);
         for (const { share } of found) assert.ok(share >= least, `${width} ${layout}: a film has ${share} of the height`);
-        const others = await page.evaluate(() => ["draft", "findings", "film-tools"].map((name) => document.querySelector(`.${name}`).getBoundingClientRect().toJSON()));
+        const others = await page.evaluate(() => ["draft", "findings", "film-tools", "more", "warning"].map((name) => document.querySelector(`.${name}`).getBoundingClientRect().toJSON()));
         for (const box of [...found, ...others]) for (const second of [...found, ...others]) assert.ok(box === second || apart(box, second), `${width} ${layout}: parts overlap`);
         if (width > 420) assert.ok(others.every((box) => box.top >= 0 && box.bottom <= height), "draft and findings are on the first screen");
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
