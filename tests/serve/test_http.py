@@ -133,6 +133,7 @@ def test_the_openapi_description_is_that_of_the_answers(address: str, view_files
     assert media_types | {"/v1/structured-reports": []} == {
         "/v1/reports": ["application/json"],
         "/v1/reports/stream": ["text/event-stream"],
+        "/v1/films/stream": ["text/event-stream"],
         "/v1/structured-reports": [],
         "/v1/mentions": ["application/json"],
         "/v1/model": ["application/json"],
