@@ -1,6 +1,7 @@
 """DICOM files: the image as grey, and what the header says about the view."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,7 +10,7 @@ from jaxtyping import Shaped, UInt8, UInt16
 from PIL import Image
 
 from xpronet.errors import InputError
-from xpronet.images.dicom_display import DISPLAY_ELEMENTS, read_presentation
+from xpronet.images.dicom_display import DISPLAY_ELEMENTS, Presentation, read_presentation
 from xpronet.images.dicom_file import (
     HEAD,
     MARK,
@@ -24,7 +25,16 @@ from xpronet.images.dicom_file import (
 from xpronet.images.dicom_pixels import check_transfer_syntax, rgb_of_palette, stored_values
 from xpronet.images.raster import choose_frame
 
-__all__ = ["MARK", "MARK_AT", "read_dicom", "read_header", "read_view_position", "refusing_damage"]
+__all__ = [
+    "MARK",
+    "MARK_AT",
+    "DicomPixels",
+    "read_dicom",
+    "read_dicom_pixels",
+    "read_header",
+    "read_view_position",
+    "refusing_damage",
+]
 
 WHITE = 65535
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
@@ -49,13 +59,45 @@ BYTES_A_PIXEL = 2
 """What a pixel of a deflated file may unpack to; more is no film."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DicomPixels:
+    """The pixels of a DICOM image as stored, and what its header says about showing them."""
+
+    stored: Shaped[np.ndarray, "height width"]
+    """Stored values; where there is no presentation, the luminance of a colour image."""
+    presentation: Presentation | None
+    """From stored values to grey; None for colours."""
+
+    def grey(self) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
+        """Return the image as grey: air black, bone white, 16 bits (8 where the file has 8-bit colours)."""
+        if self.presentation is None:
+            return self.stored
+        # A negative value, as an index, would count from the end of the table.
+        lowest = min(int(self.stored.min()), 0)
+        places = self.stored.astype(np.int32) - lowest if lowest else self.stored
+        counts = np.bincount(places.ravel())
+        seen = np.flatnonzero(counts)
+        table = np.zeros(len(counts), np.uint16)
+        table[seen] = np.rint(self.presentation.grey_levels(seen + lowest) * WHITE)
+        grey: np.ndarray = table[places]
+        return grey
+
+
 def read_dicom(
     stream: BinaryIO | io.BytesIO, name: str, *, max_pixels: int, frame: int | None = None
 ) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
     """Read the image of a DICOM file as grey: air black, bone white, 16 bits (8 where the file has 8-bit colours).
 
     Modality LUT or rescale, then the first VOI LUT or window (the image's own range where there is neither), then
-    inversion for MONOCHROME1; pixel padding becomes black.
+    inversion for MONOCHROME1; pixel padding becomes black. Arguments and errors are those of `read_dicom_pixels`.
+    """
+    return read_dicom_pixels(stream, name, max_pixels=max_pixels, frame=frame).grey()
+
+
+def read_dicom_pixels(
+    stream: BinaryIO | io.BytesIO, name: str, *, max_pixels: int, frame: int | None = None
+) -> DicomPixels:
+    """Read the pixels of a DICOM file as stored, with what its header says about showing them.
 
     Args:
         stream: an open file that can seek, at its start.
@@ -79,17 +121,10 @@ def read_dicom(
     if stored.shape[:2] != _size(header) or stored.ndim != (3 if kind in COLOURS else 2):
         raise InputError(f"{name}: damaged DICOM file (its pixels do not fill its rows and columns); export it again")
     if kind == PALETTE:
-        return _luminance(*rgb_of_palette(stored, data_set, name))
-    if presentation is None:
-        return _luminance(stored, 2.0 ** (header.whole("BitsStored") or 0) - 1)
-    lowest = int(stored.min())
-    places = stored.astype(np.int64) - lowest
-    counts = np.bincount(places.ravel())
-    seen = np.flatnonzero(counts)
-    table = np.zeros(len(counts), np.uint16)
-    table[seen] = np.rint(presentation.grey_levels(seen + lowest) * WHITE)
-    grey: np.ndarray = table[places]
-    return grey
+        stored = _luminance(*rgb_of_palette(stored, data_set, name))
+    elif presentation is None:
+        stored = _luminance(stored, 2.0 ** (header.whole("BitsStored") or 0) - 1)
+    return DicomPixels(stored=stored, presentation=presentation)
 
 
 def read_header(source: Path | bytes, name: str) -> Any | None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from xpronet.errors import InputError
-from xpronet.images.dicom_file import Elements
+from xpronet.images.dicom_file import Elements, as_number
 
 WINDOW_SHAPES = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 DISPLAY_ELEMENTS = (
@@ -21,7 +21,9 @@ DISPLAY_ELEMENTS = (
     "RescaleIntercept",
     "WindowCenter",
     "WindowWidth",
+    "WindowCenterWidthExplanation",
     "VOILUTFunction",
+    "RescaleType",
     "ModalityLUTSequence",
     "VOILUTSequence",
     "LUTDescriptor",
@@ -34,6 +36,8 @@ DISPLAY_ELEMENTS = (
 """The header elements that `read_presentation` asks for."""
 FRAME_GROUPS = ("FrameVOILUTSequence", "PixelValueTransformationSequence")
 """Where enhanced multi-frame objects keep windows and rescaling (PS3.3, C.7.6.16)."""
+LONGEST_NAME = 64
+"""Characters of a window's name or a unit that are shown."""
 
 Values = Float64[np.ndarray, " values"]
 
@@ -66,6 +70,8 @@ class Window:
     """From black to white, in the same units."""
     shape: str
     """One of `WINDOW_SHAPES`."""
+    name: str = ""
+    """What the header calls it; empty where it has no name."""
 
     def spread(self, values: Values) -> Values:
         """Return the brightness of each value, 0 to 1."""
@@ -95,6 +101,10 @@ class Presentation:
     """Whether the highest grey is black."""
     padding: tuple[int, int] | None
     """The stored values, both included, that fill the area outside the image."""
+    windows: tuple[Window, ...] = ()
+    """All windows of the header, the first first, where no table takes their place."""
+    units: str = ""
+    """What the rescaled values are, as the header has it (RescaleType: US, HU, OD); empty where it does not say."""
 
     def grey_levels(self, values: Int64[np.ndarray, " values"]) -> Values:
         """Return the brightness, 0 black to 1 white, of distinct stored values that an image holds."""
@@ -153,7 +163,9 @@ def read_presentation(header: Elements, frame: int) -> Presentation:
     """
     header = _of_frame(header, frame)
     modality = _table(header, "ModalityLUTSequence")
-    voi = _table(header, "VOILUTSequence") or _window(header)
+    table = _table(header, "VOILUTSequence")
+    windows = _windows(header) if table is None else ()
+    voi = table or (windows[0] if windows else None)
     if voi is None and header.text("PresentationIntentType") == "FOR PROCESSING":
         raise InputError(
             f"{header.name}: raw detector values (presentation intent FOR PROCESSING, no window); export it FOR "
@@ -168,6 +180,8 @@ def read_presentation(header: Elements, frame: int) -> Presentation:
         voi=voi,
         inverted=header.text("PhotometricInterpretation") == "MONOCHROME1" or is_inverse,
         padding=_padding(header),
+        windows=windows,
+        units=(header.text("RescaleType") or "")[:LONGEST_NAME],
     )
 
 
@@ -208,16 +222,30 @@ def _table(header: Elements, keyword: str) -> LookUpTable | None:
     return LookUpTable(first=first, entries=entries, top=table_top(entries, bits))
 
 
-def _window(header: Elements) -> Window | None:
+def _windows(header: Elements) -> tuple[Window, ...]:
+    """Return the windows of a header; the first must be one, later ones that are none are left out."""
     centre, width = header.number("WindowCenter"), header.number("WindowWidth")
     if centre is None or width is None:
-        return None
+        return ()
     name, shape = header.name, header.text("VOILUTFunction") or "LINEAR"
     if shape not in WINDOW_SHAPES:
         raise InputError(f"{name}: VOI LUT function {shape!r} is none of {', '.join(WINDOW_SHAPES)}; export it again")
     if width <= 0 or (shape == "LINEAR" and width < 1):
         raise InputError(f"{name}: window width {width:g} is too small for {shape}; export it with a proper window")
-    return Window(centre=centre, width=width, shape=shape)
+    names = _several(header, "WindowCenterWidthExplanation")
+    windows = []
+    pairs = zip(_several(header, "WindowCenter"), _several(header, "WindowWidth"), strict=False)
+    for number, (middle, extent) in enumerate(pairs):
+        explanation = str(names[number]).strip()[:LONGEST_NAME] if number < len(names) else ""
+        centre, width = as_number(middle), as_number(extent)
+        if centre is not None and width is not None and width >= (1 if shape == "LINEAR" else 0) and width > 0:
+            windows.append(Window(centre=centre, width=width, shape=shape, name=explanation))
+    return tuple(windows)
+
+
+def _several(header: Elements, keyword: str) -> list[Any]:
+    value = header.values.get(keyword)
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _padding(header: Elements) -> tuple[int, int] | None:

@@ -95,11 +95,10 @@ class Elements:
         value = self._first(keyword)
         if value is None:
             return None
-        if isinstance(value, str):
-            value = _number(value)
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        number = as_number(value)
+        if number is None:
             raise self.malformed(keyword)
-        return float(value)
+        return number
 
     def items(self, keyword: str) -> "list[Elements]":
         """Return the items of a sequence; none where the element is absent.
@@ -257,6 +256,13 @@ def _plain(value: Any, keywords: Sequence[str], name: str) -> Any:
     if isinstance(value, Sequence):
         return [_plain(item, keywords, name) for item in value]
     return str(value)
+
+
+def as_number(value: Any) -> float | None:
+    """Return a value of an element as a finite number, None where it is none."""
+    if isinstance(value, str):
+        value = _number(value)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _whole(value: str | float) -> int | None:

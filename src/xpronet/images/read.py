@@ -31,6 +31,8 @@ JPEG_MARK = b"\xff\xd8\xff"
 TIFF_MARKS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 """Little- and big-endian TIFF and BigTIFF."""
 
+_EIGHT_OF_SIXTEEN: np.ndarray = ((np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
 
 def read_grey(source: Source, *, max_pixels: int = MAX_PIXELS, frame: int | None = None) -> Grey:
     """Read a PNG, JPEG, TIFF or DICOM image, told apart by content, as grey: air black, bone white.
@@ -108,7 +110,8 @@ def eight_bits(grey: Grey) -> UInt8[np.ndarray, "height width"]:
     """Return an image in 8 bits: 65535 becomes 255, rounded to the nearest."""
     if grey.dtype == np.uint8:
         return grey
-    return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    eight: np.ndarray = _EIGHT_OF_SIXTEEN[grey]
+    return eight
 
 
 def at_depth(grey: Grey, depth: Depth) -> Grey:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +15,7 @@ from xpronet import __version__
 from xpronet.errors import InputError
 from xpronet.generation.report import Report
 from xpronet.serve.counters import CONTENT_TYPE
+from xpronet.serve.film_events import film_events
 from xpronet.serve.guard import Guard
 from xpronet.serve.openapi import (
     MentionAnswer,
@@ -29,6 +30,7 @@ from xpronet.serve.openapi import (
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import NOTICE, PrototypeExamples, Service, parse_answer
 from xpronet.serve.stream import find_mentions, report_events
+from xpronet.serve.uploaded_images import UploadedStudy
 from xpronet.serve.uploads import Upload, read_text, read_upload
 
 MEDIA_TYPES = {
@@ -97,28 +99,46 @@ def _add_reports(router: APIRouter, service: Service) -> None:
         "/v1/reports/stream",
         responses=file_answer("text/event-stream", "The events, in order.") | error_answers(),
         response_class=Response,
-        openapi_extra=upload_body(),
+        openapi_extra=upload_body(pixels=True),
     )
     async def stream(request: Request) -> Response:
         """Generate a draft report as server-sent events: `view`, `sentence`, then `report` with the evidence."""
-        admitted = service.admitted()
-        admitted.__enter__()
-        try:
-            upload = await _upload(request, service)
-            started = time.monotonic()
-            study = await service.decode(upload.files, with_preview=True)
-        except BaseException:
-            admitted.__exit__(None, None, None)
-            raise
+        study, started, held = await _shown_study(request, service)
+        events = report_events(service, study, started, full_depth=_wants_pixels(request))
+        return StreamingResponse(_while_held(events, held), media_type="text/event-stream")
 
-        async def events() -> AsyncIterator[bytes]:
-            try:
-                async for event in report_events(service, study, started):
-                    yield event
-            finally:
-                admitted.__exit__(None, None, None)
+    @router.post(
+        "/v1/films/stream",
+        responses=file_answer("text/event-stream", "The events, in order.") | error_answers(),
+        response_class=Response,
+        openapi_extra=upload_body(pixels=True),
+    )
+    async def films(request: Request) -> Response:
+        """Decode a study's images for display, without a report: `view` for each, then `end`."""
+        study, _, held = await _shown_study(request, service)
+        events = film_events(study, full_depth=_wants_pixels(request))
+        return StreamingResponse(_while_held(events, held), media_type="text/event-stream")
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+
+def _wants_pixels(request: Request) -> bool:
+    return request.query_params.get("pixels") == "full"
+
+
+async def _shown_study(request: Request, service: Service) -> tuple[UploadedStudy, float, ExitStack]:
+    """Return a study with previews, when its upload was complete, and what counts it until it is sent."""
+    with ExitStack() as held:
+        held.enter_context(service.admitted())
+        upload = await _upload(request, service)
+        started = time.monotonic()
+        study = await service.decode(upload.files, with_preview=True)
+        study = held.enter_context(service.holding(study))
+        return study, started, held.pop_all()
+
+
+async def _while_held(events: AsyncIterator[bytes], held: ExitStack) -> AsyncIterator[bytes]:
+    with held:
+        async for event in events:
+            yield event
 
 
 def _add_mentions(router: APIRouter) -> None:
@@ -153,6 +173,7 @@ def _add_structured_reports(router: APIRouter, service: Service) -> None:
             upload = await _upload(request, service)
             started = time.monotonic()
             study = await service.decode(upload.files)
+            files = [upload.files[view.number - 1] for view in study.views]
             record = parse_answer(await service.generate(study, started))
             try:
                 edited = (
@@ -163,7 +184,7 @@ def _add_structured_reports(router: APIRouter, service: Service) -> None:
                 content = await asyncio.to_thread(
                     structured_report,
                     Report.from_record(record),
-                    upload.files,
+                    files,
                     model=service.model.described,
                     images=service.model.images,
                     edited=edited,

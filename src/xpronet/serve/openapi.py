@@ -221,10 +221,21 @@ def text_body() -> dict[str, Any]:
     }
 
 
-def upload_body() -> dict[str, Any]:
-    """Return the description of an upload, which the routes read themselves so that it never touches a disk."""
+def upload_body(*, pixels: bool = False) -> dict[str, Any]:
+    """Return the description of an upload, which the routes read themselves so that it never touches a disk.
+
+    Args:
+        pixels: whether the route can send images in full depth.
+    """
     schema = UploadForm.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    body = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    depth = {
+        "name": "pixels",
+        "in": "query",
+        "description": "full: also `pixels` events, the images in full depth and size by pieces.",
+        "schema": {"type": "string", "enum": ["preview", "full"], "default": "preview"},
+    }
+    return body | ({"parameters": [depth]} if pixels else {})
 
 
 def file_answer(media_type: str, description: str) -> Responses:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +135,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self.in_flight = 0
+        self.held_films = 0
         self.makes_structured_reports = find_spec("highdicom") is not None
         # Two studies at a time: an image may need hundreds of megabytes while it is decoded.
         self._decoders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
@@ -158,6 +159,23 @@ class Service:
             yield
         finally:
             self.in_flight -= 1
+
+    @contextmanager
+    def holding(self, study: UploadedStudy) -> Iterator[UploadedStudy]:
+        """Count the memory of a study's films in full depth until they are sent.
+
+        Yields:
+            The study; without full depth where the films of all requests would take too much.
+        """
+        size = sum(view.held_bytes for view in study.views)
+        if self.held_films + size > self.settings.max_held_bytes:
+            size = 0
+            study = replace(study, views=tuple(replace(view, values=None) for view in study.views))
+        self.held_films += size
+        try:
+            yield study
+        finally:
+            self.held_films -= size
 
     async def decode(self, files: Sequence[bytes], *, with_preview: bool = False) -> UploadedStudy:
         """Decode a study's images.

@@ -41,7 +41,7 @@ class ServeSettings:
     max_upload_bytes: int = 64 << 20
     """Largest request in bytes, all views together."""
     max_held_bytes: int = 512 << 20
-    """Most bytes of uploads in memory, over all requests."""
+    """Most bytes of uploads in memory, over all requests, and as many of films in full depth."""
     max_pixels: int = 25_000_000
     """Largest image in pixels; the largest digitised films have 21 million."""
     labels_from: Literal["predicted", "all"] = "predicted"

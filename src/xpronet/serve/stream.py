@@ -1,8 +1,6 @@
 """A report as server-sent events: the images as decoded, sentence after sentence, then the evidence."""
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from typing import Any
@@ -11,42 +9,51 @@ from xpronet.generation.check_claims import split_sentences
 from xpronet.images.background import empty_regions
 from xpronet.labels.findings import NO_FINDING
 from xpronet.labels.rules import RuleLabeler
+from xpronet.serve.film_events import encode_event, seen_part, view_events
 from xpronet.serve.refusal import RefusedError
 from xpronet.serve.service import Service, parse_answer
-from xpronet.serve.uploaded_images import UploadedStudy, UploadedView
+from xpronet.serve.uploaded_images import UploadedStudy
 
 
-async def report_events(service: Service, study: UploadedStudy, started: float) -> AsyncIterator[bytes]:
+async def report_events(
+    service: Service, study: UploadedStudy, started: float, *, full_depth: bool = False
+) -> AsyncIterator[bytes]:
     """Yield the events of one study.
 
-    `view` (one for each image: its PNG as a data URI and the square the network saw), `sentence` (one for each, in
-    order), `report` (the JSON of `report --json`; and in it where each word and sentence stands in the text, which of
-    its characters mention which finding, which regions of each view are empty background, and which part of each the
-    network saw), or `error` where there is no report in time.
+    `view` and `pixels` of `film_events.view_events`, `sentence` (one for each, in order), `report` (the JSON of
+    `report --json`; and in it where each word and sentence stands in the text, which of its characters mention which
+    finding, which regions of each view are empty background, and which part of each the network saw), or `error` where
+    there is no report in time.
 
     Args:
         service: generates the report.
         study: decoded, with previews.
         started: when the upload was complete, by the monotonic clock.
+        full_depth: also send the values of images whose preview has less depth or fewer pixels.
     """
-    for number, view in enumerate(study.views, 1):
-        yield _event("view", _view_record(number, view))
+    # The model works while the images travel.
+    generation = asyncio.create_task(service.generate(study, started))
     try:
-        answer = await service.generate(study, started)
+        async for event in view_events(study, full_depth=full_depth):
+            yield event
+        answer = await generation
     except RefusedError as error:
-        yield _event("error", {"status": error.status, "detail": error.detail})
+        yield encode_event("error", {"status": error.status, "detail": error.detail})
         return
+    finally:
+        if not generation.cancel() and not generation.cancelled():
+            generation.exception()  # else asyncio would log what nobody waits for
     record = parse_answer(answer)
     text, tokens = record["report"], [word["text"] for word in record.get("words", ())]
     places = word_places(text, tokens)
     spans = sentence_places(text, tokens, places)
     for start, end in spans:
-        yield _event("sentence", {"text": text[start:end]})
+        yield encode_event("sentence", {"text": text[start:end]})
     mentions = await asyncio.to_thread(find_mentions, text)
     grids = record["words"][0]["attention"] if tokens else []
     empty = [empty_regions(view.square, len(grid)).tolist() for view, grid in zip(study.views, grids, strict=True)]
     shown = {"places": places, "spans": spans, "mentions": mentions, "empty": empty}
-    yield _event("report", {**record, **shown, "seen": [_seen(view) for view in study.views]})
+    yield encode_event("report", {**record, **shown, "seen": [seen_part(view) for view in study.views]})
 
 
 def find_mentions(text: str) -> list[dict[str, Any]]:
@@ -90,26 +97,3 @@ def sentence_places(text: str, tokens: Sequence[str], places: Sequence[Sequence[
 @cache
 def _labeler() -> RuleLabeler:
     return RuleLabeler()
-
-
-def _view_record(number: int, view: UploadedView) -> dict[str, Any]:
-    assert view.preview is not None, "the page shows every view"
-    image = base64.b64encode(view.preview.png).decode("ascii")
-    return {
-        "number": number,
-        "name": view.name,
-        "width": view.preview.width,
-        "height": view.preview.height,
-        "seen": _seen(view),
-        "image": f"data:image/png;base64,{image}",
-    }
-
-
-def _seen(view: UploadedView) -> list[float]:
-    assert view.preview is not None, "the page shows every view"
-    return [round(part, 5) for part in view.preview.seen]
-
-
-def _event(name: str, value: Any) -> bytes:
-    # JSON as written here has no line breaks, so one data line is enough.
-    return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

@@ -195,7 +195,7 @@ export class DraftPanel {
         this.at("said").textContent = `${finding} is in no sentence; A adds one.`;
       }
     }
-    const film = this.viewer.views[(view ?? 1) - 1]?.film;
+    const film = this.viewer.show(view ?? 1);
     film?.scrollIntoView({ block: "nearest" });
     film?.classList.add("pointed");
     setTimeout(() => film?.classList.remove("pointed"), 1500);

@@ -1,24 +1,40 @@
 // The page: files in, draft out.
 import { RequestError, ask, bodyOf, events, setToken } from "./server.js";
 import { DraftPanel } from "./draft_panel.js";
+import { FilmTools } from "./film_tools.js";
 import { Keys } from "./keys.js";
+import { Layout } from "./layout.js";
 import { make } from "./make.js";
+import { printable } from "./print.js";
+import { StudyFields } from "./study_fields.js";
+import { identity, remarks } from "./study_header.js";
+import { Theme } from "./theme.js";
 import { Viewer } from "./viewer.js";
 
-const at = (id) => document.getElementById(id);
-const viewer = new Viewer(at("views"), Object.fromEntries(["window", "level", "zoom", "heat", "invert", "reset"].map((id) => [id, at(id)])));
 let about = null;
-const panel = new DraftPanel({ at, viewer, state: showState, files: () => files, about: () => about, prototype: showExamples });
-const keys = new Keys(at("help"), at("help-keys"), at("single-keys"));
-panel.addKeys(keys);
-keys.add("Study", ["n"], "next study: choose its files", () => at("files").click())
-  .add("Study", ["?"], "all keys", () => keys.help());
 let examples = null;
 let limits = null;
 let files = [];
 let running = null;
 
-at("tools").open = matchMedia("(min-width: 62rem)").matches;
+const at = (id) => document.getElementById(id);
+const viewer = new Viewer(at("views"), at("prior-views"));
+const layout = new Layout(at("look"), viewer, { buttons: { one: at("one"), two: at("two"), compare: at("compare") }, earlier: at("earlier"), later: at("later"), which: at("which") });
+const tools = new FilmTools(at, viewer, layout);
+const fields = new StudyFields(at, viewer, layout, { limitExceeded });
+const theme = new Theme(at("theme"));
+printable(at, viewer, fields);
+viewer.addEventListener("say", (event) => { at("said").textContent = event.detail; });
+const panel = new DraftPanel({ at, viewer, state: showState, files: () => files, about: () => about, prototype: showExamples });
+const keys = new Keys(at("help"), at("help-keys"), at("single-keys"));
+panel.addKeys(keys);
+for (const { keys: pressed, label, run } of tools.actions) keys.add("Films", pressed, label, run);
+keys.add("Study", ["n"], "next study: choose its films", () => at("files").click())
+  .add("Study", ["N"], "films of a prior study", () => at("prior-files").click())
+  .add("Study", ["y"], "indication", () => at("indication").focus())
+  .add("Study", ["b"], "dark or light page", () => theme.toggle())
+  .add("Study", ["?"], "all keys", () => keys.help());
+at("keys").addEventListener("click", () => keys.help());
 
 function showState(text, bad = false) {
   at("state").textContent = text;
@@ -104,17 +120,25 @@ async function read(chosen) {
   files = chosen;
   panel.clear();
   viewer.clear();
+  fields.clearAll();
+  at("identity").replaceChildren();
+  at("remarks").textContent = "";
   at("refusal").hidden = true;
   at("warnings").hidden = true;
   at("study").hidden = false;
+  at("drop").hidden = true;
+  layout.start(chosen.length);
   at("study").setAttribute("aria-busy", "true");
   showState(`Reading ${chosen.length === 1 ? "one image" : `${chosen.length} images`}…`);
   try {
-    const answer = await ask("/v1/reports/stream", { method: "POST", body: bodyOf(chosen), signal: own.signal });
+    const answer = await ask("/v1/reports/stream?pixels=full", { method: "POST", body: bodyOf(chosen), signal: own.signal });
     const drawn = [];
     for await (const [event, value] of events(answer)) {
       if (own.signal.aborted) return;
-      if (event === "view") drawn.push(viewer.add(value));
+      if (event === "view") {
+        drawn.push(viewer.add(value));
+        if (viewer.views.length === chosen.length) showHeaders();
+      } else if (event === "pixels") viewer.receive(value);
       else if (event === "sentence") {
         panel.addSentence(value.text);
         await new Promise(requestAnimationFrame);
@@ -128,11 +152,17 @@ async function read(chosen) {
     if (error.name === "AbortError") return;
     if (!(error instanceof RequestError)) throw error;
     at("study").hidden = !viewer.views.length;
+    at("drop").hidden = !at("study").hidden;
     showRefusal(error);
     if (error.status === 401) findModel();
   } finally {
     if (running === own) at("study").removeAttribute("aria-busy");
   }
+}
+
+function showHeaders() {
+  at("identity").replaceChildren(...identity(viewer.views));
+  at("remarks").textContent = remarks(viewer.views).join(" ");
 }
 
 function finish(record) {
@@ -150,8 +180,8 @@ at("files").addEventListener("change", () => {
 
 // A file dropped outside the box must not make the browser leave the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
-addEventListener("dragover", () => at("drop").classList.add("over"));
-for (const name of ["dragleave", "drop"]) addEventListener(name, () => at("drop").classList.remove("over"));
+addEventListener("dragover", () => document.body.classList.add("over"));
+for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("over"));
 addEventListener("drop", (event) => {
   const chosen = [...event.dataTransfer.files];
   if (chosen.length) read(chosen);

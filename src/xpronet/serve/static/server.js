@@ -36,22 +36,26 @@ export function bodyOf(files, fields = {}) {
   return body;
 }
 
-// Yield [event, value] of a stream of server-sent events.
+// Yield [event, value] of a stream of server-sent events. Films in full depth make it long: only what is new is searched
+// for the end of an event.
 export async function* events(answer) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let buffer = "";
   const interrupted = new RequestError(0, "The connection was interrupted before the draft was complete. Send the images again.");
+  let pieces = [];
   for (let ended = false; ;) {
     const { done, value } = await reader.read().catch((error) => {
       throw error.name === "AbortError" ? error : interrupted;
     });
     if (done && !ended) throw interrupted;
     if (done) return;
-    const blocks = (buffer + value).split("\n\n");
-    buffer = blocks.pop();
+    pieces.push(value);
+    // The empty line may lie between two pieces.
+    if (!`${pieces.at(-2)?.at(-1) ?? ""}${value}`.includes("\n\n")) continue;
+    const blocks = pieces.join("").split("\n\n");
+    pieces = [blocks.pop()];
     for (const block of blocks) {
       const [name, data] = block.split("\n").map((line) => line.slice(line.indexOf(" ") + 1));
-      ended ||= name === "report" || name === "error";
+      ended ||= ["report", "error", "end"].includes(name);
       yield [name, JSON.parse(data)];
     }
   }

@@ -1,146 +1,129 @@
-// The images: window and level, zoom and position, and the heat map over them. All views share window and level.
-import { FINE, clearHeat, drawHeat } from "./heat.js";
+// All films of the study: which one is active, whether they move together, and the maps over them.
+import { Film } from "./film.js";
+import { clearHeat, drawHeat } from "./heat.js";
 import { make, percent } from "./make.js";
+import { listen } from "./pointer.js";
 
-const MAX_ZOOM = 6;
-const START = { window: 255, level: 128, zoom: 1, heat: 100, invert: false };
-
-export class Viewer {
-  constructor(container, controls) {
-    this.container = container;
-    this.controls = controls;
+export class Viewer extends EventTarget {
+  constructor(container, priorContainer) {
+    super();
+    this.containers = [container, priorContainer];
     this.views = [];
-    this.state = { ...START };
-    for (const name of ["window", "level", "zoom", "heat"]) {
-      controls[name].addEventListener("input", () => this.set({ [name]: Number(controls[name].value) }));
-    }
-    controls.invert.addEventListener("change", () => this.set({ invert: controls.invert.checked }));
-    controls.reset.addEventListener("click", () => {
-      for (const view of this.views) view.x = view.y = 0;
-      this.set(START);
-    });
+    this.priors = [];
+    this.active = null;
+    this.linked = false;
+    this.measuring = false;
+    this.heatShare = 1;
+  }
+
+  get films() {
+    return [...this.views, ...this.priors];
   }
 
   clear() {
+    this.clearList(this.views);
+    this.clearList(this.priors);
     this.views = [];
-    this.container.replaceChildren();
-    this.set(START);
+    this.priors = [];
+    this.activate(null);
   }
 
-  async add(record) {
-    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": `View ${record.number}` });
-    const heat = make("canvas", { class: "heat", width: FINE, height: FINE, "aria-hidden": "true" });
-    const stack = make("div", { class: "stack" }, canvas, heat);
-    const film = make("div", { class: "film", tabindex: "0", role: "group", "aria-label": `Image ${record.number}: arrows move, plus and minus zoom` }, stack);
-    const share = make("span", { class: "share" });
-    const figure = make("figure", { class: "view" }, film, make("figcaption", {}, make("span", {}, record.name), share));
-    const view = { film, stack, canvas, heat, share, x: 0, y: 0, grey: null };
-    // The film is a square; the image is centred in it, the heat map covers the square that the network saw.
-    const longer = Math.max(record.width, record.height);
-    const [width, height] = [(100 * record.width) / longer, (100 * record.height) / longer];
-    Object.assign(stack.style, { width: `${width}%`, height: `${height}%`, left: `${(100 - width) / 2}%`, top: `${(100 - height) / 2}%` });
-    const [left, top, wide, high] = record.seen.map((part) => `${100 * part}%`);
-    Object.assign(heat.style, { left, top, width: wide, height: high });
-    this.views.push(view);
-    this.container.append(figure);
-    this.listen(view);
-    const image = new Image();
-    image.src = record.image;
-    await image.decode();
-    canvas.width = record.width;
-    canvas.height = record.height;
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(image, 0, 0);
-    const data = context.getImageData(0, 0, record.width, record.height);
-    view.grey = Uint8Array.from({ length: record.width * record.height }, (_, index) => data.data[4 * index]);
-    view.data = data;
-    this.draw(view);
+  clearPriors() {
+    this.clearList(this.priors);
+    this.priors = [];
+    if (this.active?.prior) this.activate(this.views[0] || null);
   }
 
-  set(changes) {
-    const redraw = ["window", "level", "invert"].some((name) => name in changes && changes[name] !== this.state[name]);
-    this.state = { ...this.state, ...changes };
-    for (const name of ["window", "level", "zoom", "heat"]) this.controls[name].value = this.state[name];
-    this.controls.invert.checked = this.state.invert;
-    for (const view of this.views) {
-      if (redraw) this.draw(view);
-      this.place(view);
-    }
+  clearList(films) {
+    for (const film of films) film.figure.remove();
   }
 
-  draw(view) {
-    if (!view.grey) return;
-    const { window, level, invert } = this.state;
-    const table = new Uint8ClampedArray(256);
-    for (let grey = 0; grey < 256; grey++) {
-      const shown = ((grey - level) / window + 0.5) * 255;
-      table[grey] = invert ? 255 - Math.min(Math.max(shown, 0), 255) : shown;
-    }
-    const pixels = view.data.data;
-    for (let index = 0; index < view.grey.length; index++) {
-      const shown = table[view.grey[index]];
-      pixels[4 * index] = pixels[4 * index + 1] = pixels[4 * index + 2] = shown;
-    }
-    view.canvas.getContext("2d").putImageData(view.data, 0, 0);
+  // A `view` event; resolves when its picture is drawn.
+  async add(record, { prior = false } = {}) {
+    const film = new Film(record, { prior });
+    (prior ? this.priors : this.views).push(film);
+    this.containers[Number(prior)].append(film.figure);
+    film.measuring = this.measuring;
+    film.heat.style.opacity = String(this.heatShare);
+    listen(film, this);
+    film.film.addEventListener("focus", () => this.activate(film));
+    if (!this.active) this.activate(film);
+    this.changed("films");
+    await film.load();
+    this.changed("state");
   }
 
-  place(view) {
-    const most = (this.state.zoom - 1) / 2;
-    view.x = Math.min(Math.max(view.x, -most), most);
-    view.y = Math.min(Math.max(view.y, -most), most);
-    const side = view.film.clientWidth;
-    view.stack.style.transform = `translate(${view.x * side}px, ${view.y * side}px) scale(${this.state.zoom})`;
-    view.heat.style.opacity = String(this.state.heat / 100);
+  receive(piece, { prior = false } = {}) {
+    const film = (prior ? this.priors : this.views)[piece.number - 1];
+    if (film?.receive(piece)) this.changed("state");
   }
 
-  zoomBy(factor) {
-    this.set({ zoom: Math.min(Math.max(this.state.zoom * factor, 1), MAX_ZOOM) });
+  activate(film) {
+    if (film === this.active) return;
+    this.active?.film.classList.remove("active");
+    this.active = film;
+    film?.film.classList.add("active");
+    this.changed("active");
   }
 
-  listen(view) {
-    const { film } = view;
-    film.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
-    }, { passive: false });
-    film.addEventListener("pointerdown", (event) => {
-      film.setPointerCapture(event.pointerId);
-      film.classList.add("moving");
-    });
-    film.addEventListener("pointermove", (event) => {
-      if (!film.hasPointerCapture(event.pointerId)) return;
-      if (event.shiftKey) {
-        this.set({
-          window: Math.min(Math.max(this.state.window + event.movementX, 8), 255),
-          level: Math.min(Math.max(this.state.level - event.movementY, 0), 255),
-        });
-      } else {
-        view.x += event.movementX / film.clientWidth;
-        view.y += event.movementY / film.clientWidth;
-        this.place(view);
+  // The film of a view, seen, for whoever points at it; its element.
+  show(number) {
+    const film = this.views[number - 1];
+    if (film) this.activate(film);
+    return film?.film;
+  }
+
+  changed(what) {
+    this.dispatchEvent(new Event(what));
+  }
+
+  // Do something to a film, and where films are linked give the others its place and window.
+  change(film, act, { others = true } = {}) {
+    if (!film) return;
+    act(film);
+    if (this.linked && others) {
+      for (const other of this.films) {
+        if (other === film || !other.pixels) continue;
+        other.setPlace({ ...film.place, turns: other.place.turns });
+        other.relativeWindow = film.relativeWindow;
+        other.setInverted(film.inverted);
       }
-    });
-    film.addEventListener("pointerup", () => film.classList.remove("moving"));
-    film.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
-      if (event.ctrlKey || event.altKey || event.metaKey) return;
-      if (step && this.state.zoom > 1) {
-        view.x += step[0];
-        view.y += step[1];
-        this.place(view);
-      } else if (event.key === "+" || event.key === "=") this.zoomBy(1.25);
-      else if (event.key === "-") this.zoomBy(0.8);
-      else return;
-      event.preventDefault();
-    });
+    }
+    this.changed("state");
   }
 
-  // For each view a grid of levels to paint (0: nothing) and one of shares, which add up to 1; `of` names the whole.
+  setMeasuring(measuring) {
+    this.measuring = measuring;
+    for (const film of this.films) {
+      film.measuring = measuring;
+      film.film.classList.toggle("measuring", measuring);
+      film.ruler.show();
+    }
+    this.changed("state");
+  }
+
+  setLinked(linked) {
+    this.linked = linked;
+    if (linked) this.change(this.active, () => {});
+    this.changed("state");
+  }
+
+  setHeatShare(share) {
+    this.heatShare = share;
+    for (const film of this.views) film.heat.style.opacity = String(share);
+  }
+
+  say(text) {
+    this.dispatchEvent(new CustomEvent("say", { detail: text }));
+  }
+
+  // One grid for each view: of levels, 0 paints nothing and 1 is brightest, and of the shares that add up to 1; `of`
+  // names the whole.
   showHeat(levels, shares, of) {
     this.views.forEach((view, index) => {
       drawHeat(view.heat, levels[index]);
-      const share = shares[index].flat().reduce((sum, part) => sum + part, 0);
-      view.share.replaceChildren(percent(share, 0), make("span", { class: "of" }, ` of ${of}`));
+      const share = shares ? shares[index].flat().reduce((sum, part) => sum + part, 0) : null;
+      view.share.replaceChildren(...(share === null ? [] : [percent(share, 0), make("span", { class: "of" }, ` of ${of}`)]));
     });
   }
 
