@@ -17,6 +17,9 @@ def gate(
 ) -> None:
     """Fit the gate that warns of images unlike those a model was trained on. Training fits one at its end.
 
+    A second one tells drawn X-rays from films: a model of drawings refuses films by it, a model of films warns of
+    drawings.
+
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
         corpus: the corpus that the model was trained on.
@@ -28,6 +31,7 @@ def gate(
     from xpronet.data.corpus import open_corpus
     from xpronet.data.feature_cache import open_feature_cache
     from xpronet.generation.fit_gate import fit_run_gate
+    from xpronet.generation.fit_texture import fit_run_texture
     from xpronet.model.out_of_distribution import GateSettings
     from xpronet.progress import on_console
 
@@ -40,4 +44,8 @@ def gate(
         allow_code=allow_code,
         track=on_console,
     )
-    Console(soft_wrap=True).print(fitted.line(), markup=False, highlight=False)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(fitted.line())
+    texture = fit_run_texture(run, open_corpus(corpus), allow_code=allow_code, track=on_console)
+    if texture is not None:
+        console.print(texture.line())

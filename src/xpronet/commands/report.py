@@ -57,7 +57,8 @@ def report(
         runtime: what computes the network; by default what the folder was made for.
         precision: arithmetic of the image encoder; bf16 is faster where the device multiplies it itself.
         strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
-        anyway: take images whose headers name another body part than the chest, with a warning.
+        anyway: take images whose headers name another body part than the chest, and films by a model that learned
+            from drawings, with a warning.
         frame: which frame of files that hold several (DICOM, TIFF) to read, from 1; such files are refused without.
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace files that are there.
@@ -130,6 +131,8 @@ def report(
             raise WorkError(f"{len(outcome.refused)} of {len(studies)} studies have no report, for the reasons above")
         return
     written = generator.report(study, with_evidence=files.need_evidence)
+    if written.refusals and not anyway:
+        raise InputError(f"{'; '.join(written.refusals)}; add --anyway to have a report all the same")
     if strict and written.warnings:
         raise InputError(f"{'; '.join(written.warnings)}; leave out --strict to have a report anyway")
     for warning in written.warnings:

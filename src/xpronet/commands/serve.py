@@ -44,7 +44,8 @@ def serve(
         choose: which of the reports that the search meets to take; by default as the run's recipe says, else the
             likeliest.
         strict: refuse a study with a warning: images out of distribution for the model, or nearly black ones.
-        anyway: take images whose headers name another body part than the chest, with a warning.
+        anyway: take images whose headers name another body part than the chest, and films by a model that learned
+            from drawings, with a warning.
         allow_code: let the checkpoint name Python objects of installed packages.
     """
     import os

@@ -21,6 +21,7 @@ from xpronet.model.checkpoint import (
     CONFIG_FILE,
     FINDINGS_FILE,
     GATE_FILE,
+    TEXTURE_FILE,
     VOCABULARY_FILE,
     Checkpoint,
     load_tensors,
@@ -30,6 +31,7 @@ from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.network import as_xpronet
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.search_settings import BeamSettings
+from xpronet.model.texture_gate import TextureGate
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 from xpronet.training.checkpoints import VIEWS
 
@@ -78,6 +80,8 @@ class Exported:
     """Width of a head."""
     gate: Gate | None
     """Detects out-of-distribution images; None if the checkpoint had none."""
+    texture: TextureGate | None
+    """Tells drawings from films; None if the checkpoint had none."""
     claims: ClaimCalibration | None
     """How far its claims can be believed; None if the checkpoint had no calibration."""
 
@@ -124,6 +128,7 @@ def read_exported(folder: Path) -> Exported:
             heads=int(config["heads"]),
             head_width=int(config["head_width"]),
             gate=_read_gate(folder) if config["gate"] else None,
+            texture=_read_texture(folder) if config.get("texture") else None,
             claims=_read_claims(folder) if config.get("claims") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -168,6 +173,7 @@ def export_folder(
         "heads": settings.heads,
         "head_width": settings.width // settings.heads,
         "gate": checkpoint.gate is not None,
+        "texture": checkpoint.texture is not None,
         "claims": checkpoint.claims is not None,
     }
     with new_folder(folder, overwrite=overwrite) as temporary:
@@ -181,6 +187,8 @@ def export_folder(
         write_json(temporary / FINDINGS_FILE, {"names": names, "thresholds": checkpoint.thresholds})
         if checkpoint.gate is not None:
             save_tensors(temporary / GATE_FILE, checkpoint.gate.tensors())
+        if checkpoint.texture is not None:
+            save_tensors(temporary / TEXTURE_FILE, checkpoint.texture.tensors())
         if checkpoint.claims is not None:
             write_json(temporary / CLAIMS_FILE, checkpoint.claims.record())
     return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
@@ -188,6 +196,10 @@ def export_folder(
 
 def _read_gate(folder: Path) -> Gate:
     return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
+
+
+def _read_texture(folder: Path) -> TextureGate:
+    return TextureGate.from_tensors(load_tensors(folder / TEXTURE_FILE), str(folder / TEXTURE_FILE))
 
 
 def _read_claims(folder: Path) -> ClaimCalibration:

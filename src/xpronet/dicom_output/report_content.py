@@ -71,7 +71,9 @@ def report_content(
 
 def numbered_views(report: Report) -> Report:
     """Return a report that calls its images by number: file names may name a patient."""
-    return replace(report, view_names=tuple(f"Image {number}" for number, _ in enumerate(report.gate, 1)))
+    return replace(
+        report, view_names=tuple(f"Image {number}" for number, _ in enumerate(report.gate or report.texture, 1))
+    )
 
 
 def _observers(model: DescribedModel, edited: EditedText | None) -> list[Any]:

@@ -19,6 +19,7 @@ from xpronet.model.checkpoint import (
     DERIVED_FILE,
     FINDINGS_FILE,
     GATE_FILE,
+    TEXTURE_FILE,
     TRAINING_FILE,
     VOCABULARY_FILE,
     WEIGHTS_FILE,
@@ -30,7 +31,7 @@ from xpronet.model.checkpoint import (
 )
 from xpronet.training.checkpoints import VIEWS
 
-COPIED = (WEIGHTS_FILE, CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, GATE_FILE, CLAIMS_FILE, DERIVED_FILE)
+COPIED = (WEIGHTS_FILE, CONFIG_FILE, VOCABULARY_FILE, FINDINGS_FILE, GATE_FILE, TEXTURE_FILE, CLAIMS_FILE, DERIVED_FILE)
 """Files of a checkpoint that are handed over as they are, so that its reports are the run's to the byte."""
 KEPT_OF_TRAINING = (VIEWS, "step", "best_score", "best_epoch")
 """Entries of training.json that are handed over; sums and the gradient scaler's state serve resuming alone."""

@@ -20,6 +20,7 @@ from xpronet.experiment.test_scores import SCORECARD_FILE, score_test_once
 from xpronet.experiment.training_data import note_training_data
 from xpronet.files import check_writable, make_folder, read_json, write_json, write_text
 from xpronet.generation.fit_gate import complete_gate
+from xpronet.generation.fit_texture import complete_texture_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
 from xpronet.model.checkpoint import DERIVED_FILE, best_device
 from xpronet.model.report_model import DerivedData
@@ -369,9 +370,10 @@ def _keep_derived(derived: DerivedData, run: Path, *, notify: Callable[[str], ob
 
 
 def _fit_gate(recipe: Recipe, run: Path, *, track: Tracker, notify: Callable[[str], object]) -> None:
-    """Fit the gate of a trained run, where it is to have one and has none: also after a kill during this last step."""
+    """Fit the gates that a trained run is to have and lacks: also after a kill during this last step."""
     # The recipe is the user's own, and so is any outside code that it names.
     features = open_feature_cache(recipe.features) if recipe.features else None
     line = complete_gate(run, recipe_corpus(recipe), recipe.gate, features=features, allow_code=True, track=track)
-    if line:
-        notify(line)
+    texture = complete_texture_gate(run, recipe_corpus(recipe), recipe.gate, allow_code=True, track=track)
+    for told in filter(None, (line, texture)):
+        notify(told)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 from jaxtyping import Float
@@ -94,7 +95,8 @@ class ReportChecker:
             InputError: the model has no calibrated guarantee, or none for this search or this bound.
         """
         threshold = self._calibration.threshold(max_error, search)
-        unlike = [view for view in report.gate if view.warned]
+        judged = zip_longest(report.gate, report.texture)
+        unlike = [view for view in judged if any(score is not None and score.warned for score in view)]
         if unlike:
             note = f"no guarantee: {_counted(len(unlike), 'view')} out of distribution for the model"
             return replace(report, guarantee=Guarantee(max_error=max_error, holds=False, note=note))

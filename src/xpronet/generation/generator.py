@@ -196,6 +196,7 @@ class ReportGenerator:
             found = [self._choose(reports, present[row]) for row, reports in enumerate(candidates)]
             evidence = self._explain(encoded, found, images.shape[1]) if with_evidence else [()] * len(ids)
             regions = self._locate(seen, view_mask)
+        textures = self._texture_scores(images, view_mask)
         reports = [
             Report(
                 id=study,
@@ -207,6 +208,7 @@ class ReportGenerator:
                 log_probability=report.log_probability,
                 words=words,
                 gate=self._gate_scores(seen.pooled[row][view_mask[row].to(seen.pooled.device)]),
+                texture=textures[row],
             )
             for row, (study, report, words) in enumerate(zip(ids, found, evidence, strict=True))
         ]
@@ -307,6 +309,22 @@ class ReportGenerator:
         return tuple(
             GateScore(score=score, threshold=gate.threshold) for score in gate.scores(pooled.cpu().numpy()).tolist()
         )
+
+    def _texture_scores(
+        self,
+        images: UInt8[Tensor, "studies views height width"] | Float[Tensor, "studies views regions channels"],
+        view_mask: Bool[Tensor, "studies views"],
+    ) -> list[tuple[GateScore, ...]]:
+        """Return how far each view's texture is from that of drawings; nothing where features stand for the images."""
+        texture = self.checkpoint.texture
+        if texture is None or not texture.of_drawings or images.dtype != torch.uint8:
+            return [()] * len(view_mask)
+        threshold = float(texture.threshold)
+        scores = iter(texture.scores(images[view_mask].numpy()).tolist())
+        return [
+            tuple(GateScore(score=next(scores), threshold=threshold) for _ in range(count))
+            for count in view_mask.sum(1).tolist()
+        ]
 
     def _text(self, report: Hypothesis) -> str:
         """Return the words as text."""

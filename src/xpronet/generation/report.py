@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from xpronet.generation.checked_claims import CheckedSentence, LeftOut
 from xpronet.images.data_uri import image_uri
 from xpronet.model.out_of_distribution import WARNING
+from xpronet.model.texture_gate import WARNING as NOT_DRAWN
 
 _SCORE = ("name", "probability", "threshold", "present")
 
@@ -109,6 +110,8 @@ class Report:
     """Evidence for each word, where it was asked for."""
     gate: tuple[GateScore, ...] = ()
     """One score a view; empty for a model without a gate."""
+    texture: tuple[GateScore, ...] = ()
+    """How unlike drawings each view is; empty for a model that did not learn from drawings."""
     view_names: tuple[str, ...] = ()
     """What each view is called, in order; empty where the caller gave no names."""
     images: UInt8[np.ndarray, "views height width"] | None = field(default=None, compare=False, repr=False)
@@ -125,9 +128,16 @@ class Report:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before trusting the report, a line each: odd images, and out-of-distribution ones."""
-        names = self.view_names or tuple(f"view {number}" for number in range(1, len(self.gate) + 1))
-        unlike = (f"{name}: {WARNING}" for name, view in zip(names, self.gate, strict=False) if view.warned)
-        return (*self.study_warnings, *unlike)
+        return (*self.refusals, *self.study_warnings, *self._named(self.gate, WARNING))
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why there should be no report, a line for each view that is not of the kind that the model learned from."""
+        return self._named(self.texture, NOT_DRAWN)
+
+    def _named(self, scores: tuple[GateScore, ...], warning: str) -> tuple[str, ...]:
+        names = self.view_names or tuple(f"view {number}" for number in range(1, len(scores) + 1))
+        return tuple(f"{name}: {warning}" for name, view in zip(names, scores, strict=False) if view.warned)
 
     def doubts(self) -> tuple[str, ...]:
         """Return what a reader should doubt, a line each: sentences, findings left out, and the guarantee's extent.
@@ -189,7 +199,11 @@ class Report:
             answer["gate"] = [
                 {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.gate
             ]
-        if self.gate or self.study_warnings:
+        if self.texture:
+            answer["texture"] = [
+                {"score": round(view.score, 4), "threshold": round(view.threshold, 4)} for view in self.texture
+            ]
+        if self.gate or self.texture or self.study_warnings:
             answer["warnings"] = list(self.warnings)
         return answer
 
@@ -206,11 +220,14 @@ class Report:
             labels_from=record["labels_from"],
             log_probability=record["log_probability"],
             gate=tuple(GateScore(**view) for view in record.get("gate", ())),
+            texture=tuple(GateScore(**view) for view in record.get("texture", ())),
             view_names=tuple(record.get("views", ())),
             sentences=tuple(CheckedSentence.from_record(sentence) for sentence in record.get("sentences", ())),
             left_out=tuple(LeftOut.from_record(finding) for finding in record.get("left_out", ())),
             guarantee=Guarantee(**record["guarantee"]) if "guarantee" in record else None,
-            study_warnings=tuple(line for line in record.get("warnings", ()) if not line.endswith(f": {WARNING}")),
+            study_warnings=tuple(
+                line for line in record.get("warnings", ()) if not line.endswith((f": {WARNING}", f": {NOT_DRAWN}"))
+            ),
         )
 
 

@@ -60,7 +60,8 @@ def report_folder(
         studies: the images of each, by id (`open_folder`).
         out: folder to write; it holds the reports of the studies before, where the work is interrupted.
         frame: which frame of files that hold several to read, from 1.
-        anyway: take images whose headers name another body part than the chest, with a warning.
+        anyway: take images whose headers name another body part than the chest, and films by a model of drawings,
+            with a warning.
         strict: give studies with a warning no report.
         batch_size: studies that are computed together.
         overwrite: replace files that are there.
@@ -81,6 +82,9 @@ def report_folder(
         track(studies.items(), "Report", len(studies)), batch_size, frame=frame, anyway=anyway, refuse=refuse
     ):
         for report in generator.reports(batch, batch_size=batch_size, with_evidence=True):
+            if report.refusals and not anyway:
+                refuse(report.id, "; ".join(report.refusals))
+                continue
             if strict and report.warnings:
                 refuse(report.id, "; ".join(report.warnings))
                 continue

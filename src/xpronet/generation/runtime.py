@@ -16,6 +16,7 @@ from xpronet.model.fast_cpu import fast_copy
 from xpronet.model.out_of_distribution import Gate
 from xpronet.model.report_model import NextWord, Patches, ReportModel, WordReading
 from xpronet.model.search_settings import BeamSettings
+from xpronet.model.texture_gate import TextureGate
 from xpronet.text.vocabulary import Vocabulary
 
 
@@ -30,6 +31,7 @@ class ModelDescription(Protocol):
     findings: tuple[str, ...]
     thresholds: dict[str, float]
     gate: Gate | None
+    texture: TextureGate | None
     claims: ClaimCalibration | None
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from xpronet.model.texture_gate import LOOKS_DRAWN
 from xpronet.training.checkpoints import VIEWS
 
 RARE = 0.05
@@ -28,6 +29,10 @@ def view_warnings(
         for first, second in combinations(range(len(views)), 2)
         if np.array_equal(views[first], views[second])
     ]
+    texture = getattr(model, "texture", None)
+    if texture is not None and not texture.of_drawings:
+        drawn = texture.scores(np.stack(views)) <= texture.threshold
+        lines += [f"{name}: {LOOKS_DRAWN}" for name, looks in zip(names, drawn, strict=True) if looks]
     counts = _counts(model)
     total = sum(counts.values())
     if total and counts.get(len(views), 0) / total < RARE:

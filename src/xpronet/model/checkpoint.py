@@ -22,6 +22,7 @@ from xpronet.model.out_of_distribution import Gate
 from xpronet.model.report_model import ReportModel
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings
+from xpronet.model.texture_gate import TextureGate
 from xpronet.text.vocabulary import Vocabulary, read_vocabulary
 
 MANIFEST_FILE = "manifest.json"
@@ -89,6 +90,8 @@ CLAIMS_FILE = "claims.json"
 """Present only if the claims were calibrated; its search settings take the place of the configuration's."""
 GATE_FILE = "picture_gate.safetensors"
 """Present only if a gate was fitted; gate.safetensors, made from other features, is ignored."""
+TEXTURE_FILE = "texture_gate.safetensors"
+"""Present only if a texture gate was fitted."""
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -114,6 +117,8 @@ class Checkpoint:
     """Its position in the training run and its validation scores."""
     gate: Gate | None = None
     """Detects out-of-distribution images; None until it has been fitted."""
+    texture: TextureGate | None = None
+    """Tells drawings from films; None until it has been fitted."""
     claims: ClaimCalibration | None = None
     """How far its claims can be believed; None until it has been fitted."""
 
@@ -129,7 +134,8 @@ class Checkpoint:
             folder: to write to.
             extra_tensors: tensors by name for each additional file (for example, the optimiser's).
         """
-        gate = {GATE_FILE: self.gate.tensors()} if self.gate is not None else {}
+        gates = {GATE_FILE: self.gate, TEXTURE_FILE: self.texture}
+        gate = {file: each.tensors() for file, each in gates.items() if each is not None}
         with new_folder(folder, overwrite=True) as temporary:
             for file, tensors in {WEIGHTS_FILE: self.network.state_dict(), **gate, **(extra_tensors or {})}.items():
                 save_tensors(temporary / file, tensors)
@@ -214,6 +220,7 @@ def load_checkpoint(folder: Path, *, allow_code: bool = False) -> Checkpoint:
         raise InputError(f"{folder}: damaged checkpoint ({error}); make it again or use another") from None
     load_weights(network, folder / WEIGHTS_FILE)
     checkpoint.gate = load_gate(folder)
+    checkpoint.texture = load_texture_gate(folder)
     checkpoint.claims = load_claims(folder)
     if checkpoint.claims is not None and checkpoint.claims.search is not None:
         checkpoint.search = checkpoint.claims.search
@@ -354,6 +361,32 @@ def load_gate(run: Path) -> Gate | None:
         return None
     check_files(folder, [GATE_FILE])
     return Gate.from_tensors(load_tensors(folder / GATE_FILE), str(folder / GATE_FILE))
+
+
+def add_texture_gate(run: Path, gate: TextureGate) -> Path:
+    """Add a texture gate to a checkpoint, or to the best checkpoint of a run, and return that folder.
+
+    Raises:
+        InputError: no checkpoint is there, or it is damaged.
+    """
+    folder = find_checkpoint(run).resolve()
+    check_checkpoint(folder)
+    save_tensors(folder / TEXTURE_FILE, gate.tensors(), overwrite=True)
+    write_manifest(folder)
+    return folder
+
+
+def load_texture_gate(run: Path) -> TextureGate | None:
+    """Return the texture gate of a run or checkpoint folder, or None if it has none.
+
+    Raises:
+        InputError: the gate's file is damaged.
+    """
+    folder = find_checkpoint(run)
+    if TEXTURE_FILE not in listed_files(folder):
+        return None
+    check_files(folder, [TEXTURE_FILE])
+    return TextureGate.from_tensors(load_tensors(folder / TEXTURE_FILE), str(folder / TEXTURE_FILE))
 
 
 def add_claims(run: Path, claims: ClaimCalibration) -> Path:

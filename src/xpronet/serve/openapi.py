@@ -114,6 +114,7 @@ class ReportAnswer(Answer):
     guarantee: GuaranteeAnswer | None = Field(None, description="Where a bound was asked for.")
     words: list[WordAnswer] = []
     gate: list[GateAnswer] = Field([], description="One a view, where the model has a gate.")
+    texture: list[GateAnswer] = Field([], description="One a view, of a model that learned from drawings.")
     warnings: list[str] = Field([], description="Out-of-distribution views, and views that may be another patient's.")
 
 

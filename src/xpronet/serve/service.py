@@ -16,6 +16,7 @@ from xpronet import __version__
 from xpronet.dicom_output.described_model import DescribedModel, describe_model
 from xpronet.errors import InputError
 from xpronet.files import read_json
+from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.checkpoint import Checkpoint, fingerprint
 from xpronet.model.search_settings import BeamSettings
@@ -60,6 +61,8 @@ class ServedModel:
     """By finding."""
     examples: PrototypeExamples | None
     """Regions and words that are nearest to each prototype, where the run has them."""
+    only_drawings: bool
+    """Whether it learned from drawings alone and knows films by their texture."""
     has_gate: bool
     """Whether out-of-distribution images are recognised."""
 
@@ -90,6 +93,7 @@ def served_model(
         search=search,
         thresholds=dict(checkpoint.thresholds) if checkpoint.network.findings_head is not None else {},
         examples=_read_examples(run, model),
+        only_drawings=checkpoint.texture is not None and bool(checkpoint.texture.of_drawings),
         has_gate=checkpoint.gate is not None,
     )
 
@@ -181,8 +185,8 @@ class Service:
             started: when the upload was complete, by the monotonic clock.
 
         Raises:
-            RefusedError: 504, not in time; 503, the model failed on the batch; 422, the server is strict and there is a
-                warning.
+            RefusedError: 504, not in time; 503, the model failed on the batch; 422, a film was given to a model of
+                drawings, or the server is strict and there is a warning.
         """
         job = Job(
             views=tuple(view.square for view in study.views),
@@ -197,6 +201,9 @@ class Service:
         except WorkerError:
             raise RefusedError(503, "the model failed on this batch; send it again", retry_after=5) from None
         self.metrics.answer_seconds.observe(time.monotonic() - started)
+        judges = self.model.only_drawings and not self.settings.anyway
+        if judges and (refusals := Report.from_record(parse_answer(answer)).refusals):
+            raise RefusedError(422, "; ".join(refusals))
         if self.settings.strict and (warnings := parse_answer(answer).get("warnings")):
             raise RefusedError(422, f"{'; '.join(warnings)}; this server is strict and refuses such studies")
         return answer

@@ -49,7 +49,8 @@ class ServeSettings:
     strict: bool = False
     """Refuse a study with a warning."""
     anyway: bool = False
-    """Take images whose headers name another body part than the chest, with a warning."""
+    """Take images whose headers name another body part than the chest, and films by a model of drawings, with a
+    warning."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "batch", "queue", "max_files", "max_upload_bytes", "max_held_bytes", "max_pixels"):
