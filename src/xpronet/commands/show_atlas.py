@@ -21,7 +21,7 @@ def atlas(
 
     Args:
         run: run or checkpoint folder.
-        out: figure to write, .png or .svg.
+        out: figure to write, .png, .svg or .pdf.
         corpus: corpus folder whose train studies are counted; by default the counts that the run's bank was made from.
         seed: the same seed gives the same map.
         perplexity: of t-SNE: the effective number of neighbours.

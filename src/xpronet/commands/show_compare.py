@@ -18,7 +18,8 @@ def compare(
     corpus: Path,
     study: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     out: Path | None = None,
-    mark: Literal["words", "phrases"] = "words",
+    mark: Literal["findings", "words", "phrases"] = "findings",
+    width: float = 12.0,
     beams: int | None = None,
     allow_code: bool = False,
     overwrite: bool = False,
@@ -29,9 +30,11 @@ def compare(
         runs: run or checkpoint folders.
         corpus: corpus folder.
         study: ids of the studies: --study A B; by default three of the test split, evenly spaced.
-        out: figure to write, .png or .svg; by default there is text only.
-        mark: every shared word (as in the paper), or shared phrases of three words and sentences only.
+        out: figure to write, .png, .svg or .pdf; by default there is text only.
+        mark: findings stated as in the reference and those contradicted; every shared word (as in the paper); or shared
+            phrases of three words and sentences.
         beams: beam width; by default as the model was saved with.
+        width: of the figure in inches: 3.5 is a column of most journals, 7.16 a page.
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
@@ -39,10 +42,11 @@ def compare(
     from xpronet.data.corpus import open_corpus
     from xpronet.model.checkpoint import load_checkpoint
     from xpronet.show.compare import ComparedStudy, ModelReport, draw_comparison
-    from xpronet.show.figures import check_figure, run_names
+    from xpronet.show.figures import check_figure, check_width, run_names
 
     if out is not None:
         check_figure(out, overwrite=overwrite)
+        check_width(width)
     names = run_names(runs)
     folder = open_corpus(corpus)
     if not study:
@@ -66,12 +70,12 @@ def compare(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     _print(console, studies, mark)
     if out is not None:
-        draw_comparison(studies, out, mark=mark, overwrite=overwrite)
+        draw_comparison(studies, out, mark=mark, width=width, overwrite=overwrite)
         console.print(f"Wrote {out}")
 
 
 def _print(console: Console, studies: "list[ComparedStudy]", mark: "MarkUnit") -> None:
-    """Print the reports: shared words in colour on a terminal, in [brackets] elsewhere."""
+    """Print the reports: marks in colour on a terminal, in [brackets] and {braces} elsewhere."""
     from xpronet.show.compare import mark_text, plain_text
 
     for study in studies:
@@ -80,10 +84,11 @@ def _print(console: Console, studies: "list[ComparedStudy]", mark: "MarkUnit") -
         for report in study.reports:
             marked = mark_text(report.text, study.reference, mark)
             oracle = ", ORACLE LABELS" if report.oracle else ""
-            line = Text(f"{report.model} ({marked.shared} of {marked.words} words{oracle}): ", "bold")
+            line = Text(f"{report.model} ({marked.note}{oracle}): ", "bold")
             if console.is_terminal:
-                for text, shared in marked.pieces:
-                    line.append(text, "not bold blue underline" if shared else "not bold")
+                styles = {"": "not bold", "shared": "not bold blue underline", "contradicted": "not bold red reverse"}
+                for text, how in marked.pieces:
+                    line.append(text, styles[how])
             else:
                 line.append(plain_text(marked))
             console.print(line)

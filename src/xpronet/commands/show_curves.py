@@ -10,7 +10,7 @@ def curves(runs: tuple[Path, ...], /, *, out: Path, overwrite: bool = False) -> 
 
     Args:
         runs: run folders; of a run that is still training, what there is.
-        out: figure to write, .png or .svg.
+        out: figure to write, .png, .svg or .pdf.
         overwrite: replace an existing file.
     """
     from xpronet.show.figures import check_figure, run_names

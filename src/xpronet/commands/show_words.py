@@ -18,6 +18,7 @@ def words(
     layer: int | None = None,
     head: int | None = None,
     beams: int | None = None,
+    width: float = 12.0,
     allow_code: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -26,12 +27,14 @@ def words(
     Args:
         run: run or checkpoint folder.
         study: the id of a study of CORPUS or, without a corpus, its images, frontal first: PNG, JPEG or DICOM files.
-        out: figure to write, .png or .svg.
+        out: figure to write, .png, .svg or .pdf.
         corpus: corpus folder.
-        only: draw these words only: --only effusion cardiomegaly.
+        only: draw these words: --only effusion cardiomegaly, or --only all; by default those that name findings and
+            places, as many as fit a page.
         layer: the decoder layer whose attention is drawn, from 1; by default the mean of all.
         head: the head whose attention is drawn, from 1; by default the mean of all.
         beams: beam width; by default as the model was saved with.
+        width: of the figure in inches: 3.5 is a column of most journals, 7.16 a page.
         allow_code: let the checkpoint name Python objects of installed packages.
         overwrite: replace an existing file.
     """
@@ -43,10 +46,12 @@ def words(
     from xpronet.generation.generator import pad_views
     from xpronet.model.build import XPRONET
     from xpronet.model.checkpoint import best_device, load_checkpoint
-    from xpronet.show.figures import check_figure
-    from xpronet.show.word_figure import draw_words
+    from xpronet.show.figures import check_figure, check_width
+    from xpronet.show.shown_words import telling_words
+    from xpronet.show.word_figure import draw_words, page_of_words
 
     check_figure(out, overwrite=overwrite)
+    check_width(width)
     checkpoint = load_checkpoint(run, allow_code=allow_code)
     if corpus is None:
         shown: StudyViews = pictured_study([Path(name) for name in study], checkpoint)
@@ -64,10 +69,16 @@ def words(
         present = shown.present(report.labels_from)
     traces = trace_words(checkpoint, report, images, present, device=best_device(), layer=layer, head=head)
     asked = {word.casefold() for word in only}
-    chosen = [trace for trace in traces if (trace.text in asked if asked else trace.text != ".")]
+    most = page_of_words(width, len(shown.views), with_prototypes=traces[0].word_shares is not None) if traces else 0
+    if asked == {"all"}:
+        chosen = [trace for trace in traces if trace.text != "."]
+    elif asked:
+        chosen = [trace for trace in traces if trace.text in asked]
+    else:
+        chosen = [traces[number] for number in telling_words([trace.text for trace in traces], most=most)]
     if not chosen:
-        said = f"none of {', '.join(only)}" if only else "no word"
-        raise InputError(f"{shown.id}: {said} in the report {report.text!r}; choose others")
+        said = f"none of {', '.join(only)}" if only else "no word that names a finding"
+        raise InputError(f"{shown.id}: {said} in the report {report.text!r}; choose others with --only")
     settings = checkpoint.network.settings
     if settings.name == XPRONET:
         layers = f"layer {layer}" if layer is not None else f"the mean of {settings.layers} decoder layers"
@@ -89,8 +100,9 @@ def words(
         report=report.text,
         how=how + oracle,
         per_finding=settings.per_finding,
+        width=width,
         overwrite=overwrite,
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(report.text)
-    console.print(f"Wrote {out}: {len(chosen)} words")
+    console.print(f"Wrote {out}: {len(chosen)} of {sum(trace.text != '.' for trace in traces)} words")

@@ -82,6 +82,9 @@ def presentation_state(
         series_description=NOTICE,
         specific_character_set="ISO_IR 192",
     )
+    if not state.GraphicAnnotationSequence:
+        # Nothing to draw: both modules are there only with annotations.
+        del state.GraphicAnnotationSequence, state.GraphicLayerSequence
     state.DisplayedAreaSelectionSequence = [_displayed_area(image) for image in shown]
     set_identity(state, study)
     if any(other_body_part(image.header) for image in shown):

@@ -24,12 +24,15 @@ from xpronet.labels.label_tables import read_labels
 from xpronet.labels.labelers import make_labeler
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.progress import Tracker, silent
+from xpronet.show.find_examples import ExampleSettings, run_examples
 from xpronet.training.processes import work_together
 
 CORPUS, RUN, PREDICTIONS, SCORECARD, PAGE = "corpus", "run", "predictions.jsonl", "scorecard.json", "reports.html"
 """What the demo leaves in its folder."""
 EPOCHS = 12
 """Fewer than the recipe's: a demo that is waited for."""
+EXAMPLE_STUDIES = 24
+"""Train studies with each finding among which each prototype's examples are looked for: some seconds."""
 IMAGE_SIZE = 128
 """Side of the drawn images, in pixels."""
 
@@ -142,6 +145,7 @@ def run_demo(
     write_scorecard_files(out / SCORECARD, card)
 
     start_step("7 of 7  Explain some of them")
+    notify(run_examples(run, drawn, ExampleSettings(studies=EXAMPLE_STUDIES), track=track))
     write_demo_page(out / PAGE, generator=generator, corpus=drawn, scorecard=card)
     shown = drawn.split("test")[0]
     return DemoResult(

@@ -16,7 +16,9 @@ AMBER, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#595959"
 WIDTH = 12.0
 """Width of a figure in inches: at 1,200 pixels on screen, the smallest text (8 points) is 11 pixels high."""
 DPI = 160
-FORMATS = (".png", ".svg")
+COLUMN, PAGE = 3.5, 7.16
+"""Width in inches of a column and of a page of most journals."""
+FORMATS = (".png", ".svg", ".pdf")
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
@@ -24,6 +26,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "text.parse_math": False,  # a dollar sign in a study's id is no formula
     "image.composite_image": False,  # an SVG keeps each image at its own resolution
+    "pdf.fonttype": 42,  # text in a PDF stays text, too
     "svg.fonttype": "none",  # text stays text, so that it can be searched
     "svg.hashsalt": "xpronet",  # reproducible bytes
 }
@@ -63,11 +66,11 @@ def check_figure(path: Path, *, overwrite: bool = False) -> None:
     """Make sure before long work that a figure can be drawn and written to `path`.
 
     Raises:
-        InputError: the extra is not installed, the name ends neither in .png nor in .svg, or the file exists.
+        InputError: the extra is not installed, the name ends in none of .png, .svg and .pdf, or the file exists.
     """
     check_plots()
     if path.suffix not in FORMATS:
-        raise InputError(f"{path}: a figure is a .png or .svg file; choose such a name")
+        raise InputError(f"{path}: a figure is a .png, .svg or .pdf file; choose such a name")
     if path.exists() and not overwrite:
         raise InputError(f"{path}: already exists; choose another name or add --overwrite")
 
@@ -83,6 +86,16 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+def check_width(width: float) -> None:
+    """Make sure that a figure of this width can be laid out.
+
+    Raises:
+        InputError: it is narrower than a column or wider than a screen.
+    """
+    if not COLUMN <= width <= 2 * WIDTH:
+        raise InputError(f"--width {width:g}: choose {COLUMN:g} inches (a column) to {2 * WIDTH:g}")
+
+
 def save_figure(figure: Any, path: Path, *, overwrite: bool = False) -> None:
     """Write a figure in the format that the name ends in; the same figure gives the same bytes.
 
@@ -91,8 +104,9 @@ def save_figure(figure: Any, path: Path, *, overwrite: bool = False) -> None:
     Raises:
         InputError: the file exists and `overwrite` is false, or it cannot be written.
     """
-    # Without its date an SVG depends on the figure alone; a PNG has none.
-    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    # Without their date SVG and PDF depend on the figure alone; a PNG has none.
+    dated = {".svg": "Date", ".pdf": "CreationDate"}
+    metadata = {dated[path.suffix]: None} if path.suffix in dated else {}
     with new_file(path, overwrite=overwrite) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=DPI, metadata=metadata)
 
