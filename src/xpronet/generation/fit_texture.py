@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from xpronet.data.corpus import Corpus
-from xpronet.images.read import Grey, eight_bits, read_grey
+from xpronet.images.read import Grey, Resized, eight_bits, read_grey
 from xpronet.images.texture import texture_statistics
 from xpronet.images.transforms import ImageSettings, test_view
 from xpronet.model.checkpoint import add_texture_gate, load_checkpoint, load_texture_gate
@@ -31,9 +31,9 @@ MAX_IMAGES = 800
 """Images of a split that it is fitted on, evenly spaced."""
 SIZES = (64, 128, 256, 512)
 """Sides in pixels of the further drawings; a larger drawing has less noise when it has been made small."""
-QUANTILE = 0.98
+QUANTILE = 0.985
 """Of the scores of held-out drawings, half of them altered: the threshold."""
-STUDIES = 50
+STUDIES = 60
 """Further studies of each size, or fewer for a small corpus; half of them for the threshold."""
 SEED = 20_000
 """Of these drawings and the alterations; no corpus is likely to have it."""
@@ -82,11 +82,13 @@ def fit_run_texture(
         return None
     images = load_checkpoint(run, allow_code=allow_code).images
     rng = np.random.default_rng(SEED)
-    studies = min(STUDIES, len(paths["train"]) // 20) if corpus.drawn else 2 * STUDIES
+    studies = min(STUDIES, len(paths["train"]) // 12) if corpus.drawn else 2 * STUDIES
     if not corpus.drawn:
         paths = {"train": [], "val": []}
     further = list(_further_drawings(studies))
-    parts = {"train": further[::2], "val": further[1::2]}
+    parts = {
+        split: [view for views in further[start::2] for view in views] for split, start in (("train", 0), ("val", 1))
+    }
     statistics = {
         split: _statistics(
             (
@@ -117,7 +119,7 @@ def complete_texture_gate(
     return "" if fitted is None else fitted.line()
 
 
-def altered(grey: Grey, rng: np.random.Generator) -> Grey:
+def altered(grey: Grey, rng: np.random.Generator) -> Resized:
     """Return an image as people hand it over: cropped, resized, brighter or darker, saved as JPEG, by chance."""
     image = Image.fromarray(eight_bits(grey))
     if rng.random() < 0.5:
@@ -146,14 +148,13 @@ def _statistics(
     return texture_statistics(np.stack(squares))
 
 
-def _further_drawings(studies: int) -> Iterator[Grey]:
-    """Yield drawings of several sizes, both views of each study."""
+def _further_drawings(studies: int) -> Iterator[list[Grey]]:
+    """Yield the views of drawings of several sizes, study by study."""
     for size in SIZES:
         settings = PhantomSettings(studies=max(10, studies), seed=SEED, size=size, prevalence="balanced")
         plan = plan_studies(settings.studies, settings.prevalence, settings.seed)[:studies]
         for number, (present, _) in enumerate(plan):
-            for image, _ in draw_phantom(present, number, settings).views.values():
-                yield image
+            yield [image for image, _ in draw_phantom(present, number, settings).views.values()]
 
 
 def _paths(corpus: Corpus, split: str) -> Sequence[Path]:
