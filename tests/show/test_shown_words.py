@@ -2,7 +2,8 @@
 
 from xpronet.show.shown_words import telling_words
 
-TOKENS = ["no", "edema", "is", "seen", ".", "there", "is", "a", "small", "left", "pleural", "effusion", ".", "no", "effusion", "on", "the", "right", ".", "the", "left", "base"]
+TEXT = "no edema is seen . there is a small left pleural effusion . no effusion on the right . the left base"
+TOKENS = TEXT.split()
 
 
 def test_findings_and_the_places_of_stated_ones() -> None:

@@ -247,8 +247,10 @@ def _draw_line(sheet: Sheet, x: float, y: float, line: Sequence[tuple[float, int
         end = x + start + text_width(text, FONT_SIZE)
         # Adjacent words of one mark share one underline.
         begin = before[1] if before is not None and before[0] == mark else x + start
-        for line in range({"": 0, "shared": 1, "contradicted": 2}[mark]):
-            sheet.line((begin, below + 0.03 * line), (end, below + 0.03 * line), colour=COLOURS[mark], line=1.0)
+        for underline in range({"": 0, "shared": 1, "contradicted": 2}[mark]):
+            sheet.line(
+                (begin, below + 0.03 * underline), (end, below + 0.03 * underline), colour=COLOURS[mark], line=1.0
+            )
         before = (mark, end)
 
 
