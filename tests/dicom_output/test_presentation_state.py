@@ -103,6 +103,12 @@ def test_a_study_without_a_grey_dicom_image_has_no_state() -> None:
         state(dicom(1), dicom(2, PhotometricInterpretation="MONOCHROME1"))
 
 
+def test_a_state_without_a_region_has_no_empty_sequence(checked: Callable[..., str]) -> None:
+    content = state(dicom(1), report=replace(REPORT, findings=()))
+    assert "GraphicAnnotationSequence" not in read(content)
+    assert "Error" not in checked("dciodvfy", content=content)
+
+
 def test_a_pdf_is_about_the_same_study_and_its_repeat_the_same(checked: Callable[..., str]) -> None:
     content = pdf(dicom(1), dicom(2))
     document = read(content)

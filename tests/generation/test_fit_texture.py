@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from xpronet.cli import run as command
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.errors import InputError
 from xpronet.generation import fit_texture
@@ -58,6 +60,19 @@ def test_texture_is_refused_and_drawings_of_another_seed_are_not(run: Path) -> N
     squares = np.stack([transforms.test_view(each, images) for grey in greys for each in (grey, altered(grey, rng))])
     assert (gate.scores(squares) > gate.threshold).mean() < 0.1
     assert (gate.scores(clouds(10)) > gate.threshold).all()
+
+
+def test_the_commands_refuse_it_and_write_anyway(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "films").mkdir()
+    film = tmp_path / "films" / "film.png"
+    Image.fromarray(clouds(1)[0]).save(film)
+    assert command(["report", str(run), str(film)]) == 2
+    assert f"film.png: {WARNING}; add --anyway" in capsys.readouterr().err
+    assert command(["report", str(run), str(film), "--anyway"]) == 0
+    assert f"warning: film.png: {WARNING}" in capsys.readouterr().err
+    assert command(["report", str(run), str(tmp_path / "films"), "--out", str(tmp_path / "out")]) == 1
+    assert not list((tmp_path / "out").glob("*.txt"))
+    assert command(["report", str(run), str(tmp_path / "films"), "--out", str(tmp_path / "out2"), "--anyway"]) == 0
 
 
 def test_statistics_do_not_depend_on_brightness() -> None:
