@@ -21,8 +21,8 @@ FLOOR = 0.002
 TINY = 1e-9
 AT_A_TIME = 50
 
-Planes = Float[np.ndarray, "images rows columns"]
-Columns = Float[np.ndarray, "images statistics"]
+Planes = Float[np.ndarray, "images _ _"]
+Columns = Float[np.ndarray, "images _"]
 
 
 def texture_statistics(squares: UInt8[np.ndarray, "images size size"]) -> Columns:
