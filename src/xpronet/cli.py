@@ -73,6 +73,7 @@ app.command("xpronet.commands.report:report", name="report", help="Generate a dr
 app.command("xpronet.commands.serve:serve", name="serve", help="Serve a reading page and an HTTP interface.")
 app.command("xpronet.commands.export:export", name="export", help="Export a model for another runtime.")
 app.command("xpronet.commands.pack:pack", name="pack", help="Write a model into one folder to hand over.")
+app.command("xpronet.commands.publish:publish", name="publish", help="Publish a model with its card.")
 app.command("xpronet.commands.info:info", name="info", help="Say what a run, model, corpus or feature cache is.")
 app.command("xpronet.commands.evaluate:evaluate", name="evaluate", help="Score predictions against references.")
 app.command("xpronet.commands.convert:convert", name="convert", help="Write predictions in another project's form.")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from xpronet.corpora.dataset_card import write_dataset_card
 from xpronet.corpora.image_cache import (
     DEFAULT_FORMAT,
     ImageFormat,
@@ -236,6 +237,7 @@ def _write(
     records = (_study(study, paths.get(study.id, ()), folder) for study in studies)
     counts = write_corpus(folder, records, name=source.name, licence=source.licence, made=made)
     write_json_lines(folder / LEFT_OUT_FILE, map(asdict, left_out))
+    write_dataset_card(folder)
     return BuildSummary(
         studies={split: counts[split] for split in SPLITS},
         images={split: sum(len(paths.get(s.id, ())) for s in studies if s.split == split) for split in SPLITS},

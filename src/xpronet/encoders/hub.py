@@ -10,6 +10,8 @@ from xpronet.errors import InputError
 HUB = "hub:"
 """What a source that lies on the hub begins with: "hub:owner/name"."""
 
+OUT_OF_REACH = "was not fetched before and the hub is out of reach; give the path of a local copy"
+
 SECONDS_TO_ANSWER = 10
 """How long the hub may take to answer before it counts as out of reach."""
 
@@ -27,7 +29,7 @@ def hub_file(source: str, file_name: str) -> Path:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     repository = source.removeprefix(HUB)
-    with _explained(source):
+    with hub_errors(source):
         found = try_to_load_from_cache(repository, file_name)
         if isinstance(found, str):
             return Path(found)
@@ -45,7 +47,7 @@ def hub_folder(source: str) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     repository = source.removeprefix(HUB)
-    with _explained(source):
+    with hub_errors(source):
         try:
             folder = Path(snapshot_download(repository, local_files_only=True))
         except LocalEntryNotFoundError:
@@ -84,8 +86,16 @@ def quiet_transformers() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(source: str) -> Iterator[None]:
-    """Turn the hub's errors into a line for the user."""
+def hub_errors(source: str, *, out_of_reach: str = OUT_OF_REACH) -> Iterator[None]:
+    """Turn the errors of the hub's client into a line for the user.
+
+    Args:
+        source: "hub:owner/name", as the user wrote it.
+        out_of_reach: what is told where the hub does not answer.
+
+    Raises:
+        InputError: the client refuses the name, or the hub does not answer or refuses.
+    """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     # The hub's client has changed its HTTP library twice; its own error has always been derived from the library's.
@@ -96,8 +106,7 @@ def _explained(source: str) -> Iterator[None]:
         raise InputError(f"{source}: not a hub name; write {HUB}owner/name") from None
     except HfHubHTTPError as error:
         status = error.response.status_code
-        raise InputError(f"{source}: the hub answers with status {status}; check the name") from None
+        remedy = "check the name" + (" or log in with `hf auth login`" if status in (401, 403) else "")
+        raise InputError(f"{source}: the hub answers with status {status}; {remedy}") from None
     except (OSError, library_error):
-        raise InputError(
-            f"{source}: was not fetched before and the hub is out of reach; give the path of a local copy"
-        ) from None
+        raise InputError(f"{source}: {out_of_reach}") from None

@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from xpronet import __version__
+from xpronet.corpora.licences import hub_licence
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.render import LANGUAGE
@@ -30,8 +31,6 @@ from xpronet.model.checkpoint import (
 
 CARD_FILE = "README.md"
 DRAWN = "Drawn X-rays only: worthless on patients."
-HUB_LICENCES = {"apache-2.0": "apache-2.0", "cc by-nc-nd 4.0": "cc-by-nc-nd-4.0", "cc by 4.0": "cc-by-4.0"}
-"""The hub's names of licences, by how a corpus's licence begins; every other is "other", with its own name."""
 HUB_METRICS = {"BLEU": "bleu", "ROUGE": "rouge", "METEOR": "meteor", "CIDEr": "cider", "macro-F1": "f1"}
 """The hub's names of metrics, by how ours begin."""
 
@@ -114,7 +113,9 @@ def read_scorecard(path: Path) -> Card | None:
     return record
 
 
-def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card | None) -> str:
+def model_card(
+    name: str, facts: ModelFacts, data: TrainingData, scorecard: Card | None, *, address: str | None = None
+) -> str:
     """Return the card of a model as Markdown.
 
     Args:
@@ -122,6 +123,7 @@ def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card
         facts: what it is.
         data: what it learned from.
         scorecard: what it is worth, where that was measured.
+        address: what `xpronet.load` is given for it, such as hub:owner/name; by default its name.
     """
     parts = [
         _front_matter(name, data, scorecard),
@@ -146,7 +148,7 @@ def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card
         "## The model",
         _facts_section(facts),
         "## Use",
-        f'```python\nimport xpronet\n\nmodel = xpronet.load("{name}")\n'
+        f'```python\nimport xpronet\n\nmodel = xpronet.load("{address or name}")\n'
         'print(model.report(["frontal.png", "lateral.png"]).text)\n```',
     ]
     return "\n\n".join(parts) + "\n"
@@ -155,7 +157,7 @@ def model_card(name: str, facts: ModelFacts, data: TrainingData, scorecard: Card
 def _front_matter(name: str, data: TrainingData, scorecard: Card | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    licence = _hub_licence(data.licence)
+    licence = hub_licence(data.licence)
     results = [
         EvalResult(
             task_type="image-to-text",
@@ -179,10 +181,6 @@ def _front_matter(name: str, data: TrainingData, scorecard: Card | None) -> str:
         ignore_metadata_errors=False,
     )
     return f"---\n{header.to_yaml().strip()}\n---"
-
-
-def _hub_licence(licence: str) -> str:
-    return next((hub for start, hub in HUB_LICENCES.items() if licence.lower().startswith(start)), "other")
 
 
 def _data_section(data: TrainingData, facts: ModelFacts) -> str:

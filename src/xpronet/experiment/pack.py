@@ -47,6 +47,7 @@ def pack(
     name: str | None = None,
     corpus: Path | None = None,
     scorecard: Path | None = None,
+    address: str | None = None,
     overwrite: bool = False,
 ) -> list[tuple[str, int]]:
     """Write a model into one folder that every command and `xpronet.load` take.
@@ -57,6 +58,7 @@ def pack(
         name: what the model is called; by default the folder's name.
         corpus: the corpus that it learned from, where the run does not say.
         scorecard: its scorecard; by default the run's scorecard.json, if there is one.
+        address: where the card says that `xpronet.load` finds the model; by default under its name.
         overwrite: replace the folder if it is there.
 
     Returns:
@@ -69,7 +71,7 @@ def pack(
     folder = find_checkpoint(run)
     check_checkpoint(folder)
     _check_alone(folder)
-    facts, data = read_facts(folder), _learned_from(run, corpus)
+    facts, data = read_facts(folder), learned_from(run, corpus)
     if scorecard is not None and not scorecard.is_file():
         raise InputError(f"{scorecard}: no such file; name a scorecard that `xpronet evaluate --out` wrote")
     card = read_scorecard(scorecard or run / SCORECARD_FILE)
@@ -90,7 +92,8 @@ def pack(
         data.write(temporary)
         if card is not None:
             write_json(temporary / SCORECARD_FILE, card)
-        write_text(temporary / CARD_FILE, model_card(name or out.resolve().name, facts, data, card))
+        title = name or out.resolve().name
+        write_text(temporary / CARD_FILE, model_card(title, facts, data, card, address=address))
         write_manifest(temporary)
     return [(path.name, path.stat().st_size) for path in sorted(out.iterdir())]
 
@@ -141,7 +144,16 @@ def anonymous(card: Mapping[str, Any], *, hidden: tuple[str, ...] = ()) -> dict[
     return cleaned
 
 
-def _learned_from(run: Path, corpus: Path | None) -> TrainingData:
+def learned_from(run: Path, corpus: Path | None) -> TrainingData:
+    """Return what a run or model learned from.
+
+    Args:
+        run: run, checkpoint or model folder.
+        corpus: the corpus, where the run does not say.
+
+    Raises:
+        InputError: neither says.
+    """
     if corpus is not None:
         return TrainingData.of(open_corpus(corpus, with_sections=False))
     data = read_training_data(run)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt16
 from PIL import Image
 
+from xpronet.corpora.dataset_card import write_dataset_card
 from xpronet.data.corpus import IMAGES_FOLDER, LABELS_FILE, write_corpus
 from xpronet.data.study import SPLITS, Study, View
 from xpronet.errors import InputError
@@ -120,6 +121,7 @@ def make_phantom(
         )
         record = {"command": "xpronet prepare phantom", **dataclasses.asdict(settings)}
         counts = write_corpus(temporary, (study for study, _, _ in made), name="phantom", licence=LICENCE, made=record)
+        write_dataset_card(temporary)
     return {split: counts[split] for split in SPLITS}
 
 
