@@ -7,11 +7,17 @@ import io
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
+from xpronet.device import DEVICE_VARIABLE, check_device_name
 from xpronet.errors import InputError, WorkError
-from xpronet.launch import let_threads_sleep, read_launch
+from xpronet.launch import THREADS_VARIABLE, environment_with, let_threads_sleep, read_launch
+from xpronet.progress import QUIET_VARIABLE, format_duration
 
 SECONDS_BEHIND_THE_FIRST = 3.0
 """How long other processes than the first wait before they tell of a mistake."""
@@ -23,14 +29,19 @@ def _version() -> str:
     return version_line()
 
 
+# A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file name, as
+# browsers and copies make them, and no JSON.
+PLAIN = Parameter(negative=(), json_list=False, json_dict=False)
+
+HUB_QUIET_VARIABLE = "HF_HUB_DISABLE_PROGRESS_BARS"
+"""Where the hub's client looks whether to show its own bars."""
+
 app = App(
     name="xpronet",
     help="Draft radiology reports from chest X-ray studies, and show why. Research software, not a medical device.\n\n"
     "Exit status: 0 done; 1 the work failed; 2 the input or a setting is wrong; 130 interrupted.",
     version=_version,
-    # A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file
-    # name, as browsers and copies make them, and no JSON.
-    default_parameter=Parameter(negative=(), json_list=False, json_dict=False),
+    default_parameter=PLAIN,
     # `run` tells of an interrupt itself: how far the work came and how to go on.
     suppress_keyboard_interrupt=False,
 )
@@ -92,6 +103,81 @@ app.command(
 )
 
 
+app.register_install_completion_command(help="Let the shell complete commands and options (bash, zsh, fish).")
+app.meta.group_parameters = Group("For every command", sort_key=100)
+app.meta.default_parameter = PLAIN
+app.meta.suppress_keyboard_interrupt = False
+
+
+@app.meta.default
+def _every_command(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    device: str | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Run a command with the options that every command has; they may stand anywhere in the line.
+
+    Args:
+        words: the command and its own options.
+        device: where PyTorch computes: cpu, cuda, cuda:1 or mps; by default the GPU where there is one.
+        threads: CPU threads of a process; by default as the work divides best (or OMP_NUM_THREADS).
+        quiet: show no progress: results, warnings and mistakes only.
+        verbose: say what computes, how long it took, and where a mistake was found.
+    """
+    if quiet and verbose:
+        raise InputError("--quiet and --verbose contradict each other; give one")
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads {threads}: must be at least 1")
+    if device is not None:
+        check_device_name(device)
+    settings = {
+        DEVICE_VARIABLE: device,
+        THREADS_VARIABLE: None if threads is None else str(threads),
+        QUIET_VARIABLE: "1" if quiet else None,
+        HUB_QUIET_VARIABLE: "1" if quiet else None,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    with environment_with(given), _narrated() if verbose else _silent():
+        app(
+            words,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+            end_of_options_delimiter="--",
+        )
+
+
+def _show_whole_help(words: list[str]) -> None:
+    """Let a command whose help is asked for show all of its docstring; lists of commands show its short line."""
+    if not {"--help", "-h"}.intersection(words):
+        return
+    # Help itself counts as a command.
+    _, found, _ = app.parse_commands([word for word in words if not word.startswith("-")])
+    if found[-1].default_command is not None:
+        found[-1].help = None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _narrated() -> Iterator[None]:
+    """Say on standard error what computes and how long it took, and where the user's mistakes were found."""
+    sys.stderr.write(f"{_version()}\n")
+    started = time.monotonic()
+    try:
+        yield
+    except (InputError, WorkError):
+        sys.stderr.write(traceback.format_exc())
+        raise
+    finally:
+        sys.stderr.write(f"Took {format_duration(time.monotonic() - started)}\n")
+
+
 def main() -> None:
     """Run the command line and exit."""
     let_threads_sleep()
@@ -107,8 +193,16 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; the user's mistakes are one line on standard error."""
     _print_any_name()
+    _show_whole_help(arguments)
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        # What follows "--" is the command's affair.
+        app.meta(
+            arguments,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+            end_of_options_delimiter="",
+        )
     except (InputError, CycloptsError) as error:
         _tell(one_line(error))
         return 2

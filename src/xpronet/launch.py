@@ -7,6 +7,9 @@ elsewhere let threads wait asleep.
 """
 
 import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -68,6 +71,26 @@ def let_threads_sleep() -> None:
     """Let PyTorch's threads wait asleep, unless the user has said how; to be called before PyTorch is imported."""
     if not any(name in os.environ for name in (*WAITING, "GOMP_SPINCOUNT")):
         os.environ.update(WAITING)
+
+
+@contextmanager
+def environment_with(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for what this process does meanwhile and for the processes that it starts; threads at once."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    if threads is not None and THREADS_VARIABLE in variables:
+        sys.modules["torch"].set_num_threads(int(variables[THREADS_VARIABLE]))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if threads is not None and THREADS_VARIABLE in variables:
+            sys.modules["torch"].set_num_threads(threads)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from rich.text import Text
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
+QUIET_VARIABLE = "XPRONET_QUIET"
+"""Set where the user wants no progress, for this process and those that it starts."""
 
 
 @runtime_checkable
@@ -59,7 +62,13 @@ def silent(items: Iterable[Item], description: str, total: int) -> Iterable[Item
 
 
 def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Yield `items` with a progress bar on standard error, or plain lines where that is no terminal."""
+    """Yield `items` with a progress bar on standard error, or plain lines where that is no terminal.
+
+    Both say how much time is left. Under `--quiet` there is neither.
+    """
+    if os.environ.get(QUIET_VARIABLE):
+        yield from items
+        return
     console = Console(stderr=True)
     noted = items if isinstance(items, Noted) else None
     if console.is_terminal:
@@ -82,8 +91,10 @@ def on_console(items: Iterable[Item], description: str, total: int) -> Iterator[
         now = time.monotonic()
         if now - shown >= SECONDS_BETWEEN_LINES:
             shown = now
-            how = noted.note if noted is not None and noted.note else f"{done / (now - started):.1f} a second"
-            sys.stderr.write(f"{description}: {done}/{total}, {how}\n")
+            rate = done / (now - started)
+            how = noted.note if noted is not None and noted.note else f"{rate:.1f} a second"
+            left = f", {format_duration((total - done) / rate)} left" if total > done else ""
+            sys.stderr.write(f"{description}: {done}/{total}, {how}{left}\n")
     sys.stderr.write(f"{description}: {done} in {time.monotonic() - started:.1f} s\n")
 
 

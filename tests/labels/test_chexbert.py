@@ -75,8 +75,8 @@ def test_safetensors_without_prefix_and_bert_elsewhere(labeler, tiny_chexbert, t
     assert list(other.label_many(enumerate_ids(REPORTS))) == list(labeler.label_many(enumerate_ids(REPORTS)))
 
 
-def test_bfloat16_runs_and_mostly_agrees(labeler, tiny_chexbert):
-    settings = ChexbertSettings(weights=str(tiny_chexbert / "chexbert.pth"), precision="bfloat16")
+def test_bf16_runs_and_mostly_agrees(labeler, tiny_chexbert):
+    settings = ChexbertSettings(weights=str(tiny_chexbert / "chexbert.pth"), precision="bf16")
     low = dict(ChexbertLabeler(settings).label_many(enumerate_ids(REPORTS)))
     full = dict(labeler.label_many(enumerate_ids(REPORTS)))
     same = sum(low[name][finding] is full[name][finding] for name in full for finding in FINDINGS)

@@ -22,6 +22,10 @@ def ablate(
 
     Finished runs are not repeated and interrupted ones are continued: give the same command again.
 
+    For example:
+
+        xpronet ablate phantom --corpus corpus --out ablation --seeds 0 1 2
+
     Args:
         recipe: TOML file of the full model, or the name of a recipe that comes with the package, such as phantom.
         out: folder for all runs and the table; new, or begun with the same recipe.

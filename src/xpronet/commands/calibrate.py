@@ -20,6 +20,10 @@ def calibrate(
     Half of the studies choose and fit, the other half is kept apart for the guarantee, which holds for studies like
     them. The result is stored beside the checkpoint; reports use it from then on.
 
+    For example:
+
+        xpronet calibrate run --corpus corpus
+
     Args:
         run: run or checkpoint folder; the best checkpoint is calibrated.
         corpus: corpus folder with held-out studies of the kind that reports will be written about.

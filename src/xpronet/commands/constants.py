@@ -16,6 +16,10 @@ def constants(
 ) -> None:
     """Find the constant text that scores best, and what it scores.
 
+    For example:
+
+        xpronet constants corpus --protocol full-text --skip-meteor
+
     Args:
         corpus: corpus folder; images are not needed.
         split: the studies whose references it is scored against.

@@ -21,6 +21,10 @@ def convert(
 ) -> None:
     """Write predictions and their references in the form of another project.
 
+    For example:
+
+        xpronet convert predictions.jsonl --to r2gen --out model_res.csv
+
     Args:
         predictions: file or dataset folder, as `xpronet evaluate` reads it.
         to: whose form.

@@ -11,6 +11,11 @@ def demo(
 ) -> None:
     """Run the whole pipeline on drawn chest X-rays: draw, label, train, generate, score, explain.
 
+    For example:
+
+        xpronet demo
+        xpronet demo --out small --studies 300 --epochs 2
+
     Args:
         out: folder for everything that is made.
         studies: number of drawn studies; fewer is faster and worse.

@@ -27,6 +27,11 @@ def evaluate(
 ) -> None:
     """Score predictions against references, beside baselines that need no image.
 
+    For example:
+
+        xpronet evaluate predictions.jsonl --corpus corpus --out scorecard.json
+        xpronet evaluate predictions.jsonl --against other.jsonl --corpus corpus
+
     Args:
         predictions: generated reports, with references unless --corpus or --references has them: JSON lines, JSON,
             CSV, lines of text, a dataset on disk, or the files of R2Gen, ViLMedic, RadEval and ReXrank; or, with

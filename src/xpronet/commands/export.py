@@ -17,6 +17,10 @@ def export(
 ) -> None:
     """Write a model as graphs that other runtimes compute, for `xpronet report` on a CPU.
 
+    For example:
+
+        xpronet export run --to openvino --out exported
+
     Args:
         run: run or checkpoint folder.
         to: ONNX graphs (for ONNX Runtime, and OpenVINO reads them too) or OpenVINO's own.

@@ -23,6 +23,10 @@ def features(
     `xpronet train RECIPE --features FOLDER` then trains what follows the encoder without reading an image. After an
     interruption give the same command again: what was computed is kept.
 
+    For example:
+
+        xpronet features corpus --recipe phantom --out features
+
     Args:
         corpus: corpus folder.
         recipe: TOML file that names the image encoder, its weights and the image settings, or the name of a recipe that

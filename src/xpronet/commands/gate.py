@@ -8,6 +8,10 @@ from rich.console import Console
 def gate(run: Path, /, *, corpus: Path, quantile: float = 0.99, margin: float = 1.2, allow_code: bool = False) -> None:
     """Fit the gate that warns of images unlike those a model was trained on. Training fits one at its end.
 
+    For example:
+
+        xpronet gate run --corpus corpus
+
     Args:
         run: run or checkpoint folder; the gate goes into the best checkpoint.
         corpus: the corpus that the model was trained on.

@@ -28,6 +28,11 @@ def generate(
     the work, one for each core, unless OMP_NUM_THREADS is set; with torchrun those of several GPUs or machines do:
     torchrun --nproc-per-node 8 -m xpronet generate ...
 
+    For example:
+
+        xpronet generate run --corpus corpus --out predictions.jsonl
+        xpronet generate run --corpus corpus --out val.jsonl --split val --beams 5
+
     Args:
         run: run, checkpoint or exported folder.
         corpus: corpus folder.

@@ -20,6 +20,10 @@ def import_checkpoint(
 
     The file holds no words: they are built again from the train reports it was trained with. Nothing in it is run.
 
+    For example:
+
+        xpronet import-checkpoint model.pth --annotation annotation.json --out model
+
     Args:
         file: the authors' .pth file, or a .safetensors file with the same names.
         annotation: the annotation.json that it was trained with.

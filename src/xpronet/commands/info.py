@@ -8,7 +8,9 @@ from rich.console import Console
 def info(path: str, /) -> None:
     """Say in a few lines what a run, model, corpus or feature cache is.
 
-    For example: xpronet info run
+    For example:
+
+        xpronet info run
 
     Args:
         path: run, checkpoint, model, exported folder, corpus or feature cache, or hub:owner/name.

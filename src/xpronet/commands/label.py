@@ -15,7 +15,7 @@ def label(
     labeler: str = "rules",
     weights: str | None = None,
     bert: str | None = None,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["fp32", "bf16"] = "fp32",
     convention: ConventionName | None = None,
     section: tuple[str, ...] = ("report",),
     against: Path | None = None,
@@ -29,12 +29,17 @@ def label(
 ) -> None:
     """Label a corpus: write CORPUS/labels.csv, or with --against compare with a table and write no labels.
 
+    For example:
+
+        xpronet label corpus
+        xpronet label corpus --against labels.csv --split test
+
     Args:
         corpus: a corpus folder.
         labeler: rules (built in), chexbert (needs --weights), or python:package.module:object of an installed package.
         weights: CheXbert's .pth, .pt or .safetensors file, or "hub:owner/name/FILE".
         bert: a folder with BERT's config.json and words, or "hub:owner/name"; by default the folder of the weights.
-        precision: of CheXbert's arithmetic.
+        precision: arithmetic of CheXbert.
         convention: whose labels the rules follow where authors differ: chexpert (the default), negbio or radiologist.
         section: which text to read: "report", the name of a section such as "impression", or several joined, as
             "findings+impression". Given several times, the first that a study has.

@@ -18,7 +18,11 @@ def pack(
     """Write a model into one folder to hand over: weights, vocabulary, settings, scorecard and model card.
 
     No host name, folder or optimiser state goes with it; its reports are those of the run. Every command that takes a
-    run takes it, and so does xpronet.load. For example: xpronet pack run --out model
+    run takes it, and so does xpronet.load.
+
+    For example:
+
+        xpronet pack run --out model
 
     Args:
         run: run or checkpoint folder; of a run, the best checkpoint is taken.

@@ -27,6 +27,11 @@ def check(corpus: Path, *, decode: Annotated[bool, Parameter(negative="--headers
 
     Images that are in two splits are found even where one copy was encoded anew.
 
+    For example:
+
+        xpronet prepare check corpus
+        xpronet prepare check corpus --headers-only
+
     Args:
         corpus: a corpus folder.
         decode: read every image to its last pixel and compare the splits' images; without, only headers are read.

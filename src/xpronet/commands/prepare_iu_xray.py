@@ -39,6 +39,11 @@ def iu_xray(
 ) -> None:
     """Make a corpus from the Indiana University chest X-ray collection (Open-i's files, or Kaggle's copy).
 
+    For example:
+
+        xpronet prepare iu-xray --download open-i --split r2gen:annotation.json --out iu
+        xpronet prepare iu-xray --reports NLMCXR_reports.tgz --images NLMCXR_png.tgz --split seed:0 --out iu
+
     Args:
         out: the corpus folder to write.
         split: r2gen:ANNOTATION.JSON (the field's split of 2,069, 296 and 590 studies) or seed:N (drawn by patient).

@@ -41,6 +41,10 @@ def mimic_cxr(
 ) -> None:
     """Make a corpus from MIMIC-CXR: files/p10/p.../s.../*.jpg or *.dcm, the reports and the tables of MIMIC-CXR-JPG.
 
+    For example:
+
+        xpronet prepare mimic-cxr --root mimic-cxr-jpg --reports mimic-cxr-reports.zip --out mimic
+
     Args:
         root: the folder that holds files/ and mimic-cxr-2.0.0-split.csv.gz, -metadata.csv.gz, -chexpert.csv.gz.
         out: the corpus folder to write.

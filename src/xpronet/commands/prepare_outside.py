@@ -27,6 +27,10 @@ def outside(
 ) -> None:
     """Make a corpus with a reader of another package, which runs that package's code.
 
+    For example:
+
+        xpronet prepare outside python:my_package.reader:read --option folder=films --out corpus
+
     Args:
         reader: python:package.module:function, of an installed package; docs/extend_corpus.md shows how to write one.
         out: the corpus folder to write.

@@ -22,6 +22,10 @@ def phantom(
 ) -> None:
     """Draw chest X-ray studies with reports, labels and the exact region of each finding.
 
+    For example:
+
+        xpronet prepare phantom --out corpus --studies 2400 --prevalence balanced --size 128
+
     Args:
         out: the corpus folder to make.
         studies: how many studies.

@@ -31,8 +31,20 @@ def table(
 ) -> None:
     """Make a corpus from a table of reports and a folder of images.
 
-    The table is one of three: CSV or JSON lines with id, report, image (several separated by semicolons, or several
-    rows with one id) and, where known, split, patient and view; or an annotation.json as R2Gen reads it.
+    The table is an annotation.json as R2Gen reads it, or CSV or JSON lines with these columns or keys:
+
+    * id (or study_id): the study; rows with one id are views of one study
+    * report (or text, or findings): what a radiologist wrote
+    * image (or images, or image_path): a path under --images, or several separated by semicolons
+    * where known, split: train, val or test; without it a split is drawn
+    * where known, patient (or patient_id): all studies of a patient go into one split
+    * where known, view (or position): PA, AP, LATERAL, LL, ...
+    * where known, findings, impression, indication, history, comparison, technique: sections of the report
+
+    For example:
+
+        xpronet prepare table --csv studies.csv --images images --out corpus
+        xpronet prepare table --annotation annotation.json --images images --out corpus
 
     Args:
         out: the corpus folder to write.

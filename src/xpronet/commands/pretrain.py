@@ -17,6 +17,10 @@ def pretrain(
 ) -> None:
     """Train an image encoder on the findings of a corpus's films, and measure it.
 
+    For example:
+
+        xpronet pretrain iu_xray_encoder --corpus iu --out encoder
+
     Args:
         recipe: TOML file, or the name of a recipe that comes with the package, such as iu_xray_encoder.
         out: the run folder to make, or to go on with; its encoder.safetensors is what recipes name as `weights`, its

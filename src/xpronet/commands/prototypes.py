@@ -19,6 +19,10 @@ def prototypes(
 
     `xpronet train RECIPE --prototypes FILE` then starts from them: for a large corpus, or for many runs.
 
+    For example:
+
+        xpronet prototypes phantom --corpus corpus --out prototypes.safetensors
+
     Args:
         recipe: TOML file, or the name of a recipe that comes with the package, such as phantom.
         out: the file to write, such as prototypes.safetensors.

@@ -20,10 +20,13 @@ def publish(
     """Publish a model with its card and scorecard, into a folder or a repository of the Hugging Face hub.
 
     No image, host name or folder goes with it. A model that learned from a corpus whose licence does not let everybody
-    publish it is refused. xpronet.load("hub:owner/name") reads it. For the hub, log in once with `hf auth login`, or set
-    HF_TOKEN.
+    publish it is refused. xpronet.load("hub:owner/name") reads it. For the hub, log in once with `hf auth login`, or
+    set HF_TOKEN.
 
-    For example: xpronet publish run --to hub:owner/name, or xpronet publish run --to folder
+    For example:
+
+        xpronet publish run --to folder
+        xpronet publish run --to hub:owner/name --private
 
     Args:
         run: run, checkpoint or model folder; of a run, the best checkpoint is taken.

@@ -32,8 +32,12 @@ def report(
 ) -> None:
     """Write a draft report about one study, or about each study of a folder.
 
-    For example: xpronet report model frontal.png lateral.png --html report.html, or xpronet report model films --out
-    reports. Of a folder's studies, those that cannot be read are named and left out, and the exit status is 1.
+    Of a folder's studies, those that cannot be read are named and left out, and the exit status is 1.
+
+    For example:
+
+        xpronet report model frontal.png lateral.png --html report.html
+        xpronet report model films --out reports
 
     Args:
         run: run or checkpoint folder, a folder that `xpronet export` wrote, or hub:owner/name.

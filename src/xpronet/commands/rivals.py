@@ -25,6 +25,10 @@ def rivals(
     Finished runs are not repeated and interrupted ones are continued: give the same command again. The image encoder
     is the recipe's own where it is frozen; else the recipe is trained once for it. Its features are computed once.
 
+    For example:
+
+        xpronet rivals phantom --corpus corpus --out table1 --only st adaatt
+
     Args:
         recipe: TOML file of XProNet, or the name of a recipe that comes with the package, such as phantom. Each other
             model's own settings are those of recipes/rivals/.

@@ -27,6 +27,11 @@ def serve(
 ) -> None:
     """Serve a reading page and an HTTP interface until Ctrl-C.
 
+    For example:
+
+        xpronet serve run
+        xpronet serve run --host 0.0.0.0 --token-file token.txt
+
     Args:
         run: run or checkpoint folder.
         host: address to listen on; other than loopback needs a token.
@@ -109,4 +114,9 @@ def _default_workers() -> int:
 
     import torch
 
-    return torch.cuda.device_count() or max(1, (os.cpu_count() or 1) // 4)
+    from xpronet.model.checkpoint import best_device
+
+    device = best_device()
+    if device.type == "cuda" and device.index is None:
+        return torch.cuda.device_count()
+    return max(1, (os.cpu_count() or 1) // 4) if device.type == "cpu" else 1

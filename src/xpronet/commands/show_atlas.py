@@ -19,6 +19,10 @@ def atlas(
 ) -> None:
     """Draw the prototypes in two dimensions by t-SNE, each finding with a marker of its own.
 
+    For example:
+
+        xpronet show atlas run --out atlas.png
+
     Args:
         run: run or checkpoint folder.
         out: figure to write, .png or .svg.

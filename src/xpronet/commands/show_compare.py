@@ -25,6 +25,10 @@ def compare(
 ) -> None:
     """Generate reports with several models and mark what they share with the reference, as text and as a figure.
 
+    For example:
+
+        xpronet show compare run other --corpus corpus --out compare.png
+
     Args:
         runs: run or checkpoint folders.
         corpus: corpus folder.

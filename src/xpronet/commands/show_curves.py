@@ -8,6 +8,10 @@ from rich.console import Console
 def curves(runs: tuple[Path, ...], /, *, out: Path, overwrite: bool = False) -> None:
     """Draw losses, validation scores and learning rates of one run or several.
 
+    For example:
+
+        xpronet show curves run --out curves.png
+
     Args:
         runs: run folders; of a run that is still training, what there is.
         out: figure to write, .png or .svg.

@@ -29,6 +29,10 @@ def prototype(
 ) -> None:
     """Draw the train regions and words nearest to one prototype.
 
+    For example:
+
+        xpronet show prototype run "Pleural Effusion" 0 --corpus corpus --out prototype.png
+
     Args:
         run: run or checkpoint folder.
         finding: the finding of the prototype: "Pleural Effusion".
@@ -91,6 +95,10 @@ def prototypes(
     """Write example regions and words of all prototypes into the run folder, for the reading page.
 
     The examples contain parts of train images: the run folder is then subject to the corpus's terms of use.
+
+    For example:
+
+        xpronet show prototypes run --corpus corpus
 
     Args:
         run: run folder.

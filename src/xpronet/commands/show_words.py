@@ -23,6 +23,11 @@ def words(
 ) -> None:
     """Generate a report about one study and draw each word's attention and prototypes.
 
+    For example:
+
+        xpronet show words run frontal.png lateral.png --out words.png
+        xpronet show words run STUDY --corpus corpus --out words.png --only effusion
+
     Args:
         run: run or checkpoint folder.
         study: the id of a study of CORPUS or, without a corpus, its images, frontal first: PNG, JPEG or DICOM files.

@@ -29,6 +29,10 @@ def sweep(
 
     Finished runs are not repeated and interrupted ones are continued: give the same command again, or with more values.
 
+    For example:
+
+        xpronet sweep phantom 5 10 15 --over gamma --corpus corpus --out sweep
+
     Args:
         recipe: TOML file of the model, or the name of a recipe that comes with the package, such as phantom.
         values: of the setting: --over gamma 5 10 15 17.

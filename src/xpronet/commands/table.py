@@ -14,6 +14,10 @@ def table(folder: Path, /, *, published: bool = False, one_column: bool = False,
     Cited numbers stand in the columns of the measured ones only where split, references, truncation and the findings
     at test time are the same; the others stand apart, each with the reason.
 
+    For example:
+
+        xpronet table table1 --published
+
     Args:
         folder: of the table.
         published: show what papers print about the models, beside what was measured.

@@ -30,6 +30,12 @@ def train(
     On a CPU one process of one thread trains, so that other programs slow it down no more than their share. With
     torchrun, processes of several GPUs or machines train together: torchrun --nproc-per-node 8 -m xpronet train ...
 
+    For example:
+
+        xpronet train phantom --corpus corpus --out run
+        xpronet train my.toml --out run --set train.epochs=5 --test
+        xpronet train my.toml --out run --resume
+
     Args:
         recipe: TOML file, or the name of a recipe that comes with the package, such as phantom.
         out: the run folder to make, or to resume.

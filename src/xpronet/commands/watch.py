@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 def watch(run: Path, /, *, follow: bool = False, seconds: float = 2.0) -> None:
     """Show the state of a training run.
 
+    For example:
+
+        xpronet watch run --follow
+
     Args:
         run: the run folder.
         follow: refresh until the run ends, or Ctrl-C.

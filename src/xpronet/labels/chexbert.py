@@ -44,8 +44,8 @@ class ChexbertSettings:
     bert: str | None = None
     """A folder with config.json and the words (vocab.txt or tokenizer.json), or "hub:owner/name"; None: that of the
     weights file."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of BERT's arithmetic; bfloat16 takes half the memory, and on new CPUs half the time."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of BERT's arithmetic; bf16 takes half the memory, and on new CPUs half the time."""
     word_pieces: int = 16_384
     """How many word pieces, padding included, a batch may have."""
     device: str = "cpu"
@@ -71,7 +71,7 @@ class ChexbertLabeler:
         self._heads = nn.ModuleList(nn.Linear(width, 2 if name == NO_FINDING else len(CLASSES)) for name in FINDINGS)
         _fill(self._bert, self._heads, _read_weights(weights_file), weights_file)
         self._device = torch.device(settings.device)
-        self._bert.to(self._device, getattr(torch, settings.precision)).eval()
+        self._bert.to(self._device, torch.bfloat16 if settings.precision == "bf16" else torch.float32).eval()
         self._heads.to(self._device).eval()
         self._word_pieces = settings.word_pieces
         self.name = f"chexbert ({weights_file.name}, {weights_file.stat().st_size} bytes, {settings.precision})"

@@ -40,7 +40,7 @@ def make_labeler(
     *,
     weights: str | None = None,
     bert: str | None = None,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["fp32", "bf16"] = "fp32",
     convention: ConventionName | None = None,
 ) -> Labeler:
     """Return a labeler by its name, ready to read.
@@ -71,12 +71,11 @@ def make_labeler(
         raise InputError("CheXbert has learned its convention; leave --convention away or add --labeler rules")
     if weights is None:
         raise InputError("the labeler chexbert needs --weights: its .pth or .safetensors file, or hub:owner/name/FILE")
-    import torch
-
+    from xpronet.device import best_device
     from xpronet.labels.chexbert import ChexbertLabeler, ChexbertSettings
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return ChexbertLabeler(ChexbertSettings(weights=weights, bert=bert, precision=precision, device=device))
+    settings = ChexbertSettings(weights=weights, bert=bert, precision=precision, device=str(best_device()))
+    return ChexbertLabeler(settings)
 
 
 def _outside(name: str, options: dict[str, Any]) -> Labeler:

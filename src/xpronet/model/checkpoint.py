@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from xpronet.device import best_device as best_device
 from xpronet.encoders.build import image_encoder_of_record, image_encoder_record
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
@@ -413,7 +414,3 @@ def fingerprint(folder: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a checkpoint's weights."""
     return file_hash(find_checkpoint(folder) / WEIGHTS_FILE)[:16]
 
-
-def best_device() -> torch.device:
-    """Return the GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -128,12 +128,12 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     import torch
 
     from xpronet.generation.generator import ReportGenerator
-    from xpronet.model.checkpoint import load_checkpoint
+    from xpronet.model.checkpoint import best_device, load_checkpoint
 
-    if torch.cuda.is_available():
+    device = best_device()
+    if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", settings.number % torch.cuda.device_count())
-    else:
-        device = torch.device("cpu")
+    elif device.type == "cpu":
         torch.set_num_threads(settings.threads)
     checkpoint = load_checkpoint(settings.run, allow_code=settings.allow_code)
     generator = ReportGenerator(

@@ -221,7 +221,7 @@ def start_distributed(launch: Launch | None = None) -> Iterator[DistributedConte
         yield DistributedContext(device=best_device())
         return
     device, backend = torch.device("cpu"), "gloo"
-    if torch.cuda.is_available() and not launch.meeting:
+    if best_device().type == "cuda" and not launch.meeting:
         if launch.local_rank >= torch.cuda.device_count():
             raise InputError(
                 f"torchrun started process {launch.local_rank} on a machine with {torch.cuda.device_count()} GPUs; "
