@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-browser abuse quick torture check bench iu clean
+.PHONY: demo test test-browser abuse quick torture check release-check lowest bench iu clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make quick   run the tests that take no more than a few seconds each"
 	@echo "make torture kill a training thirty times and compare what comes of it (a few minutes)"
 	@echo "make check   formatting, lint, types, direction of imports"
+	@echo "make release-check  build wheel and sdist, install them alone and with extras, try them (minutes)"
+	@echo "make lowest  run tests with the lowest version of each dependency (downloads it: torch alone may be 3 GB)"
 	@echo "make bench   measure the drawings, the labeler and the arithmetic"
 	@echo "make iu      the experiments on IU X-Ray, from the films to docs/results/iu_xray.md (hours; give it again to go on)"
 	@echo "make clean   remove .venv and what make demo wrote"
@@ -62,6 +64,19 @@ check: $(BIN)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+release-check: $(BIN)/installed
+	$(BIN)/python tests/release/check_release.py
+
+# What reads and writes by way of a dependency. Shapes are not enforced: jaxtyping's oldest plugin cannot.
+LOWEST_TESTS := tests/test_api.py tests/test_cli_habits.py tests/corpora/test_table.py tests/corpora/test_dataset_card.py \
+	tests/deploy tests/dicom_output tests/encoders tests/images tests/model tests/serve tests/show tests/training/test_loop.py
+
+lowest:
+	$(PYTHON) -m venv .lowest
+	.lowest/bin/pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt '.[all]' \
+		pytest hypothesis beartype pyyaml
+	OMP_NUM_THREADS=1 .lowest/bin/python -m pytest -o addopts=--strict-markers -q -m "not slow and not torture" $(LOWEST_TESTS)
+
 bench: $(BIN)/installed
 	$(BIN)/python benchmarks/phantom.py
 	$(BIN)/python benchmarks/labeler.py
@@ -79,4 +94,4 @@ iu: $(BIN)/installed
 	$(BIN)/python experiments/iu_xray_page.py $(IU_OUT) --out docs/results/iu_xray.md
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .lowest demo

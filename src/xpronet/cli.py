@@ -29,8 +29,8 @@ def _version() -> str:
     return version_line()
 
 
-# A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file name, as
-# browsers and copies make them, and no JSON.
+# A flag that is not given is off: no --no-flag, no --empty-list. An argument that begins with a bracket is a file name,
+# as browsers and copies make them, and no JSON.
 PLAIN = Parameter(negative=(), json_list=False, json_dict=False)
 
 HUB_QUIET_VARIABLE = "HF_HUB_DISABLE_PROGRESS_BARS"

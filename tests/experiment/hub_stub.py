@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this machine: the part of its HTTP interface that publishing and loading use."""
+"""A stand-in for the Hugging Face hub: the part of its HTTP interface that publishing and loading use."""
 
 import base64
 import hashlib

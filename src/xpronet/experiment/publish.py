@@ -88,8 +88,10 @@ def check_licences(data: TrainingData, *, with_permission: bool) -> None:
         return
     remedy = "if you have the right to publish what was learned from it, say so with --with-permission"
     if not allows_derived_works(data.licence):
-        stated = f"the licence of {data.corpus} is {data.licence!r}" if _stated(data.licence) else (
-            f"nobody stated the licence of {data.corpus}"
+        stated = (
+            f"the licence of {data.corpus} is {data.licence!r}"
+            if _stated(data.licence)
+            else (f"nobody stated the licence of {data.corpus}")
         )
         raise InputError(f"{stated}, which does not let everybody publish a model of it; {remedy}")
     earlier = data.first_stage.partition("licence: ")[2]

@@ -413,4 +413,3 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def fingerprint(folder: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a checkpoint's weights."""
     return file_hash(find_checkpoint(folder) / WEIGHTS_FILE)[:16]
-
