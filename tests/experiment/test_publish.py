@@ -96,45 +96,44 @@ def test_a_model_of_unknown_worth_is_not_published(tiny_run: Path, tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
-def from_elsewhere(
-    hub: HubStub, cache: Path, code: str, *arguments: object, token: str = TOKEN
-) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def here(hub: HubStub, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let this process publish to the stub."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    return monkeypatch
+
+
+def in_another_process(hub: HubStub, cache: Path, code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run Python with this hub in place of the real one: its client reads the address when it is imported."""
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.address,
-        "HF_HOME": str(cache),
-        "HF_TOKEN": token,
-        "HF_HUB_DISABLE_XET": "1",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
     words = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=240)
 
 
-PUBLISH = "import sys; from xpronet.cli import run; sys.exit(run(['publish', *sys.argv[1:]]))"
 REPORT = "import sys, xpronet; print(xpronet.load('hub:me/small').report(sys.argv[1:]).text)"
 
 
+@pytest.mark.usefixtures("here")
 def test_to_the_hub_and_back(scored: Path, phantom: Corpus, hub: HubStub, tmp_path: Path) -> None:
-    done = from_elsewhere(hub, tmp_path, PUBLISH, scored, "--to", "hub:me/small", "--private")
-    assert done.returncode == 0, done.stderr
-    assert f"Published {scored} to {hub.address}/me/small" in done.stdout
+    done = publish(scored, "hub:me/small", private=True)
+    assert done.where == f"{hub.address}/me/small"
     files = hub.repositories["me/small"]
     assert hub.private["me/small"]
-    assert {"README.md", "config.json", "model.safetensors"} <= files.keys()
+    assert {name for name, _ in done.files} == files.keys()
     assert 'xpronet.load("hub:me/small")' in files["README.md"].decode()
     assert json.loads(files["training_data.json"])["corpus"] == "phantom"
     images = [phantom.view_path(view) for view in phantom.split("test")[0].views]
-    done = from_elsewhere(hub, tmp_path, REPORT, *images)
-    assert done.stdout.strip() == xpronet.load(scored).report(images).text, done.stderr
+    told = in_another_process(hub, tmp_path, REPORT, *images)
+    assert told.stdout.strip() == xpronet.load(scored).report(images).text, told.stderr
 
 
-def test_who_is_not_logged_in_is_told(scored: Path, hub: HubStub, tmp_path: Path) -> None:
-    done = from_elsewhere(hub, tmp_path, PUBLISH, scored, "--to", "hub:me/other", token="hf_wrong")
-    assert done.returncode == 2
-    told = "hub:me/other: the hub answers with status 401; check the name or log in with `hf auth login`"
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+def test_who_is_not_logged_in_is_told(scored: Path, hub: HubStub, here: pytest.MonkeyPatch) -> None:
+    here.setenv("HF_TOKEN", "hf_wrong")
+    told = "^hub:me/other: the hub answers with status 401; check the name or log in with `hf auth login`$"
+    with pytest.raises(InputError, match=told):
+        publish(scored, "hub:me/other")
+    assert "me/other" not in hub.repositories
