@@ -150,7 +150,6 @@ def test_what_follows_two_dashes_is_the_commands(tmp_path: Path, capsys: pytest.
         (["trian", "phantom"], 'Did you mean "train"?'),
         (["train", "phantom", "--uot", "x"], "--out"),
         (["prepare", "tabel"], 'Did you mean "table"?'),
-        (["label", "--help"], "For example:"),
     ],
 )
 def test_misspelt_words_are_told_before_torch_is_imported(words: list[str], told: str) -> None:
@@ -158,6 +157,17 @@ def test_misspelt_words_are_told_before_torch_is_imported(words: list[str], told
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert told in done.stdout + done.stderr
+
+
+def test_no_help_imports_torch() -> None:
+    code = (
+        "import sys; from xpronet.cli import run\n"
+        "for line in sys.argv[1:]: run([*line.split(), '--help'])\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *NAMES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("For example:") == len(NAMES)
 
 
 def test_completion_scripts_know_the_commands() -> None:
