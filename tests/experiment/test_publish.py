@@ -61,6 +61,7 @@ def test_a_folder_as_the_hub_shows_it(scored: Path, tmp_path: Path, capsys: pyte
     assert front["pipeline_tag"] == "image-to-text"
     [index] = front["model-index"]
     assert index["name"] == "small-model"
+    assert str(tmp_path) not in (out / "README.md").read_text()
     bleu = read_json(out / "scorecard.json")["model"]["scores"]["BLEU-4"]["value"]
     metrics = [metric for result in index["results"] for metric in result["metrics"]]
     assert {"type": "bleu", "name": "BLEU-4", "value": round(bleu, 4)}.items() <= next(
@@ -88,6 +89,11 @@ def test_licences_that_forbid_it_need_a_permission(changes: dict[str, str], reas
 def test_licences_that_allow_it() -> None:
     check_licences(told(), with_permission=False)
     check_licences(told(first_stage="drawn, 9 train studies, licence: Apache-2.0; drawn"), with_permission=False)
+
+
+def test_a_repository_has_an_owner(scored: Path) -> None:
+    with pytest.raises(InputError, match="hub:small: not a hub name; write hub:owner/name"):
+        publish(scored, "hub:small")
 
 
 def test_a_model_of_unknown_worth_is_not_published(tiny_run: Path, tmp_path: Path) -> None:

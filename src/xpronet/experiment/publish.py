@@ -14,7 +14,7 @@ from xpronet.experiment.test_scores import SCORECARD_FILE
 from xpronet.experiment.training_data import TrainingData
 
 NO_LICENCE_NEEDED = ("", "random", "auto")
-"""What an image encoder may begin from without anybody else's weights; torchvision's are BSD, and named by auto."""
+"""What an image encoder may begin from without weights whose licence is not known; "auto" takes torchvision's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +63,19 @@ def publish(
             f"{run}: a model is published with what it is worth, and it has no {SCORECARD_FILE}; score it with "
             "`xpronet generate` and `xpronet evaluate --out FILE`, and name that with --scorecard"
         )
+    if to.startswith(HUB) and to.count("/") != 1:
+        raise InputError(f"{to}: not a hub name; write {HUB}owner/name")
     if to.startswith(HUB) and overwrite:
         raise InputError("--overwrite is for a folder; a repository keeps what it had in its history")
     with _folder(to) as (folder, address):
         title = name or (to.removeprefix(HUB).rpartition("/")[2] if address else folder.resolve().name)
         files = pack(
-            run, folder, name=title, corpus=corpus, scorecard=scorecard, address=address or str(to), overwrite=overwrite
+            run, folder, name=title, corpus=corpus, scorecard=scorecard, address=address or None, overwrite=overwrite
         )
         where = _upload(folder, to, private=private) if address else to
-    notes = [
-        f"its image encoder began from {data.weights}: see that the licence of these weights lets you publish it"
-        for _ in range(data.weights not in NO_LICENCE_NEEDED)
-    ]
+    notes = []
+    if data.weights not in NO_LICENCE_NEEDED:
+        notes.append(f"its image encoder began from {data.weights}: see that the licence of these weights allows it")
     return Published(where=where, files=files, notes=notes)
 
 
@@ -91,7 +92,7 @@ def check_licences(data: TrainingData, *, with_permission: bool) -> None:
         stated = (
             f"the licence of {data.corpus} is {data.licence!r}"
             if _stated(data.licence)
-            else (f"nobody stated the licence of {data.corpus}")
+            else f"nobody stated the licence of {data.corpus}"
         )
         raise InputError(f"{stated}, which does not let everybody publish a model of it; {remedy}")
     earlier = data.first_stage.partition("licence: ")[2]
