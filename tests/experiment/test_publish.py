@@ -123,6 +123,8 @@ def in_another_process(hub: HubStub, cache: Path, code: str, *arguments: object)
 REPORT = "import sys, xpronet; print(xpronet.load('hub:me/small').report(sys.argv[1:]).text)"
 
 
+# The hub's client hands files to its HTTP library in a way that the library wants to give up.
+@pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
 @pytest.mark.usefixtures("here")
 def test_to_the_hub_and_back(scored: Path, phantom: Corpus, hub: HubStub, tmp_path: Path) -> None:
     done = publish(scored, "hub:me/small", private=True)
