@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -139,7 +139,7 @@ def _every_command(
         HUB_QUIET_VARIABLE: "1" if quiet else None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    with environment_with(given), _narrated() if verbose else _silent():
+    with environment_with(given), _narrated() if verbose else nullcontext():
         app(
             words,
             exit_on_error=False,
@@ -157,11 +157,6 @@ def _show_whole_help(words: list[str]) -> None:
     _, found, _ = app.parse_commands([word for word in words if not word.startswith("-")])
     if found[-1].default_command is not None:
         found[-1].help = None
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    yield
 
 
 @contextmanager
