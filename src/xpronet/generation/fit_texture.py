@@ -8,6 +8,7 @@ a model of films warns by it of drawings.
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,9 @@ def fit_run_texture(
     }
     statistics = {
         split: _statistics(
-            (
-                *map(read_grey, track(paths[split], f"texture: look at {split} images", len(paths[split]))),
-                *parts[split],
+            chain(
+                map(read_grey, track(paths[split], f"texture: look at {split} images", len(paths[split]))),
+                parts[split],
             ),
             images,
             rng,
