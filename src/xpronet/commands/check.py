@@ -8,7 +8,11 @@ def check(*, exported: bool = False) -> None:
 
     The report is about a drawn study, by the small model that comes with the package; text and findings must be the
     stored ones, and all numbers within a tolerance. The exit status is 1 where they are not; what is not installed does
-    not change it. For example: xpronet check
+    not change it.
+
+    For example:
+
+        xpronet check
 
     Args:
         exported: also export the model, and compute the report in ONNX Runtime and OpenVINO where these are installed;
