@@ -2,7 +2,7 @@
 import { make } from "./make.js";
 
 const SPOKEN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
-const inField = (target) => target.closest?.("input:not([type=range]):not([type=checkbox]):not([type=file]), textarea, select, [contenteditable], dialog");
+const inField = (target) => target.closest?.("input:not([type=range]):not([type=checkbox]):not([type=file]), textarea, select, [contenteditable], dialog[open]");
 
 export class Keys {
   constructor(dialog, list, single) {
