@@ -20,7 +20,16 @@ from xpronet.errors import InputError
 from xpronet.launch import THREADS_VARIABLE
 from xpronet.progress import QUIET_VARIABLE, on_console
 
-MEANINGS_APART = {"--labels", "--size", "--words", "--studies", "--workers", "--batch-size", "--precision", "--seconds"}
+MEANINGS_APART = {
+    "--labels",
+    "--size",
+    "--words",
+    "--studies",
+    "--workers",
+    "--batch-size",
+    "--precision",
+    "--seconds",
+} | {"--weights"}
 """Options that mean another thing in each command, and are told apart by what they are given to."""
 CHOICES_APART = {"--to", "--split", "--labels-from", "--force"}
 """Options that mean the same and rightly offer other choices."""
@@ -53,7 +62,7 @@ def test_help_has_an_example_that_runs(name: str, capsys: pytest.CaptureFixture[
         assert words[: len(groups) + 1] == name.split()
         _, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
         assert not ignored
-        assert bound.arguments or name == "demo"
+        assert bound.arguments or name in ("demo", "check")
     assert run([*name.split(), "--help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert " ".join(examples[0].split()[:3]) in printed
