@@ -69,6 +69,30 @@ def _protocol(protocol: str, stages: dict[str, dict[str, Card]]) -> Iterator[str
             for line in (*card["summary"], *card["warnings"]):
                 yield f"* {STAGES[stage]}, seed {seed}: {line}"
     yield ""
+    heads = [
+        (f"{STAGES[stage]}, seed {seed}", card["head"])
+        for stage, cards in stages.items()
+        for seed, card in cards.items()
+        if card.get("head")
+    ]
+    if heads:
+        yield from _heads(heads)
+
+
+def _heads(heads: Sequence[tuple[str, Card]]) -> Iterator[str]:
+    yield "The findings head, without the text; the mean AUROC is of findings with ten studies or more of both kinds:\n"
+    yield "| finding | studies | " + " | ".join(f"AUROC, F1: {name}" for name, _ in heads) + " |"
+    yield f"|{' --- |' * (len(heads) + 2)}"
+    for rows in zip(*(head["findings"] for _, head in heads), strict=True):
+        cells = [_area_and_f1(row["auroc"], row["f1"] and row["f1"]["value"]) for row in rows]
+        yield f"| {rows[0]['finding']} | {rows[0]['present']} | {' | '.join(cells)} |"
+    means = [f"{_cell([head['auroc']])}, {_cell([head['macro_f1']])}" for _, head in heads]
+    yield f"| **mean AUROC, macro-F1 of 13** | | {' | '.join(means)} |"
+    yield ""
+
+
+def _area_and_f1(area: float | None, f1: float | None) -> str:
+    return ", ".join("–" if value is None else f"{value:.3f}" for value in (area, f1))
 
 
 def _row(

@@ -23,6 +23,11 @@ def card(bleu: float) -> dict[str, Any]:
         "counts": {"distinct reports": 64},
         "summary": ["Is it better? No."],
         "warnings": [],
+        "head": {
+            "findings": [{"finding": "Edema", "present": 12, "auroc": 0.8, "f1": None}],
+            "auroc": estimate(0.8),
+            "macro_f1": estimate(0.2),
+        },
     }
 
 
@@ -42,6 +47,8 @@ def test_one_seed_has_intervals_and_says_that_it_is_one(tmp_path: Path) -> None:
     assert "| constant |  | 0.195 (0.185 to 0.215) |" in page
     assert "No conclusion is drawn from one seed." in page
     assert "* cross-entropy (the paper), seed 0: Is it better? No." in page
+    assert "| Edema | 12 | 0.800, – |" in page
+    assert "| **mean AUROC, macro-F1 of 13** | | 0.800 (0.790 to 0.820), 0.200 (0.190 to 0.220) |" in page
 
 
 def test_several_seeds_have_mean_and_range(tmp_path: Path) -> None:
