@@ -69,7 +69,8 @@ def test_words_are_drawn_from_a_corpus_and_from_pictures(
 ) -> None:
     study = open_corpus(phantom_folder).split("test")[0]
     whole, out = tmp_path / "whole.svg", tmp_path / "one.svg"
-    text = show(capsys, "words", tiny_run, study.id, "--corpus", phantom_folder, "--out", whole).split("\n")[0]
+    drawn = show(capsys, "words", tiny_run, study.id, "--corpus", phantom_folder, "--out", whole, "--only", "all")
+    text = drawn.split("\n")[0]
     said, word = whole.read_text(), text.split()[0].lower().rstrip(".")
     assert f">{word}<" in said
     assert "Cross-attention: the mean of" in said
@@ -147,7 +148,7 @@ def test_what_cannot_be_drawn_is_told_in_a_line(
     assert "no study 'none'" in refused(capsys, "words", tiny_run, "none", *there)
     assert "none.png: no such file" in refused(capsys, "words", tiny_run, tmp_path / "none.png", "--out", out)
     assert "0 to 3" in refused(capsys, "prototype", tiny_run, "Edema", 4, *there)
-    assert ".png or .svg" in refused(capsys, "atlas", tiny_run, "--out", tmp_path / "figure.pdf")
+    assert ".png, .svg or .pdf" in refused(capsys, "atlas", tiny_run, "--out", tmp_path / "figure.gif")
     out.write_text("mine")
     assert "--overwrite" in refused(capsys, "atlas", tiny_run, "--out", out)
     assert out.read_text() == "mine"

@@ -17,7 +17,7 @@ def told() -> dict[str, Capability]:
 
 def test_every_extra_is_looked_at() -> None:
     extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
-    assert {*EXTRAS, "dicom", "metrics", "dev"} >= set(extras) - {"all"}
+    assert {*EXTRAS, "dicom", "metrics", "dev", "docs"} >= set(extras) - {"all"}
     assert {f"[{name}]" for name in EXTRAS} <= told().keys()
 
 

@@ -15,7 +15,10 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 def bounds() -> dict[str, str]:
     """Return the lower bound of each dependency that users install."""
-    lines = [*PROJECT["dependencies"], *(line for name, lines in EXTRAS.items() if name != "dev" for line in lines)]
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for name, lines in EXTRAS.items() if name not in ("dev", "docs") for line in lines),
+    ]
     pairs = [line.split(">=") for line in lines if not line.startswith("xpronet[")]
     return {name.lower().replace("_", "-"): bound for name, bound in pairs}
 
@@ -31,7 +34,7 @@ def test_the_lowest_versions_are_the_bounds() -> None:
 def test_all_is_every_extra_but_those_of_development() -> None:
     [everything] = EXTRAS["all"]
     named = set(re.fullmatch(r"xpronet\[(.*)\]", everything)[1].split(","))
-    assert named | {"all", "dev", "demo"} == EXTRAS.keys()
+    assert named | {"all", "dev", "docs", "demo"} == EXTRAS.keys()
     assert set(EXTRAS["demo"]) <= set(EXTRAS["metrics"])
 
 

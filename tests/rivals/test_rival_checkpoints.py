@@ -63,7 +63,7 @@ def test_its_words_have_evidence(trained: Path, images: list[Path], tmp_path: Pa
 
 
 def test_words_are_drawn(trained: Path, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    succeed("show", "words", trained, *images, "--out", tmp_path / "words.svg")
+    succeed("show", "words", trained, *images, "--out", tmp_path / "words.svg", "--only", "all")
     text = (tmp_path / "words.svg").read_text()
     assert "language" in text
     line = refused(capsys, "show", "words", trained, *images, "--out", tmp_path / "other.svg", "--layer", 1)

@@ -35,7 +35,18 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def served(tiny_run: Path) -> Iterator[tuple[str, int]]:
     """Address and process id of a server."""
-    command = [sys.executable, "-m", "xpronet", "serve", str(tiny_run), "--port", "0", "--upload-seconds", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "xpronet",
+        "serve",
+        str(tiny_run),
+        "--port",
+        "0",
+        "--upload-seconds",
+        "4",
+        "--anyway",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()[2]

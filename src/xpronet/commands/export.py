@@ -29,9 +29,10 @@ def export(
         overwrite: replace the folder if it is there.
     """
     from xpronet.deploy.exported_folder import export_folder
+    from xpronet.evaluation.model_origin import origin_files
     from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run, allow_code=allow_code)
-    files = export_folder(checkpoint, out, to=to, model=fingerprint(run), overwrite=overwrite)
+    files = export_folder(checkpoint, out, to=to, model=fingerprint(run), beside=origin_files(run), overwrite=overwrite)
     megabytes = sum(size for _, size in files) / 1e6
     Console(soft_wrap=True).print(f"Wrote {len(files)} files, {megabytes:.1f} MB, to {out}")

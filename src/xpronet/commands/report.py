@@ -95,17 +95,14 @@ def report(
 
     from functools import partial
 
-    from xpronet.deploy.demo_model import DEMO
-    from xpronet.deploy.load import load
+    from xpronet.deploy.load import load, model_folder
     from xpronet.dicom_output.described_model import describe_model
-    from xpronet.encoders.hub import HUB, hub_folder
     from xpronet.errors import WorkError
     from xpronet.evaluation.model_origin import read_model_origin
     from xpronet.generation.report_folder import open_folder, report_folder
     from xpronet.generation.study_images import read_study
     from xpronet.progress import on_console
     from xpronet.serve.report_files import ReportFiles
-    from xpronet.training.training_data import DRAWN
 
     console, errors = (
         Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False) for stderr in (False, True)
@@ -148,8 +145,7 @@ def report(
     generator = open_model()
     if strict and generator.checkpoint.gate is None:
         raise InputError(f"{run}: has no gate to be strict by; fit one with `xpronet gate`, or leave out --strict")
-    folder = hub_folder(run) if run.startswith(HUB) else Path(run)
-    origin = read_model_origin(folder, fingerprint=generator.fingerprint)
+    origin = read_model_origin(model_folder(run), fingerprint=generator.fingerprint)
     if out is not None:
         outcome = report_folder(
             generator,
@@ -167,8 +163,6 @@ def report(
         if outcome.refused:
             raise WorkError(f"{len(outcome.refused)} of {len(studies)} studies have no report, for the reasons above")
         return
-    if run == DEMO:
-        errors.print(f"warning: {DRAWN}")
     written = generator.report(study, with_evidence=files.need_evidence)
     if written.refusals and not anyway:
         raise InputError(f"{'; '.join(written.refusals)}; add --anyway to have a report all the same")

@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, Literal
 
 import torch
@@ -128,7 +129,13 @@ def read_exported(folder: Path) -> Exported:
 
 
 def export_folder(
-    checkpoint: Checkpoint, folder: Path, *, to: Format, model: str, overwrite: bool = False
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    to: Format,
+    model: str,
+    beside: Sequence[Path] = (),
+    overwrite: bool = False,
 ) -> list[tuple[str, int]]:
     """Write a model as graphs, with everything else that generating reports needs.
 
@@ -137,6 +144,7 @@ def export_folder(
         folder: where to.
         to: the graphs' format.
         model: the checkpoint's fingerprint.
+        beside: files to copy beside the graphs: what the model learned from and what it is worth.
         overwrite: replace a folder that is there.
 
     Returns:
@@ -183,6 +191,8 @@ def export_folder(
             save_tensors(temporary / TEXTURE_FILE, checkpoint.texture.tensors())
         if checkpoint.claims is not None:
             write_json(temporary / CLAIMS_FILE, checkpoint.claims.record())
+        for path in beside:
+            copyfile(path, temporary / path.name)
     return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
 
 

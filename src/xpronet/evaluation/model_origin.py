@@ -8,7 +8,7 @@ from typing import Any
 from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.files import read_json
-from xpronet.training.training_data import DRAWN, TrainingData, read_training_data
+from xpronet.training.training_data import DRAWN, TRAINING_DATA_FILE, TrainingData, read_training_data
 
 SCORECARD_FILE = "scorecard.json"
 SHOWN = ("BLEU-4", "ROUGE-L", MAIN)
@@ -101,6 +101,14 @@ def read_model_origin(folder: Path, *, fingerprint: str) -> ModelOrigin:
         ),
         scored_on=f"{card['studies']:,} studies{f' ({about})' if about else ''}",
     )
+
+
+def origin_files(folder: Path) -> tuple[Path, ...]:
+    """Return the files that `read_model_origin` reads, as far as they are there."""
+    resolved = folder.resolve()
+    if resolved.parent.name == "checkpoints":
+        resolved = resolved.parents[1]
+    return tuple(path for name in (TRAINING_DATA_FILE, SCORECARD_FILE) if (path := resolved / name).is_file())
 
 
 def _split(stamp: Mapping[str, Any]) -> str:
