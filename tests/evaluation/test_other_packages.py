@@ -33,3 +33,11 @@ def test_corpus_bleu_of_nltk_is_ours() -> None:
             weights=[1 / order] * order,
         )
         assert ours[f"BLEU-{order}"] == pytest.approx(theirs, abs=1e-6)
+
+
+def test_corpus_bleu_of_radeval_is_ours() -> None:
+    bleu = pytest.importorskip("radeval.metrics.bleu.bleu")
+    ours = language_statistics(REFERENCES, REPORTS).totals()
+    for order in (1, 2, 3, 4):
+        theirs, _ = bleu.Bleu(n=order)(REFERENCES, REPORTS)
+        assert ours[f"BLEU-{order}"] == pytest.approx(theirs, abs=1e-9)
