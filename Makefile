@@ -10,14 +10,15 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 # made once.
 TOGETHER := --numprocesses 2 --dist worksteal
 
-.PHONY: try demo docs test test-browser abuse quick torture check release-check lowest bench iu clean
+.PHONY: try demo docs test test-long test-browser abuse quick torture check release-check lowest bench iu clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make try     one report with evidence about a drawn X-ray (the installation, and some seconds)"
 	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
 	@echo "make docs    build the site of the docs into site/, without a network"
-	@echo "make test    run all tests"
+	@echo "make test    run the tests"
+	@echo "make test-long   run those that make test leaves out because each takes long: several processes, exports, whole trials"
 	@echo "make test-browser   drive the reading page in Chromium (needs chromium, node and npm)"
 	@echo "make abuse   send 500 hostile uploads to a server"
 	@echo "make quick   run the tests that take no more than a few seconds each"
@@ -63,6 +64,9 @@ docs: $(BIN)/docs-installed
 test: $(BIN)/installed
 	$(PYTEST) $(TOGETHER)
 
+test-long: $(BIN)/installed
+	$(PYTEST) $(TOGETHER) -m long
+
 test-browser: $(BIN)/installed
 	cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts
 	$(PYTEST) --numprocesses 0 tests/browser
@@ -71,7 +75,7 @@ abuse: $(BIN)/installed
 	XPRONET_ABUSE=500 $(PYTEST) --numprocesses 0 -s tests/serve/test_abuse.py
 
 quick: $(BIN)/installed
-	$(PYTEST) $(TOGETHER) -m "not slow"
+	$(PYTEST) $(TOGETHER) -m "not slow and not long and not torture"
 
 torture: $(BIN)/installed
 	$(PYTEST) -m torture --capture=no

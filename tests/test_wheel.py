@@ -34,6 +34,7 @@ def xpronet(installed: Path, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_wheel_runs_outside_the_checkout(installed: Path) -> None:
     inside = installed / "xpronet"

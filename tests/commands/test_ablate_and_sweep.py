@@ -21,6 +21,7 @@ QUICK = ("train.epochs=1", "generate.beams=1", "generate.max_words=12", "gate.fi
 SHORT = (*(part for setting in QUICK for part in ("--set", setting)), "--skip-meteor")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ablate(recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "ablation"
@@ -42,6 +43,7 @@ def test_ablate(recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys:
     assert "begun with another recipe (train.epochs = 1, now 3)" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_sweep_as_the_manual_has_it(
     recipe_file: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -32,6 +32,7 @@ def vit(folder: Path) -> ImageEncoderSettings:
     return ImageEncoderSettings(name="huggingface", source=str(folder))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["densenet121", "huggingface"])
 def test_reports_are_equal(name: str, export, tiny_recipe: Recipe, phantom: Corpus, tmp_path: Path):
     backbone = ImageEncoderSettings(name=name, width=8) if name == "densenet121" else vit(tmp_path / "vit")

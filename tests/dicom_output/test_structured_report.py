@@ -319,6 +319,7 @@ OPTIONS = "-Djdk.xml.xpathTotalOpLimit=0 -Djdk.xml.xpathExprOpLimit=0 -Djdk.xml.
 """What the validator's rules need of Java: they are longer than its limits."""
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_template_has_every_item(tmp_path: Path) -> None:
     if shutil.which("DicomSRValidator") is None:

@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 NARROW = 400
 """Width of a phone, in pixels."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 class Page(HTMLParser):

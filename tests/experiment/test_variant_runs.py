@@ -18,6 +18,8 @@ from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.interrupts import Interrupted
 from xpronet.training.run_folder import read_journal
 
+pytestmark = pytest.mark.long
+
 
 def short(recipe: Recipe, **training: Any) -> Recipe:
     """Return the recipe with one epoch, and what is asked for besides."""

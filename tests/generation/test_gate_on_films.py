@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "gate.py"
 
 

@@ -178,6 +178,7 @@ def test_a_mistake_leaves_no_folder(generator: ReportGenerator, phantom_folder: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(generator: ReportGenerator, phantom_folder: Path, tmp_path: Path) -> None:
     def peak(num_studies: int) -> int:
@@ -208,6 +209,7 @@ def test_memory_does_not_grow_with_the_corpus(generator: ReportGenerator, phanto
     assert large < small + 500_000, "80 more studies of 100 kB each would be 8 MB"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_processes_write_what_one_does(tiny_run: Path, phantom_folder: Path, tmp_path: Path) -> None:
     def generate(out: str, *launcher: str) -> subprocess.CompletedProcess[str]:

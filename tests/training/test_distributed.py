@@ -85,6 +85,7 @@ TOGETHER = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_three_processes_compute_what_one_does(tmp_path: Path) -> None:
     script = tmp_path / "together.py"

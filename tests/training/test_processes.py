@@ -50,6 +50,7 @@ def losses(run: Path) -> list[list[float]]:
     return [list(event["train"].values()) for event in read_journal(run, "step")]
 
 
+@pytest.mark.long
 def test_they_learn_what_one_does_and_a_resumed_run_is_divided_as_before(
     recipe: Path, phantom_folder: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from xpronet.files import read_json
 from xpronet.training.run_folder import read_journal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 TORCHRUN = ("-m", "torch.distributed.run")
 TOGETHER = (*TORCHRUN, "--standalone", "--nproc-per-node", "2")

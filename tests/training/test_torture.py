@@ -121,6 +121,7 @@ def torture(folder: Path, recipe: str, *, kills: int, epochs: int, seed: int) ->
     assert len(read_starts(run)) == starts
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_three_kills_change_nothing(tmp_path: Path, tiny_recipe_text: str) -> None:
     torture(tmp_path, tiny_recipe_text, kills=3, epochs=3, seed=1)
