@@ -35,7 +35,7 @@ def words(
         out: figure to write, .png, .svg or .pdf.
         corpus: corpus folder.
         only: draw these words: --only effusion cardiomegaly, or --only all; by default those that name findings and
-            places, as many as fit a page.
+            places, or the first ones where none does, as many as fit a page.
         layer: the decoder layer whose attention is drawn, from 1; by default the mean of all.
         head: the head whose attention is drawn, from 1; by default the mean of all.
         beams: beam width; by default as the model was saved with.
@@ -80,9 +80,10 @@ def words(
     elif asked:
         chosen = [trace for trace in traces if trace.text in asked]
     else:
-        chosen = [traces[number] for number in telling_words([trace.text for trace in traces], most=most)]
+        telling = [traces[number] for number in telling_words([trace.text for trace in traces], most=most)]
+        chosen = telling or [trace for trace in traces if trace.text != "."][:most]
     if not chosen:
-        said = f"none of {', '.join(only)}" if only else "no word that names a finding"
+        said = f"none of {', '.join(only)}" if only else "no word"
         raise InputError(f"{shown.id}: {said} in the report {report.text!r}; choose others with --only")
     settings = checkpoint.network.settings
     if settings.name == XPRONET:
