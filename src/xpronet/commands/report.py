@@ -171,10 +171,8 @@ def report(
     for warning in written.warnings:
         errors.print(f"warning: {warning}")
     console.print(written.text)
-    for line in written.doubts():
-        console.print(line)
     # Beside the text, not in it: the text may go into a file.
-    for line in origin.lines():
+    for line in (*written.doubts(), *origin.lines()):
         errors.print(line)
     model = describe_model(
         generator.checkpoint,
