@@ -152,7 +152,7 @@ def test_calibrating_a_run_gives_its_reports_evidence_doubt_and_a_guarantee(
     answer, page = tmp_path / "answer.json", tmp_path / "page.html"
     wanted = ["--json", str(answer), "--html", str(page)]
     assert run_command(["report", str(run), *films, "--max-error", "0.2", *wanted]) == 0
-    assert "At most 0.2 false:" in capsys.readouterr().out
+    assert "At most 0.2 false:" in capsys.readouterr().err
     record = read_json(answer)
     assert record["guarantee"]["max_error"] == 0.2
     assert "guarantee" in Report.from_record(record).record()
