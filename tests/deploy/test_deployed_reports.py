@@ -16,7 +16,7 @@ from xpronet.generation.report import Report
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view as square
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", params=["onnx:onnxruntime", "onnx:openvino", "openvino:openvino"])
