@@ -77,7 +77,10 @@ try {
   assert.equal(await page.locator(".view").count(), plain.length);
   const last = await page.textContent("#text");
   const grown = [...new Set((await page.evaluate(() => window.grown)).filter(Boolean))];
-  assert.ok(grown.length > 1 && grown.every((text) => last.startsWith(text)), "the text grew by sentences");
+  // A report of one sentence is there at once.
+  const sentences = last.split(".").filter((part) => part.trim()).length;
+  assert.ok(grown.length >= Math.min(2, sentences), `the text grew by sentences: ${JSON.stringify([last, grown])}`);
+  assert.ok(grown.every((text) => last.startsWith(text.trimEnd())), `each step begins the text: ${JSON.stringify([last, grown])}`);
   assert.match(await page.textContent("#identity"), /No DICOM header/);
   step(`a study of PNG files gives a draft, in ${grown.length} steps`);
 
