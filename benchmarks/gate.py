@@ -26,13 +26,14 @@ from typing import Any
 import numpy as np
 from measuring import machine, show
 
+from xpronet.device import best_device
 from xpronet.encoders.build import build_image_encoder
 from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.generation.fit_gate import encode_views
 from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import ImageSettings, Square, test_view
-from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.network import XProNet
 from xpronet.model.out_of_distribution import Gate, GateSettings, fit_gate
 from xpronet.model.settings import ModelSettings

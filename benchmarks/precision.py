@@ -12,9 +12,10 @@ from pathlib import Path
 from measuring import machine, show
 
 from xpronet.data.corpus import open_corpus
+from xpronet.device import best_device
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
-from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
 from xpronet.model.search_settings import BeamSettings
 
 

@@ -75,8 +75,9 @@ def batches(address: str) -> tuple[float, float, float]:
 
 def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
+    from xpronet.device import best_device
     from xpronet.generation.generator import ReportGenerator
-    from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+    from xpronet.model.checkpoint import fingerprint, load_checkpoint
 
     checkpoint = load_checkpoint(run)
     generator = ReportGenerator(checkpoint, device=best_device())

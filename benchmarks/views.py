@@ -18,13 +18,14 @@ import numpy as np
 
 from xpronet.data.corpus import Corpus, open_corpus
 from xpronet.data.study import Study, View
+from xpronet.device import best_device
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import write_reports
 from xpronet.generation.report import Report
 from xpronet.labels.f1 import abnormality_f1
 from xpronet.labels.findings import FINDINGS, collapse
 from xpronet.labels.labelers import make_labeler
-from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
 
 ALLOWED = 0.08
 """Macro-F1 of the reports that a missing view may cost."""

@@ -44,10 +44,10 @@ def features(
 
     from xpronet.data.corpus import open_corpus
     from xpronet.data.feature_cache import describe_feature_cache
+    from xpronet.device import best_device
     from xpronet.encoders.extract import CacheSettings, write_feature_cache
     from xpronet.experiment.recipe import read_recipe
     from xpronet.experiment.recipe_parts import build_backbone, recipe_encoder_name
-    from xpronet.model.checkpoint import best_device
     from xpronet.progress import on_console
 
     settings = read_recipe(recipe, set_)

@@ -39,8 +39,8 @@ def pretrain(
     import shlex
     import sys
 
+    from xpronet.device import best_device
     from xpronet.experiment.recipe import read_settings
-    from xpronet.model.checkpoint import best_device
     from xpronet.pretrain.encoder_file import ENCODER_FILE
     from xpronet.pretrain.experiment import pretrain_run
     from xpronet.pretrain.measure import FilmSource

@@ -117,7 +117,7 @@ def _default_workers() -> int:
 
     import torch
 
-    from xpronet.model.checkpoint import best_device
+    from xpronet.device import best_device
 
     device = best_device()
     if device.type == "cuda" and device.index is None:

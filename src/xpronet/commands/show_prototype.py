@@ -38,8 +38,8 @@ def prototype(
         overwrite: replace an existing file.
     """
     from xpronet.data.corpus import open_corpus
+    from xpronet.device import best_device
     from xpronet.errors import InputError
-    from xpronet.model.checkpoint import best_device
     from xpronet.progress import on_console
     from xpronet.show.figures import check_figure
     from xpronet.show.find_examples import labelled_train, with_prototypes

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, UInt8
 
 from xpronet.data.corpus import LABELS_FILE, Corpus, open_corpus
+from xpronet.device import best_device
 from xpronet.errors import InputError
 from xpronet.experiment.recipe_parts import label_source
 from xpronet.generation.generator import ReportGenerator, pad_views
@@ -18,7 +19,7 @@ from xpronet.images.read import read_grey
 from xpronet.images.transforms import test_view
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
-from xpronet.model.checkpoint import Checkpoint, best_device
+from xpronet.model.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,11 +46,12 @@ def words(
     import numpy as np
 
     from xpronet.commands.show_studies import StudyViews, corpus_study, pictured_study, write_one
+    from xpronet.device import best_device
     from xpronet.errors import InputError
     from xpronet.generation.evidence import trace_words
     from xpronet.generation.generator import pad_views
     from xpronet.model.build import XPRONET
-    from xpronet.model.checkpoint import best_device, load_checkpoint
+    from xpronet.model.checkpoint import load_checkpoint
     from xpronet.show.figures import check_figure, check_width
     from xpronet.show.shown_words import telling_words
     from xpronet.show.word_figure import draw_words, page_of_words

@@ -8,7 +8,7 @@ def version_line() -> str:
     import torch
 
     from xpronet import __version__
-    from xpronet.model.checkpoint import best_device
+    from xpronet.device import best_device
     from xpronet.precision import settled_precision
 
     device = best_device()

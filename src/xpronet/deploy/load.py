@@ -8,10 +8,11 @@ import torch
 
 from xpronet.data.feature_cache import open_feature_cache
 from xpronet.deploy.demo_model import DEMO, demo_model
+from xpronet.device import best_device
 from xpronet.encoders.hub import HUB, hub_folder
 from xpronet.errors import InputError
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
-from xpronet.model.checkpoint import best_device, fingerprint, is_exported, load_checkpoint
+from xpronet.model.checkpoint import fingerprint, is_exported, load_checkpoint
 from xpronet.model.search_settings import Choose
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]

@@ -84,9 +84,7 @@ def read_model_origin(folder: Path, *, fingerprint: str) -> ModelOrigin:
     Raises:
         InputError: a file of the folder is damaged.
     """
-    resolved = folder.resolve()
-    if resolved.parent.name == "checkpoints":
-        resolved = resolved.parents[1]
+    resolved = _run_of(folder)
     card = _read_scorecard(resolved / SCORECARD_FILE)
     if card is None or card["stamp"].get("model", fingerprint) != fingerprint:
         return ModelOrigin(data=read_training_data(resolved))
@@ -105,10 +103,14 @@ def read_model_origin(folder: Path, *, fingerprint: str) -> ModelOrigin:
 
 def origin_files(folder: Path) -> tuple[Path, ...]:
     """Return the files that `read_model_origin` reads, as far as they are there."""
+    paths = (_run_of(folder) / name for name in (TRAINING_DATA_FILE, SCORECARD_FILE))
+    return tuple(path for path in paths if path.is_file())
+
+
+def _run_of(folder: Path) -> Path:
+    """Return the run that a checkpoint lies in, and of anything else the folder itself."""
     resolved = folder.resolve()
-    if resolved.parent.name == "checkpoints":
-        resolved = resolved.parents[1]
-    return tuple(path for name in (TRAINING_DATA_FILE, SCORECARD_FILE) if (path := resolved / name).is_file())
+    return resolved.parents[1] if resolved.parent.name == "checkpoints" else resolved
 
 
 def _split(stamp: Mapping[str, Any]) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import INFO_FILE, open_feature_cache
 from xpronet.data.study import Study
+from xpronet.device import best_device
 from xpronet.errors import InputError
 from xpronet.evaluation.prediction_files import Prediction
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import Alteration, Provenance, write_reports
 from xpronet.generation.report import Report
-from xpronet.model.checkpoint import best_device, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import fingerprint, load_checkpoint
 from xpronet.model.report_model import ReportModel
 from xpronet.progress import Tracker, silent
 

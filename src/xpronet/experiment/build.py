@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from xpronet.data.dataset import StudyDataset
 from xpronet.data.study import Study
+from xpronet.device import best_device
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError
 from xpronet.experiment.initial_prototypes import broadcast_bank, make_bank
@@ -30,7 +31,7 @@ from xpronet.experiment.validation_samples import sample_reports
 from xpronet.generation.generator import ReportGenerator
 from xpronet.labels.findings import FINDINGS
 from xpronet.model.build import build_report_model, derive_data
-from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, best_device
+from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint
 from xpronet.model.network import XProNet
 from xpronet.model.report_model import DerivedData, TrainStudies
 from xpronet.precision import settled_precision

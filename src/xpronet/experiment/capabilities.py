@@ -9,9 +9,9 @@ from importlib.util import find_spec
 
 import torch
 
+from xpronet.device import best_device
 from xpronet.evaluation.meteor import find_jar, find_java
 from xpronet.images.dicom_pixels import NEEDED
-from xpronet.model.checkpoint import best_device
 from xpronet.precision import settled_precision
 
 EXTRAS = {

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import Study
+from xpronet.device import best_device
 from xpronet.encoders.build import (
     as_module,
 )
@@ -27,7 +28,6 @@ from xpronet.experiment.recipe_parts import (
     recipe_labels,
     wants_bank,
 )
-from xpronet.model.checkpoint import best_device
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.prototypes.cluster import cluster_findings

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xpronet.device import best_device
 from xpronet.encoders.extract import CacheSettings, write_feature_cache
 from xpronet.encoders.image_encoder import DENSENET121, RESNET
 from xpronet.errors import InputError
@@ -16,7 +17,7 @@ from xpronet.experiment.run import train_run
 from xpronet.experiment.variant_table import RowNotes
 from xpronet.experiment.variants import memory_variant
 from xpronet.model.build import BUILT_IN
-from xpronet.model.checkpoint import best_device, load_checkpoint, save_tensors
+from xpronet.model.checkpoint import load_checkpoint, save_tensors
 from xpronet.progress import Tracker, silent
 from xpronet.rivals.catalogue import CATALOGUE, OURS, RivalNotes
 from xpronet.training.checkpoints import last_checkpoint

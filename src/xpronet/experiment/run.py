@@ -9,6 +9,7 @@ from typing import Any
 
 from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import open_feature_cache
+from xpronet.device import best_device
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.evaluation.epoch_score import protocol_of
 from xpronet.evaluation.model_origin import SCORECARD_FILE
@@ -22,7 +23,7 @@ from xpronet.files import check_writable, make_folder, read_json, write_json, wr
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.generation.fit_texture import complete_texture_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
-from xpronet.model.checkpoint import DERIVED_FILE, best_device
+from xpronet.model.checkpoint import DERIVED_FILE
 from xpronet.model.report_model import DerivedData
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank

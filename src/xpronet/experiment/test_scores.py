@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from xpronet.data.feature_cache import open_feature_cache
+from xpronet.device import best_device
 from xpronet.evaluation.corpus_context import corpus_context
 from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.evaluation.prediction_files import read_predictions
@@ -17,7 +18,7 @@ from xpronet.experiment.recipe_parts import label_source, recipe_corpus
 from xpronet.files import read_json, write_json, write_text
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import read_provenance, write_predictions
-from xpronet.model.checkpoint import best_device, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
 from xpronet.progress import Tracker, silent
 
 PREDICTIONS_FILE = "predictions.jsonl"

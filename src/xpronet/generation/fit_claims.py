@@ -14,6 +14,7 @@ import numpy as np
 from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import Study
+from xpronet.device import best_device
 from xpronet.errors import InputError
 from xpronet.generation.check_claims import SAID, claim_features, log_odds
 from xpronet.generation.generator import ReportGenerator
@@ -22,7 +23,7 @@ from xpronet.generation.report import Report
 from xpronet.labels.f1 import abnormality_f1
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
-from xpronet.model.checkpoint import Checkpoint, add_claims, best_device, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, add_claims, load_checkpoint
 from xpronet.model.claim_calibration import ClaimCalibration, Features
 from xpronet.model.risk_control import Flags, Scores, risk_curve
 from xpronet.model.search_settings import BeamSettings

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from xpronet.data.corpus import Corpus
 from xpronet.data.feature_cache import FeatureCache
 from xpronet.data.study import View
+from xpronet.device import best_device
 from xpronet.encoders.build import encoder_fingerprint
 from xpronet.generation.generator import pad_views
 from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import Square, test_view
-from xpronet.model.checkpoint import Checkpoint, add_gate, best_device, load_checkpoint, load_gate
+from xpronet.model.checkpoint import Checkpoint, add_gate, load_checkpoint, load_gate
 from xpronet.model.out_of_distribution import Gate, GateSettings, TooFewPicturesError, check_enough, fit_gate
 from xpronet.progress import Tracker, silent
 

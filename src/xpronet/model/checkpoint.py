@@ -11,7 +11,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from xpronet.device import best_device as best_device
 from xpronet.encoders.build import image_encoder_of_record, image_encoder_record
 from xpronet.encoders.image_encoder import ImageEncoder
 from xpronet.errors import InputError

@@ -19,6 +19,7 @@ class TextureGate:
     """A normal distribution of the texture of drawn images, its covariance shrunk (Ledoit and Wolf)."""
 
     mean: Float[np.ndarray, " statistics"]
+    """Of each statistic over the drawings."""
     scale: Float[np.ndarray, " statistics"]
     """Standard deviation of each statistic, which it is divided by first."""
     precision: Float[np.ndarray, "statistics statistics"]

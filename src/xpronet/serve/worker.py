@@ -129,8 +129,9 @@ def _main(connection: Connection, settings: WorkerSettings) -> None:
     )  # Ctrl-C reaches the whole process group; the server closes the connection
     import torch
 
+    from xpronet.device import best_device
     from xpronet.generation.generator import ReportGenerator
-    from xpronet.model.checkpoint import best_device, load_checkpoint
+    from xpronet.model.checkpoint import load_checkpoint
 
     device = best_device()
     if device.type == "cuda" and device.index is None:

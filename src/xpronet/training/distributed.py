@@ -21,9 +21,9 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from xpronet.data.dataset import Shard
+from xpronet.device import best_device
 from xpronet.errors import InputError, ProcessLostError
 from xpronet.launch import Launch, read_launch
-from xpronet.model.checkpoint import best_device
 
 TIMEOUT = timedelta(hours=12)
 """How long processes wait for one that makes prototypes or scores reports; one that dies is noticed at once."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from xpronet.device import best_device
 from xpronet.errors import ProcessLostError
 from xpronet.launch import THREADS_VARIABLE, Division, Launch, read_launch
-from xpronet.model.checkpoint import best_device
 from xpronet.training.distributed import DistributedContext, start_distributed
 
 SECONDS_TO_END = 30.0
