@@ -29,7 +29,8 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.generation.generator import ReportGenerator
 from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.model.network import XProNet
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings

@@ -77,7 +77,8 @@ def answers_alone(run: Path) -> Callable[[Sequence[Path]], dict[str, Any]]:
     """Return what writes about one study, as `xpronet report --json` does."""
     from xpronet.device import best_device
     from xpronet.generation.generator import ReportGenerator
-    from xpronet.model.checkpoint import fingerprint, load_checkpoint
+    from xpronet.model.checkpoint import load_checkpoint
+    from xpronet.model.checkpoint_files import fingerprint
 
     checkpoint = load_checkpoint(run)
     generator = ReportGenerator(checkpoint, device=best_device())

@@ -13,7 +13,8 @@ from xpronet.deploy.exported_folder import export_folder
 from xpronet.deploy.load import load
 from xpronet.experiment.recipe import read_recipe
 from xpronet.experiment.run import train_run
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 
 TINY = (

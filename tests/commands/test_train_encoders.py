@@ -11,7 +11,8 @@ from xpronet.cli import run as run_command
 from xpronet.experiment.run import BANK_FILE
 from xpronet.files import read_json, read_json_lines
 from xpronet.generation.fit_gate import fit_run_gate
-from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.run_folder import read_journal

@@ -10,7 +10,7 @@ from xpronet.deploy.demo_model import demo_model
 from xpronet.deploy.load import model_folder
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.files import read_json
-from xpronet.model.checkpoint import check_checkpoint, fingerprint, listed_files, load_tensors
+from xpronet.model.checkpoint_files import check_checkpoint, fingerprint, listed_files, load_tensors
 from xpronet.training.training_data import DRAWN
 
 MOST_BYTES = 6_000_000

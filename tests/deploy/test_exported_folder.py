@@ -13,7 +13,8 @@ from xpronet.deploy.exported_folder import read_exported
 from xpronet.deploy.load import load, model_fingerprint
 from xpronet.errors import InputError
 from xpronet.files import read_json
-from xpronet.model.checkpoint import GATE_FILE, fingerprint, is_exported, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import GATE_FILE, fingerprint, is_exported
 from xpronet.model.out_of_distribution import WARNING
 
 

@@ -16,7 +16,8 @@ from xpronet.encoders.image_encoder import ImageEncoderSettings
 from xpronet.errors import InputError
 from xpronet.experiment.recipe import make_recipe
 from xpronet.experiment.run import BANK_FILE
-from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint
 from xpronet.prototypes.bank import PrototypeBank
 from xpronet.training.run_folder import read_journal
 

@@ -17,7 +17,7 @@ from xpronet.evaluation.scorecard_files import write_scorecard_files
 from xpronet.evaluation.settings import EvaluationSettings
 from xpronet.experiment.pack import ABSOLUTE, anonymous, pack
 from xpronet.files import read_json
-from xpronet.model.checkpoint import check_checkpoint, fingerprint, write_manifest
+from xpronet.model.checkpoint_files import check_checkpoint, fingerprint, write_manifest
 from xpronet.training.training_data import DRAWN
 
 

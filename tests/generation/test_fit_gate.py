@@ -17,7 +17,9 @@ from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.run import train_run
 from xpronet.files import read_json
 from xpronet.generation.fit_gate import complete_gate, fit_run_gate, pooled_features
-from xpronet.model.checkpoint import GATE_FILE, load_checkpoint, load_gate
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import GATE_FILE
+from xpronet.model.fitted_parts import load_gate
 from xpronet.model.out_of_distribution import FEWEST, WARNING, GateSettings
 from xpronet.serve.worker import Job, generate_answers
 

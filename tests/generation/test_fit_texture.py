@@ -17,7 +17,8 @@ from xpronet.generation.report import Report
 from xpronet.generation.view_warnings import view_warnings
 from xpronet.images import transforms
 from xpronet.images.texture import texture_statistics
-from xpronet.model.checkpoint import load_checkpoint, load_texture_gate
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.fitted_parts import load_texture_gate
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.model.texture_gate import LOOKS_DRAWN, WARNING, TextureGate
 from xpronet.phantom.make_corpus import PhantomSettings, draw_phantom, make_phantom

@@ -11,7 +11,8 @@ from xpronet.data.corpus import open_corpus
 from xpronet.errors import InputError
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import Provenance, provenance_path, read_provenance, write_predictions
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.model.search_settings import BeamSettings
 
 

@@ -22,7 +22,8 @@ from xpronet.generation.checked_claims import Place
 from xpronet.generation.report import Report
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.rules import RuleLabeler
-from xpronet.model.checkpoint import CLAIMS_FILE, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import CLAIMS_FILE
 from xpronet.model.claim_calibration import ClaimCalibration
 from xpronet.model.risk_control import RiskCurve
 from xpronet.model.search_settings import BeamSettings

@@ -9,14 +9,8 @@ from safetensors.torch import load_file, save_file
 from xpronet.errors import InputError
 from xpronet.files import point
 from xpronet.images.transforms import ImageSettings
-from xpronet.model.checkpoint import (
-    Checkpoint,
-    find_checkpoint,
-    fingerprint,
-    load_checkpoint,
-    load_tensors,
-    write_manifest,
-)
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint, fingerprint, load_tensors, write_manifest
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.vocabulary import Vocabulary, VocabularySettings
 

@@ -5,7 +5,9 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from xpronet.errors import InputError
-from xpronet.model.checkpoint import GATE_FILE, add_gate, load_checkpoint, load_gate
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import GATE_FILE
+from xpronet.model.fitted_parts import add_gate, load_gate
 from xpronet.model.out_of_distribution import Gate, GateSettings, evened, fit_gate
 
 

@@ -15,7 +15,8 @@ import xpronet
 from xpronet.cli import app, run
 from xpronet.files import read_json_lines
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.checkpoint import find_checkpoint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint
 from xpronet.training.run_folder import read_journal
 
 ENCODER = "python:xpronet_outside.encoder:PatchEncoder"

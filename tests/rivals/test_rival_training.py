@@ -21,7 +21,8 @@ from xpronet.generation.evidence import trace_words
 from xpronet.generation.generator import ReportGenerator
 from xpronet.images.transforms import ImageSettings
 from xpronet.model.build import BUILT_IN
-from xpronet.model.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint
 from xpronet.model.report_model import Patches
 from xpronet.model.search_settings import BeamSettings
 from xpronet.text.cleaning import readable

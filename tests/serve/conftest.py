@@ -14,7 +14,8 @@ import torch
 from xpronet.data.corpus import Corpus
 from xpronet.evaluation.model_origin import read_model_origin
 from xpronet.generation.generator import ReportGenerator
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.serve.service import served_model
 from xpronet.serve.settings import ServeSettings
 from xpronet.serve.worker import Job, generate_answers

@@ -20,7 +20,8 @@ from xpronet.data.corpus import open_corpus
 from xpronet.files import read_json
 from xpronet.generation.generator import ReportGenerator
 from xpronet.generation.predictions import predictions
-from xpronet.model.checkpoint import check_checkpoint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import check_checkpoint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.phantom.make_corpus import PhantomSettings, make_phantom
 from xpronet.training.checkpoints import OPTIMISER_FILE, last_checkpoint, read_trainer_state

@@ -30,7 +30,8 @@ def export(
     """
     from xpronet.deploy.exported_folder import export_folder
     from xpronet.evaluation.model_origin import origin_files
-    from xpronet.model.checkpoint import fingerprint, load_checkpoint
+    from xpronet.model.checkpoint import load_checkpoint
+    from xpronet.model.checkpoint_files import fingerprint
 
     checkpoint = load_checkpoint(run, allow_code=allow_code)
     files = export_folder(checkpoint, out, to=to, model=fingerprint(run), beside=origin_files(run), overwrite=overwrite)

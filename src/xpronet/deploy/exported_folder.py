@@ -17,14 +17,14 @@ from xpronet.deploy.graphs import Graph, make_graphs
 from xpronet.errors import InputError
 from xpronet.files import check_utf8_name, new_folder, read_json, write_json
 from xpronet.images.transforms import ImageSettings
-from xpronet.model.checkpoint import (
+from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.checkpoint_files import (
     CLAIMS_FILE,
     CONFIG_FILE,
     FINDINGS_FILE,
     GATE_FILE,
     TEXTURE_FILE,
     VOCABULARY_FILE,
-    Checkpoint,
     load_tensors,
     save_tensors,
 )

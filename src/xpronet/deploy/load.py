@@ -12,7 +12,8 @@ from xpronet.device import best_device
 from xpronet.encoders.hub import HUB, hub_folder
 from xpronet.errors import InputError
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
-from xpronet.model.checkpoint import fingerprint, is_exported, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint, is_exported
 from xpronet.model.search_settings import Choose
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]

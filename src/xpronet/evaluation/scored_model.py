@@ -13,7 +13,8 @@ from xpronet.evaluation.prediction_files import Prediction
 from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.predictions import Alteration, Provenance, write_reports
 from xpronet.generation.report import Report
-from xpronet.model.checkpoint import fingerprint, load_checkpoint
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.model.report_model import ReportModel
 from xpronet.progress import Tracker, silent
 

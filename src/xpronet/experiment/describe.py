@@ -10,7 +10,7 @@ from xpronet.errors import InputError
 from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.model_card import read_facts, read_scorecard
-from xpronet.model.checkpoint import CONFIG_FILE, check_checkpoint, find_checkpoint, fingerprint, is_exported
+from xpronet.model.checkpoint_files import CONFIG_FILE, check_checkpoint, find_checkpoint, fingerprint, is_exported
 from xpronet.training.run_folder import RUN_FILE, read_starts, read_state
 from xpronet.training.training_data import DRAWN, TRAINING_DATA_FILE, read_training_data
 

@@ -11,7 +11,8 @@ from xpronet.experiment.recipe import Recipe
 from xpronet.experiment.recipe_parts import wants_bank
 from xpronet.files import new_folder
 from xpronet.labels.findings import FINDINGS
-from xpronet.model.checkpoint import Checkpoint, find_checkpoint, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.checkpoint_files import find_checkpoint, fingerprint
 
 FIRST_STAGE = "first_stage"
 """Folder of a run that holds a copy of the checkpoint that it started from: resuming needs no other run."""

@@ -19,7 +19,7 @@ from xpronet.evaluation.finding_f1 import MAIN
 from xpronet.evaluation.render import LANGUAGE
 from xpronet.experiment.origin import Origin
 from xpronet.files import file_hash, read_json, utf8_name
-from xpronet.model.checkpoint import (
+from xpronet.model.checkpoint_files import (
     CLAIMS_FILE,
     CONFIG_FILE,
     DERIVED_FILE,

@@ -15,7 +15,7 @@ from xpronet.evaluation.model_origin import SCORECARD_FILE
 from xpronet.experiment.model_card import CARD_FILE, Card, model_card, read_facts, read_scorecard
 from xpronet.experiment.origin import ORIGIN_FILE, read_origin
 from xpronet.files import new_folder, read_json, write_json, write_text
-from xpronet.model.checkpoint import (
+from xpronet.model.checkpoint_files import (
     CONFIG_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,

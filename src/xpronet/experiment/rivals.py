@@ -17,7 +17,8 @@ from xpronet.experiment.run import train_run
 from xpronet.experiment.variant_table import RowNotes
 from xpronet.experiment.variants import memory_variant
 from xpronet.model.build import BUILT_IN
-from xpronet.model.checkpoint import load_checkpoint, save_tensors
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.checkpoint_files import save_tensors
 from xpronet.progress import Tracker, silent
 from xpronet.rivals.catalogue import CATALOGUE, OURS, RivalNotes
 from xpronet.training.checkpoints import last_checkpoint

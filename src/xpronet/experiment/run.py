@@ -23,7 +23,7 @@ from xpronet.files import check_writable, make_folder, read_json, write_json, wr
 from xpronet.generation.fit_gate import complete_gate
 from xpronet.generation.fit_texture import complete_texture_gate
 from xpronet.launch import THREADS_VARIABLE, divide, read_launch
-from xpronet.model.checkpoint import DERIVED_FILE
+from xpronet.model.checkpoint_files import DERIVED_FILE
 from xpronet.model.report_model import DerivedData
 from xpronet.progress import Tracker, silent
 from xpronet.prototypes.bank import PrototypeBank

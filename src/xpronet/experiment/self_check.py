@@ -177,7 +177,8 @@ def _generators(*, exported: bool) -> Iterator[tuple[str, Precision, ReportGener
     if not exported:
         return
     from xpronet.deploy.exported_folder import TRACED_WITH, export_folder
-    from xpronet.model.checkpoint import fingerprint, load_checkpoint
+    from xpronet.model.checkpoint import load_checkpoint
+    from xpronet.model.checkpoint_files import fingerprint
 
     engines: tuple[tuple[str, Format], ...] = (("onnxruntime", "onnx"), ("openvino", "openvino"))
     for engine, form in engines:

@@ -23,8 +23,9 @@ from xpronet.generation.report import Report
 from xpronet.labels.f1 import abnormality_f1
 from xpronet.labels.findings import FINDINGS, State
 from xpronet.labels.rules import RuleLabeler
-from xpronet.model.checkpoint import Checkpoint, add_claims, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
 from xpronet.model.claim_calibration import ClaimCalibration, Features
+from xpronet.model.fitted_parts import add_claims
 from xpronet.model.risk_control import Flags, Scores, risk_curve
 from xpronet.model.search_settings import BeamSettings
 from xpronet.progress import Tracker, silent

@@ -17,7 +17,8 @@ from xpronet.generation.generator import pad_views
 from xpronet.generation.runtime import TorchRuntime
 from xpronet.images.read import read_grey
 from xpronet.images.transforms import Square, test_view
-from xpronet.model.checkpoint import Checkpoint, add_gate, load_checkpoint, load_gate
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.fitted_parts import add_gate, load_gate
 from xpronet.model.out_of_distribution import Gate, GateSettings, TooFewPicturesError, check_enough, fit_gate
 from xpronet.progress import Tracker, silent
 

@@ -19,7 +19,8 @@ from xpronet.data.corpus import Corpus
 from xpronet.images.read import Grey, Resized, eight_bits, read_grey
 from xpronet.images.texture import texture_statistics
 from xpronet.images.transforms import ImageSettings, test_view
-from xpronet.model.checkpoint import add_texture_gate, load_checkpoint, load_texture_gate
+from xpronet.model.checkpoint import load_checkpoint
+from xpronet.model.fitted_parts import add_texture_gate, load_texture_gate
 from xpronet.model.out_of_distribution import GateSettings
 from xpronet.model.texture_gate import TextureGate, fit_texture_gate
 from xpronet.phantom.make_corpus import PhantomSettings, draw_phantom

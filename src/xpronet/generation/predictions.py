@@ -23,7 +23,7 @@ from xpronet.generation.generator import LabelsFrom, ReportGenerator
 from xpronet.generation.report import Report
 from xpronet.labels.findings import FINDINGS
 from xpronet.labels.label_tables import label_matrix, read_labels
-from xpronet.model.checkpoint import fingerprint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.progress import Tracker, silent
 
 Alteration = Callable[[UInt8[Tensor, "studies views height width"]], UInt8[Tensor, "studies views height width"]]

@@ -18,7 +18,8 @@ from xpronet.encoders.resnet import ResNet
 from xpronet.errors import InputError
 from xpronet.images.transforms import ImageSettings
 from xpronet.labels.findings import FINDINGS, SCHEMAS
-from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint, load_tensors
+from xpronet.model.checkpoint import DEFAULT_THRESHOLD, Checkpoint
+from xpronet.model.checkpoint_files import load_tensors
 from xpronet.model.network import XProNet
 from xpronet.model.search_settings import BeamSettings
 from xpronet.model.settings import ModelSettings

@@ -19,7 +19,8 @@ from xpronet.evaluation.model_origin import read_model_origin
 from xpronet.files import read_json
 from xpronet.generation.report import Report
 from xpronet.images.transforms import ImageSettings
-from xpronet.model.checkpoint import Checkpoint, fingerprint
+from xpronet.model.checkpoint import Checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.model.search_settings import BeamSettings
 from xpronet.serve.batcher import Batcher
 from xpronet.serve.counters import Metrics

@@ -12,7 +12,8 @@ from xpronet.data.study import Study
 from xpronet.device import best_device
 from xpronet.errors import InputError
 from xpronet.labels.label_tables import label_matrix, read_labels
-from xpronet.model.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from xpronet.model.checkpoint import Checkpoint, load_checkpoint
+from xpronet.model.checkpoint_files import fingerprint
 from xpronet.progress import Tracker, silent
 from xpronet.show.examples import EXAMPLES_FILE, SPRITE_FILE, write_examples
 from xpronet.show.nearest import nearest_neighbours, studies_with_findings

@@ -18,15 +18,14 @@ from torch import Tensor
 
 from xpronet.errors import InputError
 from xpronet.files import discard, point, read_json
-from xpronet.model.checkpoint import (
+from xpronet.model.checkpoint import Checkpoint, load_weights
+from xpronet.model.checkpoint_files import (
     CONFIG_FILE,
     FINDINGS_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
-    Checkpoint,
     check_checkpoint,
     load_tensors,
-    load_weights,
 )
 
 CHECKPOINTS = Path("checkpoints")
