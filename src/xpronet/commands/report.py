@@ -171,9 +171,6 @@ def report(
     for warning in written.warnings:
         errors.print(f"warning: {warning}")
     console.print(written.text)
-    # Beside the text, not in it: the text may go into a file.
-    for line in (*written.doubts(), *origin.lines()):
-        errors.print(line)
     model = describe_model(
         generator.checkpoint,
         fingerprint=generator.fingerprint,
@@ -182,5 +179,8 @@ def report(
         search=generator.settings,
     )
     files.write(written, study, model=model, images=generator.checkpoint.images)
+    # Beside the text, not in it: the text may go into a file.
+    for line in (*written.doubts(), *origin.lines()):
+        errors.print(line)
     if open_ and html is not None:
         show_page(html)
