@@ -15,7 +15,7 @@ TOGETHER := --numprocesses 2 --dist worksteal
 
 help:
 	@echo "make try     one report with evidence about a drawn X-ray (the installation, and some seconds)"
-	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 6 minutes on two cores with bf16, 8 without)"
+	@echo "make demo    draw X-rays, train, write and score reports, make a page (some 8 minutes on two cores with bf16)"
 	@echo "make docs    build the site of the docs into site/, without a network"
 	@echo "make test    run the tests"
 	@echo "make test-long   run those that make test leaves out because each takes long: several processes, exports, whole trials"

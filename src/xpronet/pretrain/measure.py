@@ -94,7 +94,7 @@ class Operating:
 def fit_operating(
     logits: Float[np.ndarray, "studies findings"], targets: Float32[np.ndarray, "studies findings"]
 ) -> Operating:
-    """Calibrate logits and choose the thresholds of the highest F1; unknown labels count as absent."""
+    """Calibrate logits and choose thresholds by F1 (`best_thresholds`); unknown labels count as absent."""
     present = targets == 1
     calibration = fit_calibration(logits, present)
     return Operating(calibration=calibration, thresholds=best_thresholds(calibrated(logits, calibration), present))
