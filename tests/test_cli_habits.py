@@ -29,7 +29,8 @@ MEANINGS_APART = {
     "--batch-size",
     "--precision",
     "--seconds",
-, "--weights"}
+    "--weights",
+}
 """Options that mean another thing in each command, and are told apart by what they are given to."""
 CHOICES_APART = {"--to", "--split", "--labels-from", "--force"}
 """Options that mean the same and rightly offer other choices."""

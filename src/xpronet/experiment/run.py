@@ -201,8 +201,7 @@ def train_together(
         return ["train", str(folder / RECIPE_FILE), "--out", str(run), *start, *(["--resume"] if resumed else [])]
 
     nothing_left = resumed and finished_state(recipe, run) is not None
-    # Measured, two processes of one thread trained the phantom recipe at 0.8 of the speed of one (docs/explanation/
-    # performance.md).
+    # Two processes of one thread trained the phantom recipe at 0.8 of the speed of one (docs, performance).
     division = divide(recipe.batches.size, processes=1 if nothing_left or processes is None else processes)
     with work_together(arguments, division) as context:
         return train_run(
